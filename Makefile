@@ -1,0 +1,47 @@
+# Everything a checkout needs: Python 3.11 or newer with venv, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA_DIR ?= trunkline-data
+
+.PHONY: install dev run test test-long lint bench lock clean
+
+install: $(VENV)/.installed  ## the product in .venv, from the lock
+
+dev: $(VENV)/.developed  ## the product and the development tools in .venv, from the lock
+
+run: install  ## broker, services and demo input on this machine; Ctrl-C stops cleanly
+	@exec $(BIN)/trunkline up --data-dir $(DATA_DIR) --feed
+
+test: dev  ## what needs only pip, in under five minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-long: dev  ## kill -9 runs and other bounded long checks
+	$(BIN)/python -m pytest -m slow
+
+lint: dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: dev
+	$(BIN)/trunkline bench
+
+lock:
+	requirements/lock.sh
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements/run.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.developed: requirements/dev.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@

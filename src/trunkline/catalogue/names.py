@@ -1,0 +1,23 @@
+"""The names that everything else is keyed by, as distinct types."""
+
+import re
+from typing import Final, NewType
+
+TopicName = NewType("TopicName", str)
+ServiceName = NewType("ServiceName", str)
+TenantId = NewType("TenantId", str)
+EventType = NewType("EventType", str)
+
+TOPIC_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:\.[a-z][a-z0-9]*){2}")
+"""`{domain}.{entity}.{action}`."""
+
+SERVICE_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+
+TENANT_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Letters, digits, `.`, `_`, `-`; 64 characters at most, so that a tenant id is safe in a file name, a URL and a header."""
+
+EVENT_TYPE_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*")
+"""`query.completed.v1`: the version is part of the name, because a breaking change is a new type."""
+
+SYSTEM_TENANT: Final = TenantId("system")
+"""Owns what belongs to no tenant: global configuration, evidence that could not be attributed."""

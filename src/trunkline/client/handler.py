@@ -1,0 +1,55 @@
+"""What a consuming service implements, and what the runtime promises it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from trunkline.catalogue.events import Event
+from trunkline.codec.envelope import Envelope
+from trunkline.codec.record import Record
+
+
+class PermanentFailure(Exception):  # noqa: N818 - named for what it tells the runtime
+    """Raised by a handler: this event can never be handled; put it into the failure ledger and go on."""
+
+
+class RetryLater(Exception):  # noqa: N818 - named for what it tells the runtime
+    """Raised by a handler: the event is fine but the world is not; pause the partition, try the same batch again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded, validated event and the record it came in."""
+
+    record: Record
+    event: Envelope[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a record went into the failure ledger. `reason` is one of `failures.REASONS`, `detail` one readable line."""
+
+    reason: str
+    detail: str
+
+
+class Handler(Protocol):
+    """The effect of events on a service's store.
+
+    Both methods run inside the transaction that also holds the dedupe rows, the ledger rows and the consumer
+    position; they must use `tx` for every effect and must not commit. A rolled-back batch is handed over again,
+    possibly in smaller pieces, so a handler keeps no state outside `tx` that a rollback would not undo.
+    """
+
+    def handle(self, tx: Connection, events: Sequence[Received]) -> None:
+        """Apply events of one partition, in order, none of them seen before.
+
+        Raises `PermanentFailure` (or any other exception that is not a store or network failure) when an event
+        is at fault: the runtime then repeats the batch event by event and puts only the guilty one into the ledger.
+        Raises `RetryLater` when the world is at fault.
+        """
+
+    def refused(self, tx: Connection, record: Record, refusal: Refusal) -> None:
+        """A record of this partition was put into the failure ledger in this same transaction."""

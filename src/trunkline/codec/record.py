@@ -1,0 +1,28 @@
+"""What goes over the wire and what comes back: two types, because only the latter has a position."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Headers: TypeAlias = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An event ready for a Kafka producer."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as read from a topic, before anyone has said that it is an event. `timestamp_ms` is Unix time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
