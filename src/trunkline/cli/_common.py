@@ -1,0 +1,95 @@
+"""Options, output and signal handling that the commands share. Only `cli` reads environment variables."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trunkline.catalogue.model import Catalogue
+
+DEFAULT_BOOTSTRAP: Final = "127.0.0.1:9092"
+"""Where `trunkline up` and `trunkline broker` listen unless told otherwise."""
+
+DEFAULT_DATA_DIR: Final = Path("trunkline-data")
+
+BootstrapServers = Annotated[
+    str,
+    typer.Option(
+        "--bootstrap-servers",
+        "-b",
+        envvar="TRUNKLINE_BOOTSTRAP_SERVERS",
+        metavar="HOST:PORT,…",
+        help="The Kafka cluster, or the embedded broker.",
+    ),
+]
+DataDir = Annotated[
+    Path,
+    typer.Option("--data-dir", envvar="TRUNKLINE_DATA_DIR", metavar="DIR", help="This machine's data."),
+]
+CatalogueFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalogue",
+        envvar="TRUNKLINE_CATALOGUE",
+        metavar="FILE",
+        help="Replaces the built-in catalogue.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def new_app(help: str, **settings: Any) -> typer.Typer:  # noqa: A002 - typer's own word for it
+    """A command module's `app`. A module with one command is that command; one with several is a group."""
+    settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
+    return typer.Typer(help=help, add_completion=False, rich_markup_mode="rich", **settings)
+
+
+def read_catalogue(path: Path | None) -> "Catalogue":
+    from trunkline.catalogue.load import load_catalogue
+
+    return load_catalogue(path)
+
+
+def service_store_url(data_dir: Path, service: str) -> str:
+    """The SQLite store of a service on this machine."""
+    return f"sqlite:///{data_dir / 'services' / f'{service}.db'}"
+
+
+def print_json(value: object) -> None:
+    """One JSON document on one line of standard output."""
+    typer.echo(msgspec.json.encode(value).decode())
+
+
+def note(message: str) -> None:
+    """A line for the person, on standard error so that standard output stays parseable."""
+    typer.echo(message, err=True)
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+@contextmanager
+def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on the first SIGINT or SIGTERM. The handlers before are restored at the end."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

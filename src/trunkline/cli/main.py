@@ -1,0 +1,115 @@
+"""The `trunkline` command: finds the subcommand, imports only that one, and turns errors into one line.
+
+A subcommand lives in the module of its name and exports `app: typer.Typer`. Importing them all for every
+call would cost more than the embedded broker's whole start, so the table below carries the one-line helps.
+"""
+
+import importlib
+import os
+import sys
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+import typer.core
+
+from trunkline import __version__
+from trunkline.errors import TrunklineError
+
+RUN, WORK, QUERY, CONTRACT = "Run", "Daily work", "Query the services", "Contract and proof"
+
+COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
+    "up": ("up", RUN, "Run broker and services on this machine, data kept in a directory."),
+    "demo": (
+        "demo",
+        RUN,
+        "Feed all ten topics, then reconcile every event; exit 1 if a claim fails.",
+    ),
+    "broker": ("broker", RUN, "Run the embedded Kafka broker alone."),
+    "service": ("service", RUN, "Run one service against any Kafka."),
+    "publish": ("publish", WORK, "Publish one event as one of the services."),
+    "tail": ("tail", WORK, "Print the events of a topic."),
+    "topics": ("topics", WORK, "Compare the contract's topics with the cluster's, or create them."),
+    "lag": ("lag", WORK, "Show how far each consumer group is behind."),
+    "failures": ("failures", WORK, "List, show, replay or discard failed events."),
+    "import": ("import_", WORK, "Turn real logs into events."),
+    "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
+    "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
+    "bench": ("bench", CONTRACT, "Measure broker and client against raw librdkafka in one run."),
+}
+"""Command name -> module in this package, help panel, one-line help."""
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """Knows every subcommand's name and help; imports a subcommand when it is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (_, panel, summary) in COMMANDS.items():
+            self.commands[name] = typer.core.TyperCommand(name, help=summary, rich_help_panel=panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in COMMANDS:
+            module = importlib.import_module(f"trunkline.cli.{COMMANDS[args[0]][0]}")
+            command = typer.main.get_command(module.app)
+            command.name = args[0]
+            self.commands[args[0]] = command
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
+        return list(COMMANDS)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="The event backbone of a multi-tenant data and AI platform, on Apache Kafka or on one machine.",
+)
+
+
+def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
+    if wanted:
+        typer.echo(f"trunkline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: ARG001 - read by its callback
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run one command line and return its exit code; see `trunkline.errors` for the codes."""
+    try:
+        code = typer.main.get_command(app).main(args=args, prog_name="trunkline", standalone_mode=False)
+    except TrunklineError as error:
+        complain(str(error))
+        return error.exit_code
+    except typer.TyperException as error:
+        if message := error.format_message():
+            complain(f"{message.rstrip('.')}; `--help` shows the usage")
+        return error.exit_code
+    except typer.Abort:
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`trunkline tail | head`): no complaint, and nothing may be flushed any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def complain(message: str) -> None:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+
+
+def main() -> NoReturn:
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()
