@@ -68,7 +68,7 @@ app = typer.Typer(
 )
 
 
-def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
+def print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"trunkline {__version__}")
         raise typer.Exit
@@ -76,7 +76,7 @@ def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with t
 
 @app.callback()
 def root(
-    version: Annotated[  # noqa: ARG001 - read by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
