@@ -13,6 +13,7 @@ import typer
 import typer.core
 
 from trunkline import __version__
+from trunkline.cli._parent import stop_with_parent
 from trunkline.errors import TrunklineError
 
 RUN, WORK, QUERY, CONTRACT = "Run", "Daily work", "Query the services", "Contract and proof"
@@ -108,6 +109,7 @@ def complain(message: str) -> None:
 
 
 def main() -> NoReturn:
+    stop_with_parent()
     sys.exit(run())
 
 
