@@ -1,0 +1,45 @@
+"""What the sockets' side and the protocol's side of the broker say to each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from trunkline.broker.pending import Pending
+
+Chunks: TypeAlias = Sequence[bytes | bytearray | memoryview]
+"""A response without its length prefix, in pieces, so that record bytes are never copied together."""
+
+
+class CloseConnection(Exception):  # noqa: N818 - control flow: says what the server does with the peer
+    """The peer asked for something that only a closed connection answers; the text says what, for the log."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One connection as the protocol's side knows it. Authentication puts its principal here."""
+
+    peer: str
+    """`address:port` of the other end."""
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An answer to come. Unless `pipelined`, the connection's next request waits for it, as in Kafka."""
+
+    answer: Pending[Chunks]
+    pipelined: bool
+
+
+Answer: TypeAlias = Chunks | Deferred | None
+"""A response, or a promise of one, or None when the request wants no response."""
+
+
+class Dispatcher(Protocol):
+    """What a frame means."""
+
+    def dispatch(self, frame: memoryview, session: Session) -> Answer:
+        """Carry out the request in `frame`, which the callee may keep.
+
+        Raises `CloseConnection` when there is no way to answer it.
+        """
