@@ -1,0 +1,104 @@
+"""The contract as values: topics with one publisher each, services, environments."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from trunkline.catalogue.names import ServiceName, TopicName
+from trunkline.errors import InvalidInput
+
+Deployment: TypeAlias = Literal["strimzi", "embedded"]
+Compression: TypeAlias = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+
+MS_PER_DAY: Final = 86_400_000
+"""Retention is written in days and kept in milliseconds, Kafka's own unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the platform: its principal, its group prefix and its name in every metric."""
+
+    name: ServiceName
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic and who is on either end of it. `partitions` holds a count for every environment."""
+
+    name: TopicName
+    publisher: ServiceName
+    consumers: tuple[ServiceName, ...]
+    partitions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """How one environment keeps its topics. `max_message_bytes` bounds a compressed batch, as in Kafka."""
+
+    name: str
+    deployment: Deployment
+    brokers: int
+    replication_factor: int
+    min_insync_replicas: int
+    retention_ms: int
+    compression: Compression
+    max_message_bytes: int
+    default_partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The whole contract, loaded and checked. A look-up by name raises `InvalidInput` with near matches."""
+
+    topics: Mapping[TopicName, Topic]
+    services: Mapping[ServiceName, Service]
+    environments: Mapping[str, Environment]
+
+    def topic(self, name: str) -> Topic:
+        """The topic of this name."""
+        found = self.topics.get(TopicName(name))
+        if found is None:
+            raise unknown("topic", name, self.topics)
+        return found
+
+    def service(self, name: str) -> Service:
+        """The service of this name."""
+        found = self.services.get(ServiceName(name))
+        if found is None:
+            raise unknown("service", name, self.services)
+        return found
+
+    def environment(self, name: str) -> Environment:
+        """The environment of this name."""
+        found = self.environments.get(name)
+        if found is None:
+            raise unknown("environment", name, self.environments)
+        return found
+
+    def published_by(self, service: str) -> tuple[Topic, ...]:
+        """The topics this service may write, in catalogue order; empty for one that only consumes."""
+        name = self.service(service).name
+        return tuple(topic for topic in self.topics.values() if topic.publisher == name)
+
+    def consumed_by(self, service: str) -> tuple[Topic, ...]:
+        """The topics this service reads, in catalogue order."""
+        name = self.service(service).name
+        return tuple(topic for topic in self.topics.values() if name in topic.consumers)
+
+    def partitions(self, topic: str, environment: str) -> int:
+        """How many partitions the topic has in the environment."""
+        return self.topic(topic).partitions[self.environment(environment).name]
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """`; did you mean a or b?` for the known names that resemble this one, or nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InvalidInput:
+    """The error for a name that the catalogue does not have: near matches if any, otherwise all there is."""
+    names = list(known)
+    return InvalidInput(f"unknown {kind} {name!r}{near(name, names) or '; there are: ' + ', '.join(names)}")
