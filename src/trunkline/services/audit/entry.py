@@ -1,0 +1,146 @@
+"""What one ledger entry holds, and the exact bytes that its leaf hash covers.
+
+Leaf format 1. `u32`, `i32` and `i64` are big-endian; a string is its UTF-8 bytes; an absent field has length -1.
+
+    leaf       = SHA-256(0x00 || envelope || commitment)
+    envelope   = "trunkline-audit-1" || i64 seq, ingested_us, time_us, partition, offset, timestamp_ms
+                 || i32 length of each field || the fields one after the other, in this order:
+                 tenant, source, id, type, correlation_id, causation_id, topic, note, key, headers
+    commitment = SHA-256("trunkline-audit-1" || salt || i32 length of each field || the fields, in this order:
+                 actor_type, actor_id, action, resource_type, resource_id, outcome, body)
+    headers    = for each header: u32 length of the name, i32 length of the value, name, value
+
+Every column a search can use is covered, and key, headers and body are covered as received. What may hold personal
+data (the body, and what was read out of it) is covered only through the salted commitment: body, summary and salt can
+be erased one day and the leaf still be computed from the commitment, while nobody can guess the body from it.
+
+The leaf covers the position in the ledger and a random salt, so two ledgers built from the same topics have
+different leaves; what they share is the record behind each entry (topic, partition, offset, key, headers, body).
+A change to this format is a new tag, and this file then documents both.
+"""
+
+import struct
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+FORMAT_TAG: Final = b"trunkline-audit-1"
+SALT_BYTES: Final = 16
+"""128 random bits make a body unguessable from its commitment."""
+
+UNDECODABLE: Final = "audit.undecodable"
+"""The type of an entry for a record that was refused: not an event, or not one its topic may carry."""
+ID_CONFLICT: Final = "audit.id_conflict"
+"""The type of an entry for a record whose event id was seen before with other content."""
+
+_ENVELOPE: Final = struct.Struct(">6q10i")
+_COMMITMENT: Final = struct.Struct(">7i")
+_HEADER: Final = struct.Struct(">Ii")
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One row of the ledger. Field order is the order of the store's columns.
+
+    Times are Unix time, `*_us` in microseconds, `*_ms` in milliseconds. `seq` counts from 0 in each tenant.
+    `note` says why a refused record is here.
+    """
+
+    tenant: str
+    seq: int
+    source: str
+    id: str
+    type: str
+    time_us: int
+    ingested_us: int
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    correlation_id: str | None
+    causation_id: str | None
+    note: str | None
+    key: bytes | None
+    headers: bytes
+    actor_type: str | None
+    actor_id: str | None
+    action: str | None
+    resource_type: str | None
+    resource_id: str | None
+    outcome: str | None
+    body: bytes | None
+    salt: bytes
+    commitment: bytes
+
+
+def entry_commitment(entry: Entry) -> bytes:
+    """What the commitment of this entry must be, computed from its body, summary and salt."""
+    fields = (
+        _bytes(entry.actor_type),
+        _bytes(entry.actor_id),
+        _bytes(entry.action),
+        _bytes(entry.resource_type),
+        _bytes(entry.resource_id),
+        _bytes(entry.outcome),
+        entry.body,
+    )
+    lengths = _COMMITMENT.pack(*[-1 if field is None else len(field) for field in fields])
+    return sha256(b"".join((FORMAT_TAG, entry.salt, lengths, *filter(None, fields)))).digest()
+
+
+def entry_leaf(entry: Entry) -> bytes:
+    """The leaf hash of this entry, from its envelope and its stored commitment."""
+    fields = (
+        entry.tenant.encode(),
+        entry.source.encode(),
+        entry.id.encode(),
+        entry.type.encode(),
+        _bytes(entry.correlation_id),
+        _bytes(entry.causation_id),
+        entry.topic.encode(),
+        _bytes(entry.note),
+        entry.key,
+        entry.headers,
+    )
+    packed = _ENVELOPE.pack(
+        entry.seq,
+        entry.ingested_us,
+        entry.time_us,
+        entry.partition,
+        entry.offset,
+        entry.timestamp_ms,
+        *[-1 if field is None else len(field) for field in fields],
+    )
+    return sha256(b"".join((b"\x00", FORMAT_TAG, packed, *filter(None, fields), entry.commitment))).digest()
+
+
+def pack_headers(headers: tuple[tuple[str, bytes | None], ...]) -> bytes:
+    """A record's headers as the ledger stores them: in their order, repeated names and absent values included."""
+    parts: list[bytes] = []
+    for name, value in headers:
+        encoded = name.encode()
+        parts += (_HEADER.pack(len(encoded), -1 if value is None else len(value)), encoded, value or b"")
+    return b"".join(parts)
+
+
+def unpack_headers(packed: bytes) -> tuple[tuple[str, bytes | None], ...]:
+    """The reverse of `pack_headers`. Raises `ValueError` on bytes that it did not write."""
+    headers: list[tuple[str, bytes | None]] = []
+    at = 0
+    while at < len(packed):
+        try:
+            name_bytes, value_bytes = _HEADER.unpack_from(packed, at)
+        except struct.error as error:
+            raise ValueError(f"headers are cut off at byte {at}") from error
+        name_end = at + _HEADER.size + name_bytes
+        end = name_end + max(value_bytes, 0)
+        if end > len(packed) or value_bytes < -1:
+            raise ValueError(f"headers are damaged at byte {at}")
+        name = packed[at + _HEADER.size : name_end].decode()
+        headers.append((name, None if value_bytes == -1 else packed[name_end:end]))
+        at = end
+    return tuple(headers)
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
