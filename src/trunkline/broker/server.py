@@ -243,6 +243,7 @@ class Server:
         self._empty = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self.port = 0
         self._complained_s = float("-inf")
         self._withheld = 0
         self.now_s: Callable[[], float] = asyncio.get_running_loop().time
@@ -262,8 +263,9 @@ class Server:
             raise Unavailable(
                 f"cannot listen on {host}:{port}: {reason}; stop what uses it or choose another --port"
             ) from error
-        self._sweeper = loop.call_later(SWEEP_S, self._sweep)
-        return int(self._listener.sockets[0].getsockname()[1])
+        self._sweeper = loop.call_later(SWEEP_S, self.sweep)
+        self.port = int(self._listener.sockets[0].getsockname()[1])
+        return self.port
 
     def stop_accepting(self) -> None:
         """Accept no more connections and no more requests; answers that are owed are still sent."""
@@ -313,11 +315,14 @@ class Server:
         self._complained_s, self._withheld = now_s, 0
         log.warning(message + withheld, *arguments)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Close the connections that are not worth their place; runs by itself every `SWEEP_S`."""
         now_s = self.now_s()
         for connection in tuple(self._connections):
             reason = connection.idle(now_s, self.limits)
             if reason is not None:
                 log.info("closed a connection: %s", reason)
                 connection.abort()
-        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self.sweep)

@@ -36,7 +36,7 @@ class ProcessFailed(TrunklineError):  # noqa: N818 - named for what happened
 
 
 class Output:
-    """What a stream of a process printed last. A thread reads it, so that waiting for a line has a deadline."""
+    """What a stream of a process printed last. A thread reads it, so that waiting can have a deadline."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._lines: deque[str] = deque(maxlen=OUTPUT_LINES_MAX)
