@@ -17,7 +17,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as read from a topic, before anyone has said that it is an event. `timestamp_ms` is Unix time."""
+    """A record as read from a topic; nobody has said yet that it is an event. `timestamp_ms` is Unix time."""
 
     topic: str
     partition: int
