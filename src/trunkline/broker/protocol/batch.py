@@ -4,8 +4,9 @@
     base timestamp 27 · max timestamp 35 · producer id 43 · producer epoch 51 · base sequence 53 · count 57 ·
     records 61
 
-The broker never looks behind those 61 bytes on its hot path. The CRC-32C covers everything from the attributes on,
-so base offset and leader epoch are patched in place without touching it. The length counts from the leader epoch.
+The broker never looks behind those 61 bytes on its hot path. The CRC-32C covers everything from the
+attributes on, so base offset and leader epoch are patched in place without touching it. The length counts
+from the leader epoch.
 """
 
 from collections.abc import Iterator
@@ -33,10 +34,12 @@ CONTROL_FLAG: Final = 0x20
 NO_PRODUCER_ID: Final = -1
 NO_SEQUENCE: Final = -1
 
+CRC_AT: Final = 17
 _MAGIC_AT: Final = 16
 _ATTRIBUTES_AT: Final = 21
-_HEADER: Final = Struct(">qiibIhiqqqhii")
-_OFFSET_AND_LENGTH: Final = Struct(">qi")
+HEADER: Final = Struct(">qiibIhiqqqhii")
+"""All 61 bytes, in the order of `BatchHeader`."""
+
 _BASE_OFFSET: Final = Struct(">q")
 _LEADER_EPOCH: Final = Struct(">i")
 _LEADER_EPOCH_AT: Final = 12
@@ -82,7 +85,7 @@ class BatchHeader(NamedTuple):
 
     @property
     def last_sequence(self) -> int:
-        """The sequence number of the last record; it wraps to 0 after 2^31 - 1. Meaningless without a producer."""
+        """The last record's sequence number; it wraps to 0 after 2^31 - 1. Meaningless without a producer."""
         return (self.base_sequence + self.last_offset_delta) & 0x7FFFFFFF
 
     @property
@@ -99,19 +102,19 @@ class BatchHeader(NamedTuple):
 
     @classmethod
     def parse(cls, buffer: Buffer, start: int = 0) -> "BatchHeader":
-        """Reads the header at `start`; only the fields, nothing is checked. Raises `InvalidBatch` when it is cut."""
+        """Reads the header at `start`, unchecked; raises `InvalidBatch` only when it is cut."""
         if len(buffer) - start < HEADER_BYTES:
             raise InvalidBatch(
                 ErrorCode.CORRUPT_MESSAGE, f"a record batch is cut after {max(0, len(buffer) - start)} bytes"
             )
-        return cls._make(_HEADER.unpack_from(buffer, start))
+        return cls._make(HEADER.unpack_from(buffer, start))
 
 
 def split(buffer: Buffer) -> Iterator[tuple[BatchHeader, int, int]]:
     """Walks the batches that lie back to back in `buffer`; yields header, start and end of each.
 
-    Raises `InvalidBatch`: UNSUPPORTED_FOR_MESSAGE_FORMAT for the formats before Kafka 0.11, CORRUPT_MESSAGE when
-    lengths do not add up to the buffer.
+    Raises `InvalidBatch`: UNSUPPORTED_FOR_MESSAGE_FORMAT for the formats before Kafka 0.11, CORRUPT_MESSAGE
+    when lengths do not add up to the buffer.
     """
     start, size = 0, len(buffer)
     while start < size:
@@ -126,7 +129,7 @@ def split(buffer: Buffer) -> Iterator[tuple[BatchHeader, int, int]]:
         if header.length < HEADER_BYTES - LENGTH_PREFIX_BYTES or end > size:
             raise InvalidBatch(
                 ErrorCode.CORRUPT_MESSAGE,
-                f"a record batch says it has {header.length} bytes; there are {size - start - LENGTH_PREFIX_BYTES}",
+                f"a record batch of {header.size} bytes cannot be in the {size - start} bytes that are there",
             )
         yield header, start, end
         start = end
@@ -135,8 +138,8 @@ def split(buffer: Buffer) -> Iterator[tuple[BatchHeader, int, int]]:
 def check(header: BatchHeader, buffer: Buffer, start: int = 0) -> None:
     """Checks the batch at `start`, whose header this is, before it may enter the log.
 
-    Raises `InvalidBatch` when magic, length, checksum, record count or compression id are not right. What is inside
-    a compressed batch is not looked at.
+    Raises `InvalidBatch` when magic, length, checksum, record count or compression id are not right. What is
+    inside a compressed batch is not looked at.
     """
     if header.magic != MAGIC:
         raise InvalidBatch(ErrorCode.CORRUPT_MESSAGE, f"a record batch has the unknown magic {header.magic}")
@@ -147,7 +150,7 @@ def check(header: BatchHeader, buffer: Buffer, start: int = 0) -> None:
     if header.record_count < 1 or header.last_offset_delta != header.record_count - 1:
         raise InvalidBatch(
             ErrorCode.INVALID_RECORD,
-            f"a record batch counts {header.record_count} records over {header.last_offset_delta + 1} offsets",
+            f"a batch counts {header.record_count} records over {header.last_offset_delta + 1} offsets",
         )
     if header.codec > CODEC_MAX:
         raise InvalidBatch(

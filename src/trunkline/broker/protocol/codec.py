@@ -22,9 +22,9 @@ _encoders: dict[tuple[type[Message], int], Callable[[Any, bytearray], list[Buffe
 def decode(cls: type[M], version: int, buffer: Buffer) -> M:
     """Reads one message from the whole of `buffer`.
 
-    Records come out as slices of `buffer`, which must stay unchanged as long as they are used; everything else is
-    copied. Raises `MalformedMessage` for any bytes that are not such a message, and `ValueError` for a version that
-    is not declared. No allocation is larger than the buffer justifies.
+    Records come out as slices of `buffer`, which must stay unchanged as long as they are used; everything
+    else is copied. Raises `MalformedMessage` for any bytes that are not such a message, and `ValueError` for
+    a version that is not declared. No allocation is larger than the buffer justifies.
     """
     decoder = _decoders.get((cls, version))
     if decoder is None:
@@ -44,9 +44,9 @@ def decode(cls: type[M], version: int, buffer: Buffer) -> M:
 def encode(message: Message, version: int, *, head: bytes = b"") -> list[Buffer]:
     """Writes a message as a list of chunks; the records in it are chunks of their own and never copied.
 
-    `head` is put before the message in the first chunk, which is always a bytearray. Fields that the version does
-    not have are left out. A value of the wrong type or out of its range is a programmer's error and raises
-    whatever Python raises.
+    `head` is put before the message in the first chunk, which is always a bytearray. Fields that the version
+    does not have are left out. A value of the wrong type or out of its range is a programmer's error and
+    raises whatever Python raises.
     """
     cls = type(message)
     encoder = _encoders.get((cls, version))

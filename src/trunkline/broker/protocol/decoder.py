@@ -1,7 +1,8 @@
 """Compiles the decoder of one message version.
 
-The function is straight-line code: neighbouring fixed-size fields (and the length or tag count that follows them)
-are read by one `struct` call, nested structures are read in place, and an instance is built by one positional call.
+The function is straight-line code: neighbouring fixed-size fields (and the length or tag count that follows
+them) are read by one `struct` call, nested structures are read in place, and an instance is built by one
+positional call.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from trunkline.broker.protocol.source import Source
 def compile_decoder(layout: Layout) -> Callable[[primitives.Buffer], Any]:
     """The decoder of a layout: takes the whole body, returns the instance.
 
-    The function raises `MalformedMessage`, or `IndexError`, `struct.error` or `UnicodeDecodeError` for bytes that
-    end early or are not UTF-8.
+    The function raises `MalformedMessage`, or `IndexError`, `struct.error` or `UnicodeDecodeError` for bytes
+    that end early or are not UTF-8.
     """
     return _Decoder().compile(layout)
 

@@ -1,7 +1,7 @@
 """Compiles the encoder of one message version.
 
-The function appends to a bytearray; neighbouring fixed-size fields go through one `struct` call. Record batches are
-never copied: they become chunks of their own between the bytearrays around them.
+The function appends to a bytearray; neighbouring fixed-size fields go through one `struct` call. Record
+batches are never copied: they become chunks of their own between the bytearrays around them.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from trunkline.broker.protocol.source import Source
 
 
 def compile_encoder(layout: Layout) -> Callable[[Any, bytearray], list[primitives.Buffer]]:
-    """The encoder of a layout: `encode(message, out)` appends to `out` and returns the chunks, `out` first."""
+    """The encoder of a layout: `encode(message, out)` appends to `out`; it returns the chunks, `out` first."""
     return _Encoder().compile(layout)
 
 
@@ -104,7 +104,6 @@ class _Encoder:
         self.source.line(f"out += small[{length}] if {length} < 128 else write_uvarint({length})")
 
     def array(self, layout: Layout, field: Field, value: str) -> None:
-        line = self.source.line
         if field.element in primitives.INT_WRITERS:
             self.flush()
             self.integers(layout, field.element, value)

@@ -1,7 +1,7 @@
 """Request and response headers, and the frame around a response.
 
-A frame is a big-endian int32 size and that many bytes; the functions here take and give what follows the size,
-except `encode_response`, which gives a whole frame.
+A frame is a big-endian int32 size and that many bytes; the functions here take and give what follows the
+size, except `encode_response`, which gives a whole frame.
 """
 
 from struct import Struct
@@ -27,8 +27,8 @@ _int32: Final = Struct(">i").pack
 class RequestHeader(msgspec.Struct, frozen=True):
     """Who asks for what. `body_offset` is where the message begins in the frame.
 
-    For an API key or version outside the registry `body_offset` is that of header v1; the body cannot be decoded
-    anyway, but the correlation id is right, so that the refusal reaches the caller.
+    For an API key or version outside the registry `body_offset` is that of header v1; the body cannot be
+    decoded anyway, but the correlation id is right, so that the refusal reaches the caller.
     """
 
     api_key: int
@@ -78,8 +78,8 @@ def encode_request_header(
 def encode_response_header(api_key: int, api_version: int, *, correlation_id: int) -> bytes:
     """Writes the header before a response message.
 
-    ApiVersions always answers with header v0: a client that has not learnt the versions yet must be able to read
-    it (KIP-511).
+    ApiVersions always answers with header v0: a client that has not learnt the versions yet must be able to
+    read it (KIP-511).
     """
     flexible = api_key != API_VERSIONS_KEY and api_version in API[api_key].flexible
     return _int32(correlation_id) + (b"\0" if flexible else b"")

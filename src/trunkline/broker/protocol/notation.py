@@ -6,11 +6,11 @@
         session_id: int = int32(versions="7+", default=0)
         cluster_id: str | None = string(versions="12+", nullable="12+", tagged=0, default=None)
 
-Fields stand in wire order. The annotation is what a type checker sees; the specifier on the right says how the
-value travels. `versions` are the message versions that carry the field (all when left out), `nullable` those in
-which it may be None, `tagged` the tag number when it travels as a tagged field (KIP-482). A field that is not
-carried by every version needs a default: it is what decoding yields for a version without the field, and encoding
-leaves the field out silently. Ranges read "3", "3-7" or "3+".
+Fields stand in wire order. The annotation is what a type checker sees; the specifier on the right says how
+the value travels. `versions` are the message versions that carry the field (all when left out), `nullable`
+those in which it may be None, `tagged` the tag number when it travels as a tagged field (KIP-482). A field
+that is not carried by every version needs a default: it is what decoding yields for a version without the
+field, and encoding leaves the field out silently. Ranges read "3", "3-7" or "3+".
 
 A message is a frozen `msgspec.Struct`, so declaring one costs microseconds; nothing is compiled here.
 """
@@ -51,7 +51,7 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """How one field travels. `kind` is a primitive's name, "array" or "struct"; `element` is what an array holds."""
+    """How one field travels. `kind` is a primitive's name, "array" or "struct"; `element` what that holds."""
 
     kind: str
     versions: str = "0+"

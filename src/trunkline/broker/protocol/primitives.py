@@ -1,4 +1,4 @@
-"""Wire primitives that the compiled coders share: variable-length integers, tagged sections, integer arrays."""
+"""Wire primitives that the compiled coders share: varints, tagged sections, integer arrays."""
 
 from struct import Struct, unpack_from
 from typing import Final, TypeAlias
@@ -43,7 +43,7 @@ INT_WRITERS: Final = {
 
 
 def read_uvarint(buffer: Buffer, position: int) -> tuple[int, int]:
-    """Returns an unsigned 32-bit varint and the position after it. Raises `IndexError` when the buffer ends."""
+    """Returns an unsigned 32-bit varint and the position after it; raises `IndexError` at the buffer's end."""
     value = 0
     for shift in range(0, 7 * UVARINT_BYTES_MAX, 7):
         byte = buffer[position]

@@ -23,8 +23,9 @@ from trunkline.broker.protocol.notation import Message, Versions
 class ApiDeclaration(msgspec.Struct, frozen=True):
     """One API: its messages and the versions they exist in.
 
-    `listed_first` is what ApiVersions must name as the minimum. It is `first_version` but for Produce: librdkafka
-    up to 2.8 turns compression off silently unless version 0 is listed (KAFKA-18659), so it is listed and refused.
+    `listed_first` is what ApiVersions must name as the minimum. It is `first_version` but for Produce:
+    librdkafka up to 2.8 turns compression off silently unless version 0 is listed (KAFKA-18659), so it is
+    listed and refused.
     """
 
     key: int

@@ -1,1 +1,1 @@
-"""The protocol's messages, one module a family. Field facts come from the published Kafka protocol, line 4.3."""
+"""The messages of the published Kafka protocol, line 4.3, one module a family."""
