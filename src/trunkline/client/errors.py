@@ -27,7 +27,7 @@
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 
 
-class KafkaFailed(TrunklineError):
+class KafkaFailed(TrunklineError):  # noqa: N818 - reads as what it is
     """Kafka refused an operation. `code` is the protocol's or the client library's error name."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -51,7 +51,7 @@ class CommitRefused(Exception):  # noqa: N818 - control flow, named for what the
         self.rebalance = rebalance
 
 
-class DeliveryRejected(TrunklineError):
+class DeliveryRejected(TrunklineError):  # noqa: N818 - reads as what it is
     """The broker refused the event for good: it is not in the log. `code` is the protocol's error name."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -59,11 +59,11 @@ class DeliveryRejected(TrunklineError):
         self.code = code
 
 
-class BreakerOpen(TrunklineError):
+class BreakerOpen(TrunklineError):  # noqa: N818 - reads as what it is
     """Too many events failed in a row. The last batch was rolled back: nothing in it was skipped."""
 
 
-class StoreIncompatible(TrunklineError):
+class StoreIncompatible(TrunklineError):  # noqa: N818 - reads as what it is
     """The store's schema is not one this version can work with."""
 
 

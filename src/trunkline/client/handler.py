@@ -16,7 +16,7 @@ class PermanentFailure(Exception):  # noqa: N818 - named for what it tells the r
 
 
 class RetryLater(Exception):  # noqa: N818 - named for what it tells the runtime
-    """Raised by a handler: the event is fine but the world is not; pause the partition, try the same batch again."""
+    """Raised by a handler: the event is fine, the world is not; pause the partition, try the batch again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a record went into the failure ledger. `reason` is one of `failures.REASONS`, `detail` one readable line."""
+    """Why a record went into the failure ledger: `reason` is one of `failures.REASONS`, `detail` a line."""
 
     reason: str
     detail: str
@@ -39,15 +39,15 @@ class Handler(Protocol):
     """The effect of events on a service's store.
 
     Both methods run inside the transaction that also holds the dedupe rows, the ledger rows and the consumer
-    position; they must use `tx` for every effect and must not commit. A rolled-back batch is handed over again,
-    possibly in smaller pieces, so a handler keeps no state outside `tx` that a rollback would not undo.
+    position; they must use `tx` for every effect and must not commit. A rolled-back batch is handed over
+    again, possibly in smaller pieces: a handler keeps no state outside `tx` that a rollback would not undo.
     """
 
     def handle(self, tx: Connection, events: Sequence[Received]) -> None:
         """Apply events of one partition, in order, none of them seen before.
 
-        Raises `PermanentFailure` (or any other exception that is not a store or network failure) when an event
-        is at fault: the runtime then repeats the batch event by event and puts only the guilty one into the ledger.
+        Raises `PermanentFailure` (or any other exception that is no store or network failure) when an event is
+        at fault: the runtime then repeats the batch event by event and puts the guilty one into the ledger.
         Raises `RetryLater` when the world is at fault.
         """
 

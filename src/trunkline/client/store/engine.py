@@ -42,7 +42,7 @@ class Store:
             yield connection
 
     def unavailable(self, error: BaseException) -> StoreUnavailable | None:
-        """What `error` means if it says that the store, rather than the statement or the data, is at fault."""
+        """What `error` means, if the store rather than the statement or the data is at fault; else None."""
         if isinstance(error, StoreUnavailable):
             return error
         if not isinstance(error, DBAPIError) or not self._is_transient(error):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """Tables that are migrated together. `scripts` holds the revision files; `name` is part of a table's name."""
+    """Tables that are migrated together. `scripts` holds the revisions; `name` is part of a table's name."""
 
     name: str
     scripts: Path
@@ -47,7 +47,7 @@ def migrate(store: Store, component: Component = CONSUMER_STATE) -> None:
     scripts = ScriptDirectory(str(component.scripts), version_locations=[str(component.scripts)])
 
     def upgrade(revision: Any, _context: "MigrationContext") -> Any:
-        return scripts._upgrade_revs("head", revision)  # noqa: SLF001 - the way Alembic's cookbook documents
+        return scripts._upgrade_revs("head", revision)  # as Alembic's cookbook has it
 
     with store.write() as connection:
         context = MigrationContext.configure(
@@ -58,5 +58,6 @@ def migrate(store: Store, component: Component = CONSUMER_STATE) -> None:
                 context.run_migrations()
         except CommandError as error:
             raise StoreIncompatible(
-                f"store {store.url}: its {component.name} tables are of a newer version ({error}); upgrade Trunkline"
+                f"store {store.url}: its {component.name} tables are of a newer version ({error}); "
+                "upgrade Trunkline"
             ) from error

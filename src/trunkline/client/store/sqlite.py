@@ -1,8 +1,8 @@
 """Everything that is particular to SQLite.
 
 The store runs in WAL mode with `synchronous=FULL`: a committed transaction survives a power cut, and readers
-never wait for the writer. A writer takes the lock at its start (`BEGIN IMMEDIATE`); with SQLite's default, two
-transactions that read first and write later would both fail to upgrade, and no waiting would help them.
+never wait for the writer. A writer takes the lock at its start (`BEGIN IMMEDIATE`); with SQLite's default,
+two transactions that read first and write later would both fail to upgrade, and no waiting would help them.
 """
 
 import sqlite3
@@ -64,7 +64,7 @@ def is_transient(error: BaseException | None) -> bool:
 
 
 def _on_connect(connection: Any, _record: object) -> None:
-    # The driver's own transaction handling begins too late and breaks savepoints; `_on_begin` does it instead.
+    # The driver's own transactions begin too late and break savepoints; `_on_begin` does it instead.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")

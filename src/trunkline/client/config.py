@@ -1,0 +1,181 @@
+"""What librdkafka is told, as pure functions from frozen options. Nothing here reads the environment.
+
+The producer's settings are the contract: `acks=all`, `retries=3`, `enable.idempotence=true`,
+`max.in.flight.requests=1`, `compression.type=snappy`.
+
+The retry budget. librdkafka waits `retry.backoff.ms` before the first retry and doubles the wait up to
+`retry.backoff.max.ms`, each with a jitter of 20 %. At its defaults three retries are used up within a second,
+less than any leader election. With 2 s, 4 s and 8 s they last 14 s (11.2 s at the least), and so outlast the
+9 s in which KRaft notices a dead broker plus the election after it. A cluster that is merely unreachable uses
+up no retries: events then wait in the queue until `delivery.timeout.ms`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from trunkline.errors import InvalidInput
+
+ConfigValue: TypeAlias = str | int | bool
+Config: TypeAlias = dict[str, ConfigValue]
+
+RETRIES: Final = 3
+RETRY_BACKOFF_MS: Final = 2_000
+RETRY_BACKOFF_MAX_MS: Final = 8_000
+RETRY_JITTER: Final = 0.2
+LEADER_ELECTION_MS: Final = 10_000
+"""KRaft's `broker.session.timeout.ms` of 9 s and a second for the election itself."""
+
+DELIVERY_TIMEOUT_MS: Final = 120_000
+LINGER_MS: Final = 5
+QUEUE_MESSAGES_MAX: Final = 100_000
+QUEUE_KIB_MAX: Final = 64 * 1024
+BATCH_BYTES_MAX: Final = 1_000_000
+"""Of one batch before compression, unless a single event is larger; below every broker's limit."""
+
+MESSAGE_BYTES_MAX: Final = 1_048_588
+"""The contract's 1 MB as Kafka counts it: 1 MiB and the 12 bytes of a batch's log overhead."""
+
+PREFETCH_RECORDS: Final = 2_000
+PREFETCH_KIB: Final = 16 * 1024
+"""Some twenty batches ahead. librdkafka's own defaults would hold 64 MiB for every consumer."""
+
+FETCH_WAIT_MS: Final = 100
+"""A partition that is assigned or resumed waits for the fetch in flight, so this bounds that delay."""
+
+FETCH_QUEUE_BACKOFF_MS: Final = 10
+"""After a full prefetch queue; the default of 1 s would starve a fast consumer with a short queue."""
+
+SECURITY_PREFIXES: Final = ("security.", "sasl.", "ssl.", "enable.ssl.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionOptions:
+    """How to reach a cluster. `security` holds librdkafka's `security.*`, `sasl.*` and `ssl.*` properties."""
+
+    bootstrap_servers: str
+    client_id: str = "trunkline"
+    security: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if not self.bootstrap_servers.strip():
+            raise InvalidInput("no bootstrap servers: give --bootstrap-servers HOST:PORT")
+        for name in self.security:
+            if not name.startswith(SECURITY_PREFIXES):
+                raise InvalidInput(f"{name} is not a security property of librdkafka and cannot be set here")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProducerOptions:
+    """What may differ between publishers; what the contract fixes is not here."""
+
+    message_bytes_max: int = MESSAGE_BYTES_MAX
+    linger_ms: int = LINGER_MS
+    delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS
+    queue_messages_max: int = QUEUE_MESSAGES_MAX
+
+    def __post_init__(self) -> None:
+        if self.delivery_timeout_ms <= retry_budget_ms():
+            raise InvalidInput(
+                f"a delivery time-out of {self.delivery_timeout_ms} ms would cut off the {RETRIES} retries, "
+                f"which take up to {retry_budget_ms()} ms"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerOptions:
+    """What may differ between consumers. Times are in milliseconds.
+
+    A member that was killed is noticed after `session_timeout_ms`; nobody reads its partitions until then.
+    `poll_interval_max_ms` bounds how long one batch may take.
+    """
+
+    group: str
+    session_timeout_ms: int = 10_000
+    poll_interval_max_ms: int = 300_000
+
+    def __post_init__(self) -> None:
+        if self.poll_interval_max_ms < self.session_timeout_ms:
+            raise InvalidInput(
+                f"poll interval {self.poll_interval_max_ms} ms is below the session time-out "
+                f"{self.session_timeout_ms} ms; raise it"
+            )
+
+
+def retry_waits_ms() -> tuple[int, ...]:
+    """The waits before each of the contract's retries, without jitter."""
+    return tuple(min(RETRY_BACKOFF_MS << retry, RETRY_BACKOFF_MAX_MS) for retry in range(RETRIES))
+
+
+def retry_budget_ms() -> int:
+    """How long the retries of one event last together at the most."""
+    return round(sum(retry_waits_ms()) * (1 + RETRY_JITTER))
+
+
+def producer_config(connection: ConnectionOptions, options: ProducerOptions) -> Config:
+    """The contract's producer."""
+    return {
+        **_common(connection),
+        "acks": "all",
+        "retries": RETRIES,
+        "enable.idempotence": True,
+        "max.in.flight.requests.per.connection": 1,
+        "compression.type": "snappy",
+        # Java's hash, so that services in other languages put a tenant on the same partition.
+        "partitioner": "murmur2_random",
+        "retry.backoff.ms": RETRY_BACKOFF_MS,
+        "retry.backoff.max.ms": RETRY_BACKOFF_MAX_MS,
+        "delivery.timeout.ms": options.delivery_timeout_ms,
+        "linger.ms": options.linger_ms,
+        "batch.size": min(BATCH_BYTES_MAX, options.message_bytes_max),
+        "message.max.bytes": options.message_bytes_max,
+        "queue.buffering.max.messages": options.queue_messages_max,
+        "queue.buffering.max.kbytes": QUEUE_KIB_MAX,
+    }
+
+
+def consumer_config(connection: ConnectionOptions, options: ConsumerOptions) -> Config:
+    """The contract's consumer: from the earliest record, offsets committed by us alone."""
+    return {
+        **_reader(connection),
+        "group.id": options.group,
+        "session.timeout.ms": options.session_timeout_ms,
+        "max.poll.interval.ms": options.poll_interval_max_ms,
+        "partition.assignment.strategy": "cooperative-sticky",
+    }
+
+
+def reader_config(connection: ConnectionOptions) -> Config:
+    """A consumer that assigns itself partitions and commits nothing; librdkafka wants a group even so."""
+    return {**_reader(connection), "group.id": "trunkline-reader"}
+
+
+def admin_config(connection: ConnectionOptions) -> Config:
+    """A client for metadata and administration."""
+    return _common(connection)
+
+
+def _reader(connection: ConnectionOptions) -> Config:
+    return {
+        **_common(connection),
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "allow.auto.create.topics": False,
+        "check.crcs": True,
+        "fetch.wait.max.ms": FETCH_WAIT_MS,
+        "fetch.queue.backoff.ms": FETCH_QUEUE_BACKOFF_MS,
+        "queued.min.messages": PREFETCH_RECORDS,
+        "queued.max.messages.kbytes": PREFETCH_KIB,
+    }
+
+
+def _common(connection: ConnectionOptions) -> Config:
+    return {
+        **connection.security,
+        "bootstrap.servers": connection.bootstrap_servers,
+        "client.id": connection.client_id,
+        # A broker that restarts is back within a second; do not wait ten times as long to see it.
+        "reconnect.backoff.max.ms": 2_000,
+    }

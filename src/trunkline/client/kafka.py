@@ -1,0 +1,446 @@
+"""The only module that knows `confluent_kafka`: narrow adapters with our own types and our own errors.
+
+What the library does that one would not expect, and what follows from it here:
+
+- A fatal error is raised out of `poll` or `flush`, often as `SystemError`, while delivery callbacks run with
+  that exception pending. Callbacks therefore only append to a list, which is read afterwards.
+- `consume(n, t)` waits for n messages or the whole of t and cannot be interrupted; `poll(t)` returns with the
+  first. A batch is one `poll` and then whatever `consume(n - 1, 0)` finds.
+- Errors of a consumer arrive as messages.
+- An exception raised inside a rebalance callback corrupts later ones, so the callbacks cannot raise.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource  # the package re-exports these without saying so
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from trunkline.client.config import Config
+from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed, KafkaFatal, QueueFull
+from trunkline.codec.record import Encoded, Record
+
+FROM_BEGINNING: Final = ck.OFFSET_BEGINNING
+FROM_END: Final = ck.OFFSET_END
+
+REPLY_SECONDS: Final = 5.0
+"""How long a metadata or administration request may take before the cluster counts as unavailable."""
+
+_LOGGER: Final = logging.getLogger("trunkline.kafka")
+
+Token = TypeVar("Token")
+Partition: TypeAlias = tuple[str, int]
+"""Topic and partition number."""
+
+_E: Final = ck.KafkaError
+_REJECTING: Final = frozenset(
+    {
+        _E.MSG_SIZE_TOO_LARGE,
+        _E.RECORD_LIST_TOO_LARGE,
+        _E.INVALID_RECORD,
+        _E.INVALID_MSG,
+        _E.INVALID_TIMESTAMP,
+        _E.INVALID_REQUIRED_ACKS,
+        _E.UNSUPPORTED_COMPRESSION_TYPE,
+        _E.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        _E.TOPIC_AUTHORIZATION_FAILED,
+        _E.CLUSTER_AUTHORIZATION_FAILED,
+        _E.TOPIC_EXCEPTION,
+        _E.POLICY_VIOLATION,
+        _E.UNKNOWN_TOPIC_OR_PART,
+        _E._UNKNOWN_TOPIC,
+        _E._UNKNOWN_PARTITION,
+    }
+)
+"""Errors after which the event is certainly not in the log. After any other it may be there."""
+
+_REBALANCING: Final = frozenset(
+    {
+        _E.REBALANCE_IN_PROGRESS,
+        _E.ILLEGAL_GENERATION,
+        _E.UNKNOWN_MEMBER_ID,
+        _E.STALE_MEMBER_EPOCH,
+        _E.FENCED_MEMBER_EPOCH,
+        _E.FENCED_INSTANCE_ID,
+        _E._ASSIGNMENT_LOST,
+        _E._STATE,
+    }
+)
+_REFUSING: Final = frozenset(
+    {
+        _E.TOPIC_AUTHORIZATION_FAILED,
+        _E.GROUP_AUTHORIZATION_FAILED,
+        _E.CLUSTER_AUTHORIZATION_FAILED,
+        _E.SASL_AUTHENTICATION_FAILED,
+        _E._AUTHENTICATION,
+        _E.INVALID_GROUP_ID,
+        _E.INCONSISTENT_GROUP_PROTOCOL,
+        _E.GROUP_MAX_SIZE_REACHED,
+        _E.INVALID_SESSION_TIMEOUT,
+    }
+)
+"""Consumer errors that no waiting cures."""
+
+_EARLIEST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # no hints there
+_LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # no hints there
+
+_UNREACHABLE: Final = frozenset(
+    {
+        _E._ALL_BROKERS_DOWN,
+        _E._TRANSPORT,
+        _E._TIMED_OUT,
+        _E._RESOLVE,
+        _E.REQUEST_TIMED_OUT,
+        _E.COORDINATOR_NOT_AVAILABLE,
+        _E.LEADER_NOT_AVAILABLE,
+    }
+)
+
+
+class Report(NamedTuple, Generic[Token]):
+    """What became of one event: a position, or an error's name and text. `lost`: it is surely not in the log."""
+
+    token: Token
+    topic: str
+    partition: int
+    offset: int
+    code: str | None
+    message: str
+    lost: bool
+
+
+class Producer(Generic[Token]):
+    """An idempotent producer. `Token` is whatever the caller wants back with the report.
+
+    Not more than one thread may call `poll`; `send` is thread-safe.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._producer = ck.Producer(config, logger=_LOGGER)
+        self._reports: list[tuple[Token, ck.KafkaError | None, ck.Message]] = []
+
+    def __len__(self) -> int:
+        """Events that are not reported yet."""
+        return len(self._producer)
+
+    def send(self, topic: str, encoded: Encoded, token: Token) -> None:
+        """Queue one event. Raises `QueueFull`, `KafkaFatal` or `KafkaFailed`; nothing was queued then."""
+        try:
+            self._producer.produce(
+                topic,
+                encoded.value,
+                encoded.key,
+                on_delivery=partial(self._reported, token),
+                headers=encoded.headers,  # type: ignore[arg-type]  # list is invariant; the values are only read
+            )
+        except BufferError as error:
+            raise QueueFull(f"the queue to {topic} is full") from error
+        except ck.KafkaException as error:
+            raise translated(error) from error
+
+    def poll(self, timeout: float) -> list[Report[Token]]:
+        """Wait for deliveries and return their reports, at once when there are some.
+
+        Raises `KafkaFatal` when this producer is dead; `drain` then returns what had been reported.
+        """
+        try:
+            self._producer.poll(timeout)
+        except ck.KafkaException as error:
+            failed = translated(error)
+            raise KafkaFatal(failed.code, str(failed)) from error
+        except SystemError as error:
+            raise KafkaFatal("_FATAL", "the producer met a fatal error") from error
+        return self._take()
+
+    def drain(self) -> list[Report[Token]]:
+        """Give up everything queued or in flight and return all reports. The producer is dead afterwards."""
+        for step in (self._producer.purge, partial(self._producer.flush, REPLY_SECONDS)):
+            # Both raise the fatal error that brought us here once more; the second flush is the clean one.
+            for _ in range(2):
+                with contextlib.suppress(ck.KafkaException, SystemError):
+                    step()
+        return self._take()
+
+    def _reported(self, token: Token, error: ck.KafkaError | None, message: ck.Message) -> None:
+        self._reports.append((token, error, message))
+
+    def _take(self) -> list[Report[Token]]:
+        taken, self._reports = self._reports, []
+        return [_report(token, error, message) for token, error, message in taken]
+
+
+def _report(token: Token, error: ck.KafkaError | None, message: ck.Message) -> Report[Token]:
+    topic, partition, offset = message.topic() or "", message.partition(), message.offset()
+    place = (
+        -1 if partition is None else partition,
+        -1 if offset is None else offset,
+    )
+    if error is None:
+        return Report(token, topic, *place, None, "", lost=False)
+    return Report(token, topic, *place, error.name(), error.str(), lost=error.code() in _REJECTING)
+
+
+class Rebalance(Protocol):
+    """Told about changes of the assignment from inside `Consumer.poll` and `close`. Must not raise."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """These are ours now. They are paused until `Consumer.start_at`."""
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """These are going to another member; offsets of theirs may still be committed in here."""
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """These are another member's already; nothing of theirs may be committed."""
+
+
+class Consumer:
+    """A consumer. Not thread-safe."""
+
+    def __init__(self, config: Config) -> None:
+        self._consumer = ck.Consumer(config, logger=_LOGGER)
+
+    def subscribe(self, topics: Iterable[str], rebalance: Rebalance) -> None:
+        """Join the group for these topics."""
+
+        def on_assign(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+            # Paused from the first moment: where to start is the store's to say, and the store may be away.
+            self._consumer.incremental_assign(partitions)
+            self._consumer.pause(partitions)
+            rebalance.assigned(_keys(partitions))
+
+        def on_revoke(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+            rebalance.revoked(_keys(partitions))
+
+        def on_lost(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+            rebalance.lost(_keys(partitions))
+
+        self._consumer.subscribe(list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+    def start_at(self, offsets: Mapping[Partition, int]) -> None:
+        """Begin or begin again to read assigned partitions from these offsets."""
+        self._consumer.incremental_unassign([ck.TopicPartition(*key) for key in offsets])
+        targets = _offsets(offsets)
+        self._consumer.incremental_assign(targets)
+        self._consumer.resume(targets)
+
+    def assign(self, offsets: Mapping[Partition, int]) -> None:
+        """Read these partitions from these offsets, without a group."""
+        self._consumer.assign(_offsets(offsets))
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Fetch nothing more of these for now."""
+        self._consumer.pause([ck.TopicPartition(*key) for key in partitions])
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Go on after the last record that was returned."""
+        self._consumer.resume([ck.TopicPartition(*key) for key in partitions])
+
+    def poll(self, records_max: int, timeout: float) -> list[Record]:
+        """The next records, as soon as there are any. Raises `KafkaFailed` for what waiting cannot cure."""
+        first = self._consumer.poll(timeout)
+        if first is None:
+            return []
+        messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
+        records: list[Record] = []
+        for message in messages:
+            if (error := message.error()) is None:
+                records.append(_record(message))
+            else:
+                _raise_if_hopeless(error)
+        return records
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit synchronously; an offset is that of the next record to read. Raises `CommitRefused`."""
+        try:
+            answers = self._consumer.commit(offsets=_offsets(offsets), asynchronous=False)
+        except ck.KafkaException as error:
+            raise _commit_refused(error.args[0]) from error
+        for answer in answers:
+            if answer.error is not None:
+                raise _commit_refused(answer.error)
+
+    def close(self) -> None:
+        """Leave the group; the rebalance listener hears about its last partitions."""
+        self._consumer.close()
+
+
+class TopicState(NamedTuple):
+    """A topic as the cluster has it. `topic_id` is empty where the cluster has none."""
+
+    name: str
+    topic_id: str
+    partitions: int
+    replication_factor: int
+
+
+class Admin:
+    """Metadata and administration. Every call raises `ClusterUnavailable` within seconds, or `KafkaFailed`."""
+
+    def __init__(self, config: Config) -> None:
+        self._admin = AdminClient(dict(config), logger=_LOGGER)
+        self._servers = str(config["bootstrap.servers"])
+
+    def cluster_id(self) -> str:
+        """The cluster's id."""
+        with self._translated():
+            return str(self._admin.list_topics(timeout=REPLY_SECONDS).cluster_id)
+
+    def topics(self) -> dict[str, TopicState]:
+        """All topics but the cluster's own, by name."""
+        with self._translated():
+            names = [
+                name for name in self._admin.list_topics(timeout=REPLY_SECONDS).topics if name[:2] != "__"
+            ]
+        return self.describe(names)
+
+    def describe(self, names: Iterable[str]) -> dict[str, TopicState]:
+        """Those of these topics that exist, by name."""
+        wanted = list(names)
+        if not wanted:
+            return {}
+        found: dict[str, TopicState] = {}
+        with self._translated():
+            futures = self._admin.describe_topics(ck.TopicCollection(wanted), request_timeout=REPLY_SECONDS)
+            for name, future in futures.items():
+                try:
+                    found[name] = _topic_state(future.result())
+                except ck.KafkaException as error:
+                    if error.args[0].code() != _E.UNKNOWN_TOPIC_OR_PART:
+                        raise
+        return found
+
+    def topic_config(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The effective configuration of existing topics."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        if not resources:
+            return {}
+        with self._translated():
+            futures = self._admin.describe_configs(resources, request_timeout=REPLY_SECONDS)
+            return {
+                resource.name: {name: str(entry.value) for name, entry in future.result().items()}
+                for resource, future in futures.items()
+            }
+
+    def create(
+        self, name: str, *, partitions: int, replication_factor: int, config: Mapping[str, str]
+    ) -> bool:
+        """Create a topic; False if another has done so meanwhile."""
+        topic = NewTopic(name, partitions, replication_factor, config=dict(config))
+        with self._translated():
+            try:
+                self._admin.create_topics([topic], request_timeout=REPLY_SECONDS)[name].result()
+            except ck.KafkaException as error:
+                if error.args[0].code() == _E.TOPIC_ALREADY_EXISTS:
+                    return False
+                raise
+        return True
+
+    def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
+        """The first offset still in the log and the one after the last, of each partition."""
+        keys = list(partitions)
+        if not keys:
+            return {}
+        low = self._offsets(keys, _EARLIEST)
+        high = self._offsets(keys, _LATEST)
+        return {key: (low[key], high[key]) for key in keys}
+
+    def groups(self) -> list[str]:
+        """The ids of all consumer groups."""
+        with self._translated():
+            listed = self._admin.list_consumer_groups(request_timeout=REPLY_SECONDS).result()
+            return sorted(group.group_id for group in listed.valid)
+
+    def committed(self, group: str) -> dict[Partition, int]:
+        """The offsets a group has committed."""
+        request = ck.ConsumerGroupTopicPartitions(group)
+        with self._translated():
+            answer = self._admin.list_consumer_group_offsets([request], request_timeout=REPLY_SECONDS)
+            found = answer[group].result().topic_partitions or []
+        return {(item.topic, item.partition): item.offset for item in found if item.offset >= 0}
+
+    def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        with self._translated():
+            futures = self._admin.list_offsets(
+                {ck.TopicPartition(*key): spec for key in keys}, request_timeout=REPLY_SECONDS
+            )
+            return {(key.topic, key.partition): future.result().offset for key, future in futures.items()}
+
+    @contextlib.contextmanager
+    def _translated(self) -> Any:
+        try:
+            yield
+        except ck.KafkaException as error:
+            if error.args[0].code() in _UNREACHABLE:
+                raise ClusterUnavailable(
+                    f"no Kafka broker answers at {self._servers} ({error.args[0].str()}); "
+                    "start one, or set --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS"
+                ) from error
+            raise translated(error) from error
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where the contract's partitioner puts a key among this many partitions."""
+    return ck.murmur2(key, partitions)
+
+
+def translated(error: ck.KafkaException) -> KafkaFailed:
+    """The library's exception as ours."""
+    cause = error.args[0]
+    if not isinstance(cause, ck.KafkaError):
+        return KafkaFailed("UNKNOWN", f"Kafka: {error}")
+    kind = KafkaFatal if cause.fatal() or cause.code() == _E._FATAL else KafkaFailed
+    return kind(cause.name(), f"Kafka: {cause.str()}")
+
+
+def _raise_if_hopeless(error: ck.KafkaError) -> None:
+    if error.fatal():
+        raise KafkaFatal(error.name(), f"Kafka: {error.str()}")
+    if error.code() in _REFUSING:
+        raise KafkaFailed(error.name(), f"Kafka refuses this consumer: {error.str()}")
+    _LOGGER.warning("consumer: %s", error.str())
+
+
+def _commit_refused(error: ck.KafkaError) -> CommitRefused:
+    return CommitRefused(error.name(), rebalance=error.code() in _REBALANCING)
+
+
+def _record(message: ck.Message) -> Record:
+    return Record(
+        message.topic() or "",
+        _number(message.partition()),
+        _number(message.offset()),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),  # type: ignore[arg-type]  # a consumed message has a list of bytes
+    )
+
+
+def _number(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _topic_state(described: Any) -> TopicState:
+    if not described.partitions:
+        return TopicState(described.name, str(described.topic_id), 0, 0)
+    return TopicState(
+        described.name,
+        str(described.topic_id),
+        len(described.partitions),
+        len(described.partitions[0].replicas),
+    )
+
+
+def _keys(partitions: Iterable[ck.TopicPartition]) -> list[Partition]:
+    return [(item.topic, item.partition) for item in partitions]
+
+
+def _offsets(offsets: Mapping[Partition, int]) -> list[ck.TopicPartition]:
+    return [ck.TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]

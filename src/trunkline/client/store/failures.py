@@ -1,0 +1,198 @@
+"""The failure ledger: every record that was skipped, whole, until somebody replays or discards it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+from sqlalchemy import Connection, func, insert, select, update
+
+from trunkline.client.errors import UnknownFailure
+from trunkline.client.handler import Refusal
+from trunkline.client.store.position import Lane
+from trunkline.client.store.tables import FAILURE
+from trunkline.codec.record import Record
+
+HANDLER: Final = "handler"
+ID_CONFLICT: Final = "id_conflict"
+
+REASONS: Final[Mapping[str, str]] = {
+    "not_cloudevents": "the record is not a CloudEvent",
+    "missing_header": "a required attribute is missing",
+    "invalid_attribute": "an attribute is malformed",
+    "key_mismatch": "the key is not the tenant id",
+    "unknown_type": "the event type is not declared",
+    "wrong_topic": "the event type belongs to another topic",
+    "undecodable": "the value is not JSON",
+    "invalid_data": "the data breaks its type's constraints",
+    ID_CONFLICT: "another event with this identity but other content was processed before",
+    HANDLER: "the service could not handle the event",
+}
+"""Why a record can end up here: the codec's reasons and the runtime's own."""
+
+LIST_MAX: Final = 1_000
+ERROR_CHARS_MAX: Final = 2_000
+
+Status: TypeAlias = Literal["open", "replayed", "discarded"]
+OPEN: Final[Status] = "open"
+REPLAYED: Final[Status] = "replayed"
+DISCARDED: Final[Status] = "discarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One skipped record. Times are Unix milliseconds; `note` says why it was discarded or how it was settled."""
+
+    id: int
+    lane: Lane
+    record: Record
+    reason: str
+    error: str
+    attempts: int
+    first_seen_ms: int
+    last_seen_ms: int
+    status: Status
+    note: str | None
+
+
+_T: Final = FAILURE.c
+
+
+def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms: int) -> int:
+    """Record a failure and return its id. The same record failing again counts as another attempt."""
+    found = tx.execute(select(_T.id).where(*_at(lane, record.offset))).scalar()
+    changing = {"reason": refusal.reason, "error": refusal.detail[:ERROR_CHARS_MAX], "last_seen_ms": now_ms}
+    if found is not None:
+        row = update(FAILURE).where(_T.id == found)
+        tx.execute(row.values(attempts=_T.attempts + 1, status=OPEN, note=None, **changing))
+        return int(found)
+    added = tx.execute(
+        insert(FAILURE).values(
+            consumer_group=lane.group,
+            cluster_id=lane.cluster_id,
+            topic=lane.topic,
+            topic_id=lane.topic_id,
+            partition=lane.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp_ms,
+            key=record.key,
+            value=record.value,
+            headers=msgspec.json.encode(record.headers).decode(),
+            attempts=1,
+            first_seen_ms=now_ms,
+            status=OPEN,
+            **changing,
+        )
+    )
+    return int(added.inserted_primary_key[0])
+
+
+def listed(
+    tx: Connection, *, group: str | None = None, status: Status | None = OPEN, limit: int = LIST_MAX
+) -> list[Failure]:
+    """The newest failures, oldest first; of all groups and with any status where None is given."""
+    query = select(FAILURE).order_by(_T.id.desc()).limit(min(limit, LIST_MAX))
+    if group is not None:
+        query = query.where(_T.consumer_group == group)
+    if status is not None:
+        query = query.where(_T.status == status)
+    return [_failure(row) for row in tx.execute(query).mappings()][::-1]
+
+
+def counts(tx: Connection) -> dict[tuple[str, str], int]:
+    """How many rows there are of each `(status, reason)`."""
+    rows = tx.execute(select(_T.status, _T.reason, func.count()).group_by(_T.status, _T.reason))
+    return {(status, reason): number for status, reason, number in rows}
+
+
+def open_ids(tx: Connection, *, group: str) -> list[int]:
+    """The ids of all open failures of a group, in the order in which they failed."""
+    return list(
+        tx.execute(
+            select(_T.id).where(_T.consumer_group == group, _T.status == OPEN).order_by(_T.id)
+        ).scalars()
+    )
+
+
+def get(tx: Connection, failure_id: int) -> Failure:
+    """One failure. Raises `UnknownFailure`."""
+    row = tx.execute(select(FAILURE).where(_T.id == failure_id)).mappings().one_or_none()
+    if row is None:
+        raise UnknownFailure(
+            f"no failure {failure_id} in this ledger; `trunkline failures list` shows what there is"
+        )
+    return _failure(row)
+
+
+def discard(tx: Connection, ids: Sequence[int], *, note: str, now_ms: int) -> None:
+    """Give up open failures, for a reason that stays on record. Raises `UnknownFailure` and changes nothing."""
+    for failure_id in ids:
+        require_open(get(tx, failure_id))
+        settle(tx, failure_id, DISCARDED, note=note, now_ms=now_ms)
+
+
+def settle(tx: Connection, failure_id: int, status: Status, *, note: str, now_ms: int) -> None:
+    """Close a failure."""
+    row = update(FAILURE).where(_T.id == failure_id)
+    tx.execute(row.values(status=status, note=note[:ERROR_CHARS_MAX], last_seen_ms=now_ms))
+
+
+def failed_again(tx: Connection, failure_id: int, refusal: Refusal, *, now_ms: int) -> None:
+    """Count another attempt that did not succeed."""
+    tx.execute(
+        update(FAILURE)
+        .where(_T.id == failure_id)
+        .values(
+            attempts=_T.attempts + 1,
+            reason=refusal.reason,
+            error=refusal.detail[:ERROR_CHARS_MAX],
+            last_seen_ms=now_ms,
+        )
+    )
+
+
+def require_open(failure: Failure) -> None:
+    """Raises `UnknownFailure` for one that is settled."""
+    if failure.status != OPEN:
+        raise UnknownFailure(f"failure {failure.id} is {failure.status} already ({failure.note})")
+
+
+def _at(lane: Lane, offset: int) -> tuple[Any, ...]:
+    return (
+        _T.consumer_group == lane.group,
+        _T.cluster_id == lane.cluster_id,
+        _T.topic == lane.topic,
+        _T.topic_id == lane.topic_id,
+        _T.partition == lane.partition,
+        _T.offset == offset,
+    )
+
+
+def _failure(row: Any) -> Failure:
+    headers = msgspec.json.decode(row["headers"], type=tuple[tuple[str, bytes | None], ...])
+    return Failure(
+        id=row["id"],
+        lane=Lane(
+            group=row["consumer_group"],
+            cluster_id=row["cluster_id"],
+            topic=row["topic"],
+            topic_id=row["topic_id"],
+            partition=row["partition"],
+        ),
+        record=Record(
+            topic=row["topic"],
+            partition=row["partition"],
+            offset=row["offset"],
+            timestamp_ms=row["timestamp_ms"],
+            key=row["key"],
+            value=row["value"],
+            headers=headers,
+        ),
+        reason=row["reason"],
+        error=row["error"],
+        attempts=row["attempts"],
+        first_seen_ms=row["first_seen_ms"],
+        last_seen_ms=row["last_seen_ms"],
+        status=row["status"],
+        note=row["note"],
+    )
