@@ -157,8 +157,13 @@ def check(header: BatchHeader, buffer: Buffer, start: int = 0) -> None:
             ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
             f"a record batch has the unknown compression {header.codec}",
         )
-    if header.crc != checksum(buffer, start, start + header.size):
+    if not crc_matches(buffer, header, start):
         raise InvalidBatch(ErrorCode.CORRUPT_MESSAGE, "a record batch does not match its checksum")
+
+
+def crc_matches(buffer: Buffer, header: BatchHeader, start: int = 0) -> bool:
+    """Whether the batch at `start`, whose header this is, is whole; the buffer must hold all of it."""
+    return header.crc == checksum(buffer, start, start + header.size)
 
 
 def checksum(buffer: Buffer, start: int, end: int) -> int:

@@ -43,7 +43,7 @@ INT_WRITERS: Final = {
 
 
 def read_uvarint(buffer: Buffer, position: int) -> tuple[int, int]:
-    """Returns an unsigned 32-bit varint and the position after it; raises `IndexError` at the buffer's end."""
+    """Returns an unsigned 32-bit varint and the position after it; raises `IndexError` when cut."""
     value = 0
     for shift in range(0, 7 * UVARINT_BYTES_MAX, 7):
         byte = buffer[position]
