@@ -8,6 +8,7 @@ files are synced by different threads at the same time.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 Durability: TypeAlias = Literal["fsync", "os"]
@@ -67,18 +68,11 @@ class GroupCommit:
 
         Raises what `log.sync` raised; then and ever after, for the log has stopped.
         """
-        done: asyncio.Future[None] = self._loop.create_future()
-
-        def settle(error: BaseException | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
-
-        self.when_durable(log, settle)
-        await done
+        done: asyncio.Future[BaseException | None] = self._loop.create_future()
+        self.when_durable(log, partial(_resolve, done))
+        error = await done
+        if error is not None:
+            raise error
 
     def when_durable(self, log: Syncable, callback: Waiter) -> None:
         """Call `callback(None)` on the loop once `log` is durable up to here, or `callback(error)`."""
@@ -110,11 +104,11 @@ class GroupCommit:
         for flush in self._flushes.values():
             flush.cancel()
         self._flushes.clear()
-        while any(queue.running for queue in self._queues.values()):
-            running = next(log for log, queue in self._queues.items() if queue.running)
-            settled = self._loop.create_future()
-            self._queues[running].waiters.append(lambda _error, settled=settled: settled.set_result(None))
-            await settled
+        for queue in self._queues.values():
+            if queue.running:
+                idle: asyncio.Future[BaseException | None] = self._loop.create_future()
+                queue.waiters.append(partial(_resolve, idle))
+                await idle
         self._pool.shutdown()
 
     def _flush_later(self, log: Syncable) -> None:
@@ -156,3 +150,8 @@ class GroupCommit:
             queue.running = False
         for waiter in waiters:
             waiter(error)
+
+
+def _resolve(future: "asyncio.Future[BaseException | None]", error: BaseException | None) -> None:
+    if not future.done():  # Its awaiter may have been cancelled.
+        future.set_result(error)

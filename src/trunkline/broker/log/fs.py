@@ -220,7 +220,7 @@ class OsFs:
 
     def listdir(self, path: Path) -> list[str]:
         with _translated("list", path):
-            return sorted(os.listdir(path))
+            return sorted(entry.name for entry in path.iterdir())
 
     def exists(self, path: Path) -> bool:
         with _translated("look up", path):

@@ -1,0 +1,195 @@
+"""A segment: one file of verbatim record batches named by the offset of its first record, and its index.
+
+Batches are never parsed beyond their header. `walk` goes from header to header and stops with `BrokenBatch` where
+the bytes cannot be a batch; ranges already known to be damaged are stepped over.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from trunkline.broker.log.fs import Buffer, File, Fs
+from trunkline.broker.log.index import INDEX_INTERVAL_BYTES, SegmentIndex, remove_index
+from trunkline.broker.protocol.batch import HEADER_BYTES, MAGIC, BatchHeader
+
+SEGMENT_BYTES_MAX = 2**31 - 1
+"""Positions and sizes are 32-bit integers in the index and in the protocol."""
+
+RELATIVE_OFFSET_MAX = 2**31 - 1
+
+_WALK_CHUNK_BYTES = INDEX_INTERVAL_BYTES + 2 * HEADER_BYTES
+
+
+class Damage(msgspec.Struct, frozen=True, array_like=True):
+    """A range of a segment that holds no readable batch, and the offsets that were lost with it.
+
+    The bytes stay where they are. Readers at `first_offset` continue at `next_offset`, the first one after it.
+    """
+
+    segment: int
+    start: int
+    end: int
+    first_offset: int
+    next_offset: int
+
+
+class BrokenBatch(Exception):  # noqa: N818 - reads as what it is
+    """No batch starts at this position, although one should."""
+
+    def __init__(self, path: Path, position: int) -> None:
+        super().__init__(f"no record batch at byte {position} of {path}")
+        self.position = position
+
+
+def segment_name(base_offset: int) -> str:
+    """The file name of a segment, as Kafka writes it."""
+    return f"{base_offset:020}.log"
+
+
+class Segment:
+    """One segment. Opens its file and loads its index when first needed."""
+
+    __slots__ = ("_file", "_fs", "_index", "base_offset", "created_ms", "damage", "dirty", "path", "size")
+
+    def __init__(self, fs: Fs, directory: Path, base_offset: int, *, created_ms: int) -> None:
+        self._fs = fs
+        self.path = directory / segment_name(base_offset)
+        self.base_offset = base_offset
+        self.created_ms = created_ms
+        self.dirty = False
+        self.damage: list[Damage] = []
+        self._index: SegmentIndex | None = None
+        self._file: File | None = fs.open(self.path)
+        self.size = self._file.size
+
+    @property
+    def file(self) -> File:
+        """The open file."""
+        if self._file is None:
+            self._file = self._fs.open(self.path)
+        return self._file
+
+    @property
+    def index(self) -> SegmentIndex:
+        """The index: from its files if they can be right, else rebuilt from the batches."""
+        if self._index is None:
+            self._index = SegmentIndex.load(self._fs, self.path, size=self.size) or self._fresh_index()
+            self._extend_index(self._index)
+        return self._index
+
+    def _fresh_index(self) -> SegmentIndex:
+        remove_index(self._fs, self.path)
+        return SegmentIndex()
+
+    def _extend_index(self, index: SegmentIndex) -> None:
+        for position, header in self.walk(index.last_position, self.size):
+            self._note(index, header, position)
+
+    def drop_index(self) -> None:
+        """Forget an index that does not fit the batches; the next use rebuilds it."""
+        remove_index(self._fs, self.path)
+        self._index = None
+
+    def append(self, data: Buffer, headers: list[tuple[int, BatchHeader]], *, base_offset: int) -> None:
+        """Write batches whose headers are at the given places of `data`; the first record gets `base_offset`.
+
+        Raises `FsError` or `DiskFull` with nothing written.
+        """
+        index = self.index
+        self.file.append(data)
+        offset = base_offset - self.base_offset
+        for place, header in headers:
+            last = offset + header.last_offset_delta
+            index.add(last_offset=last, position=self.size + place, max_timestamp_ms=header.max_timestamp)
+            offset = last + 1
+        self.size += len(data)
+
+    def _note(self, index: SegmentIndex, header: BatchHeader, position: int) -> None:
+        if position == 0 or position > index.last_position:
+            last = header.base_offset + header.last_offset_delta - self.base_offset
+            index.add(last_offset=last, position=position, max_timestamp_ms=header.max_timestamp)
+
+    def walk(self, position: int, end: int) -> Iterator[tuple[int, BatchHeader]]:
+        """The headers of the batches that lie wholly in `position`..`end`. Raises `BrokenBatch`."""
+        chunk, chunk_start = b"", position
+        position = self._after_damage(position)
+        while position + HEADER_BYTES <= end:
+            if not chunk_start <= position <= chunk_start + len(chunk) - HEADER_BYTES:
+                chunk, chunk_start = self.file.pread(_WALK_CHUNK_BYTES, position), position
+            if len(chunk) - (position - chunk_start) < HEADER_BYTES:
+                raise BrokenBatch(self.path, position)
+            header = BatchHeader.parse(chunk, position - chunk_start)
+            if not self._is_plausible(header, position):
+                raise BrokenBatch(self.path, position)
+            if position + header.size > end:
+                return
+            yield position, header
+            position = self._after_damage(position + header.size)
+
+    def _is_plausible(self, header: BatchHeader, position: int) -> bool:
+        return (
+            header.magic == MAGIC
+            and HEADER_BYTES <= header.size <= self.size - position
+            and 0 <= header.base_offset - self.base_offset <= RELATIVE_OFFSET_MAX
+            and header.last_offset_delta >= 0
+        )
+
+    def _after_damage(self, position: int) -> int:
+        for damage in self.damage:
+            if damage.start <= position < damage.end:
+                return damage.end
+        return position
+
+    def add_damage(self, damage: Damage) -> None:
+        """Step over a range from now on."""
+        self.damage.append(damage)
+        self.damage.sort(key=lambda known: known.start)
+
+    def find(self, offset: int, end: int) -> tuple[int, BatchHeader] | None:
+        """The first batch before byte `end` that holds `offset` or, if it was lost, something later."""
+        start = self.index.position_for_offset(offset - self.base_offset)
+        for position, header in self.walk(start, end):
+            if header.base_offset + header.last_offset_delta >= offset:
+                return position, header
+        return None
+
+    def run_end(self, start: int, limit: int, end: int) -> int:
+        """Where the last whole batch ends of the unbroken run that begins with a batch at `start`.
+
+        Not after `limit` nor after `end`, which is a batch boundary; `start` when not one batch fits.
+        """
+        for damage in self.damage[bisect_right(self.damage, start, key=lambda known: known.start) :][:1]:
+            end = min(end, damage.start)
+        if limit >= end:
+            return end
+        reached = start
+        for position, header in self.walk(max(start, self.index.position_before(limit)), end):
+            if position + header.size > limit:
+                return position
+            reached = position + header.size
+        return reached
+
+    def persist_index(self) -> None:
+        """Write the index out, as far as it is not yet."""
+        self.index.add_time()
+        self.index.persist(self._fs, self.path)
+
+    def truncate(self, size: int) -> None:
+        """Cut the segment to `size` bytes; the index is rebuilt."""
+        self.file.truncate(size)
+        self.size = size
+        self.drop_index()
+
+    def close(self) -> None:
+        """Release the file; it is reopened when needed."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def remove(self) -> None:
+        """Delete the segment and its index."""
+        self.close()
+        remove_index(self._fs, self.path)
+        self._fs.remove(self.path)

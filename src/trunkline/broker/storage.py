@@ -1,0 +1,341 @@
+"""The data directory of a broker: who uses it, its identity, its topics and their partition logs.
+
+    DIR/
+      lock                  held by the running broker; its process id
+      broker.json           format version, cluster id, first producer id not yet handed out
+      topics.json           the topics: name, id, number of partitions, configuration
+      topics/NAME-PARTITION/    one partition log each (`trunkline.broker.log`)
+
+Both JSON files are replaced atomically. A topic exists once topics.json names it: directories are made before and
+set aside (`*-deleted`) after, so a crash in between leaves at most a directory that nothing refers to.
+"""
+
+import base64
+import os
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from trunkline.broker.log.errors import TopicRefused
+from trunkline.broker.log.fs import Fs, Lock, Locked, replace_file
+from trunkline.broker.log.options import LogOptions
+from trunkline.broker.log.partition import PartitionLog
+from trunkline.broker.log.recovery import RecoveryReport
+from trunkline.broker.log.topic_config import log_options
+from trunkline.broker.protocol.errors import ErrorCode
+from trunkline.errors import InvalidInput, Unavailable
+
+FORMAT_VERSION = 1
+"""Of everything in the data directory. A higher one than this is refused; a change of format migrates at open."""
+
+PRODUCER_ID_BLOCK = 1000
+"""Ids reserved by one write (as in Kafka); a crash wastes at most so many of 2^63."""
+
+PARTITIONS_MAX = 10_000
+"""In the whole broker: each holds an open file."""
+
+_TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_DELETED_SUFFIX = "-deleted"
+
+_T = TypeVar("_T")
+
+
+class _Identity(msgspec.Struct):
+    format: int
+    cluster_id: str
+    next_producer_id: int
+
+
+class _TopicEntry(msgspec.Struct):
+    name: str
+    id: uuid.UUID
+    partitions: int
+    configs: dict[str, str]
+
+
+class _TopicsFile(msgspec.Struct):
+    format: int
+    topics: list[_TopicEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and its logs, one a partition. Replaced as a whole when the topic changes."""
+
+    name: str
+    id: uuid.UUID
+    configs: Mapping[str, str]
+    partitions: tuple[PartitionLog, ...]
+
+
+class Storage:
+    """All durable state of a broker but that of its groups. Everything is called on the loop."""
+
+    def __init__(
+        self,
+        fs: Fs,
+        data_dir: Path,
+        *,
+        lock: Lock,
+        identity: _Identity,
+        defaults: LogOptions,
+        new_id: Callable[[], uuid.UUID],
+    ) -> None:
+        """Use `Storage.open`."""
+        self.data_dir = data_dir
+        self.cluster_id = identity.cluster_id
+        self.defaults = defaults
+        self.topics: dict[str, Topic] = {}
+        self.topics_by_id: dict[uuid.UUID, Topic] = {}
+        self._fs = fs
+        self._lock = lock
+        self._identity = identity
+        self._next_producer_id = identity.next_producer_id
+        self._new_id = new_id
+        self._logs_dir = data_dir / "topics"
+
+    @classmethod
+    def open(
+        cls,
+        fs: Fs,
+        data_dir: Path,
+        *,
+        now_ms: int,
+        defaults: LogOptions | None = None,
+        new_id: Callable[[], uuid.UUID] = uuid.uuid4,
+    ) -> "Storage":
+        """Lock the directory (created when missing), open and recover every log in it.
+
+        Raises `Unavailable` when another broker uses it, `InvalidInput` when its format is newer than this program
+        or its files cannot be read, `FsError` when the device fails.
+        """
+        fs.mkdir(data_dir / "topics")
+        lock = _take_lock(fs, data_dir)
+        try:
+            identity = _load(fs, data_dir / "broker.json", _Identity) or _Identity(
+                FORMAT_VERSION, _cluster_id(new_id()), 0
+            )
+            storage = cls(
+                fs, data_dir, lock=lock, identity=identity, defaults=defaults or LogOptions(), new_id=new_id
+            )
+            storage._write_identity()
+            storage._open_topics(now_ms)
+        except BaseException:
+            lock.release()
+            raise
+        return storage
+
+    @property
+    def reports(self) -> list[RecoveryReport]:
+        """What recovery found in each partition at open."""
+        return [log.recovery for topic in self.topics.values() for log in topic.partitions]
+
+    def partition(self, topic: str, index: int) -> PartitionLog | None:
+        """The log of a partition; None when there is none."""
+        known = self.topics.get(topic)
+        if known is None or not 0 <= index < len(known.partitions):
+            return None
+        return known.partitions[index]
+
+    # Topics
+
+    def create_topic(
+        self, name: str, *, partitions: int, now_ms: int, configs: Mapping[str, str] | None = None
+    ) -> Topic:
+        """Create a topic; it exists when this returns. Raises `TopicRefused` and `FsError`."""
+        self.check_new_topic(name, partitions=partitions, configs=configs or {})
+        entry = _TopicEntry(name, self._new_id(), partitions, dict(configs or {}))
+        for index in range(partitions):
+            self._set_aside(name, index, entry.id)
+        topic = self._open_topic(entry, now_ms)
+        self._write_topics({**self.topics, name: topic})
+        return topic
+
+    def check_new_topic(self, name: str, *, partitions: int, configs: Mapping[str, str]) -> None:
+        """Raise the `TopicRefused` that `create_topic` would; changes nothing (CreateTopics with validate_only)."""
+        if not _TOPIC_NAME.fullmatch(name) or name in (".", ".."):
+            raise TopicRefused(
+                ErrorCode.INVALID_TOPIC_EXCEPTION,
+                f"topic name {name!r} is not 1 to 249 of letters, digits, dot, underscore and hyphen",
+            )
+        if name in self.topics:
+            raise TopicRefused(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {name} already exists")
+        self._check_partitions(partitions)
+        log_options(configs, defaults=self.defaults)
+
+    def delete_topic(self, name: str) -> Topic:
+        """Delete a topic; its files are removed by `reclaim`. Raises `TopicRefused` and `FsError`."""
+        topic = self._known(name)
+        self._write_topics({known: value for known, value in self.topics.items() if known != name})
+        for index, log in enumerate(topic.partitions):
+            log.abandon()
+            self._set_aside(name, index, topic.id)
+        return topic
+
+    def grow_topic(self, name: str, partitions: int, *, now_ms: int) -> Topic:
+        """Give a topic more partitions. Raises `TopicRefused` (INVALID_PARTITIONS) and `FsError`."""
+        topic = self._known(name)
+        count = len(topic.partitions)
+        if partitions <= count:
+            raise TopicRefused(
+                ErrorCode.INVALID_PARTITIONS, f"topic {name} has {count} partitions; it can only grow"
+            )
+        self._check_partitions(partitions - count)
+        for index in range(count, partitions):
+            self._set_aside(name, index, self._new_id())
+        added = tuple(
+            self._open_log(name, index, topic.configs, now_ms) for index in range(count, partitions)
+        )
+        grown = Topic(name, topic.id, topic.configs, topic.partitions + added)
+        self._write_topics({**self.topics, name: grown})
+        return grown
+
+    def alter_topic(self, name: str, configs: Mapping[str, str]) -> Topic:
+        """Replace a topic's configuration, at once for its logs. Raises `TopicRefused` and `FsError`."""
+        topic = self._known(name)
+        options = log_options(configs, defaults=self.defaults)
+        altered = Topic(name, topic.id, dict(configs), topic.partitions)
+        self._write_topics({**self.topics, name: altered})
+        for log in altered.partitions:
+            log.options = options
+        return altered
+
+    def reclaim(self) -> None:
+        """Remove the files of deleted topics. Takes as long as the device takes; for a worker thread."""
+        for name in self._fs.listdir(self._logs_dir):
+            if name.endswith(_DELETED_SUFFIX):
+                directory = self._logs_dir / name
+                for file in self._fs.listdir(directory):
+                    self._fs.remove(directory / file)
+                self._fs.rmdir(directory)
+
+    # Producers, retention, closing
+
+    def allocate_producer_id(self) -> int:
+        """A producer id that was never handed out before, across restarts. Raises `FsError`."""
+        if self._next_producer_id == self._identity.next_producer_id:
+            self._identity.next_producer_id += PRODUCER_ID_BLOCK
+            try:
+                self._write_identity()
+            except OSError:
+                self._identity.next_producer_id -= PRODUCER_ID_BLOCK
+                raise
+        producer_id = self._next_producer_id
+        self._next_producer_id += 1
+        return producer_id
+
+    def retention(self, now_ms: int) -> list[PartitionLog]:
+        """Apply every log's retention; those returned delete their old segments at their next sync."""
+        return [
+            log for topic in self.topics.values() for log in topic.partitions if log.retention(now_ms=now_ms)
+        ]
+
+    def close(self) -> None:
+        """Close every log cleanly and release the directory."""
+        try:
+            for topic in self.topics.values():
+                for log in topic.partitions:
+                    log.close()
+        finally:
+            self._lock.release()
+
+    def _open_topics(self, now_ms: int) -> None:
+        stored = _load(self._fs, self.data_dir / "topics.json", _TopicsFile)
+        for entry in stored.topics if stored else []:
+            self._register(self._open_topic(entry, now_ms))
+
+    def _open_topic(self, entry: _TopicEntry, now_ms: int) -> Topic:
+        logs = tuple(
+            self._open_log(entry.name, index, entry.configs, now_ms) for index in range(entry.partitions)
+        )
+        return Topic(entry.name, entry.id, entry.configs, logs)
+
+    def _open_log(self, name: str, index: int, configs: Mapping[str, str], now_ms: int) -> PartitionLog:
+        options = log_options(configs, defaults=self.defaults)
+        return PartitionLog.open(self._fs, self._log_dir(name, index), options=options, now_ms=now_ms)
+
+    def _log_dir(self, name: str, index: int) -> Path:
+        return self._logs_dir / f"{name}-{index}"
+
+    def _set_aside(self, name: str, index: int, topic_id: uuid.UUID) -> None:
+        """Move a directory out of the way, if there is one; `reclaim` removes it."""
+        directory = self._log_dir(name, index)
+        if self._fs.exists(directory):
+            self._fs.rename(directory, self._logs_dir / f"{index}.{topic_id.hex}{_DELETED_SUFFIX}")
+            self._fs.sync_dir(self._logs_dir)
+
+    def _known(self, name: str) -> Topic:
+        topic = self.topics.get(name)
+        if topic is None:
+            raise TopicRefused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+        return topic
+
+    def _check_partitions(self, added: int) -> None:
+        total = sum(len(topic.partitions) for topic in self.topics.values()) + added
+        if added < 1 or total > PARTITIONS_MAX:
+            raise TopicRefused(
+                ErrorCode.INVALID_PARTITIONS,
+                f"{added} partitions: at least 1, at most {PARTITIONS_MAX} in all",
+            )
+
+    def _register(self, topic: Topic) -> None:
+        self.topics[topic.name] = topic
+        self.topics_by_id[topic.id] = topic
+
+    def _write_topics(self, topics: dict[str, Topic]) -> None:
+        """Store a new set of topics, then use it."""
+        entries = [
+            _TopicEntry(topic.name, topic.id, len(topic.partitions), dict(topic.configs))
+            for topic in topics.values()
+        ]
+        self._replace("topics.json", _TopicsFile(FORMAT_VERSION, entries))
+        self.topics.clear()
+        self.topics_by_id.clear()
+        for topic in topics.values():
+            self._register(topic)
+
+    def _write_identity(self) -> None:
+        self._replace("broker.json", self._identity)
+
+    def _replace(self, name: str, content: object) -> None:
+        encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
+        replace_file(self._fs, self.data_dir / name, encoded + b"\n")
+
+
+def _take_lock(fs: Fs, data_dir: Path) -> Lock:
+    try:
+        return fs.lock(data_dir / "lock", holder=str(os.getpid()))
+    except Locked as locked:
+        raise Unavailable(
+            f"data directory {data_dir} is in use by the broker with process id {locked.holder or 'unknown'}; "
+            "stop that broker or choose another --data-dir"
+        ) from None
+
+
+def _load(fs: Fs, path: Path, kind: type[_T]) -> _T | None:
+    content = fs.read(path)
+    if content is None:
+        return None
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).format
+        if version != FORMAT_VERSION:
+            raise InvalidInput(
+                f"{path} has format {version}, this program knows {FORMAT_VERSION}; use the version that wrote it"
+            )
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"{path} cannot be read ({error}); restore it from a backup") from None
+
+
+class _Versioned(msgspec.Struct):
+    format: int
+
+
+def _cluster_id(value: uuid.UUID) -> str:
+    """As Kafka writes it: 16 bytes in URL-safe base 64 without padding."""
+    return base64.urlsafe_b64encode(value.bytes).rstrip(b"=").decode("ascii")
