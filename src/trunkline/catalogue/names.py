@@ -14,7 +14,7 @@ TOPIC_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:\.[a-z][a-z0-9]*){2}")
 SERVICE_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 TENANT_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Letters, digits, `.`, `_`, `-`; at most 64 of them: a tenant id is safe in a file name, a URL and a header."""
+"""Letters, digits, `.`, `_`, `-`; at most 64 of them: safe in a file name, a URL and a header."""
 
 EVENT_TYPE_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*")
 """`query.completed.v1`: the version is part of the name, because a breaking change is a new type."""

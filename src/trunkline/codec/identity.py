@@ -6,7 +6,7 @@ import msgspec
 import uuid_utils
 
 NAMESPACE: Final = uuid_utils.UUID("6f1a0a52-6a0c-5f37-9d5a-3c1b6b0f7d11")
-"""Fixed for ever: with another namespace a replay would derive other ids, and everything would count twice."""
+"""Fixed for ever: with another namespace a replay would derive other ids, and all would count twice."""
 
 
 def new_id() -> str:

@@ -27,7 +27,7 @@ class WireType:
     decoder: msgspec.json.Decoder[Any]
 
     def read(self, value: bytes) -> Event:
-        """The data in this JSON. Raises `Undecodable` if it is none, `InvalidData` if the schema forbids it."""
+        """The data in this JSON. Raises `Undecodable` if it is none, `InvalidData` if the schema says no."""
         try:
             data: Event = self.decoder.decode(value)
         except msgspec.ValidationError as error:

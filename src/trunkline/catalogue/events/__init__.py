@@ -1,6 +1,17 @@
 """Every event of the platform, one module a domain. Importing this package declares them all."""
 
-from trunkline.catalogue.events import access, query
+from trunkline.catalogue.events import (
+    access,
+    agent,
+    config,
+    model,
+    pipeline,
+    policy,
+    quality,
+    query,
+    tenant,
+    usage,
+)
 from trunkline.catalogue.events.audit_view import AuditFields
 from trunkline.catalogue.events.base import (
     EVENT_TYPES,
@@ -17,8 +28,16 @@ __all__ = [
     "Event",
     "EventDeclaration",
     "access",
+    "agent",
+    "config",
     "declaration_of",
     "event",
     "event_type_of",
+    "model",
+    "pipeline",
+    "policy",
+    "quality",
     "query",
+    "tenant",
+    "usage",
 ]

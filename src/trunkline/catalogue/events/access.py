@@ -2,6 +2,8 @@
 
 from typing import Literal, TypeAlias
 
+from msgspec import field
+
 from trunkline.catalogue.events.audit_view import ActorType, AuditRule
 from trunkline.catalogue.events.audit_view import Outcome as AccessOutcome
 from trunkline.catalogue.events.base import Event, event
@@ -221,9 +223,9 @@ class DataAccessed(Event, frozen=True, kw_only=True):
 class ApiCalled(Event, frozen=True, kw_only=True):
     """A call of a cloud provider's or the platform's API, as the provider's own log reports it.
 
-    `action` is `service:operation`. `resource_id` is what the call acted on, `resource_type` its kind; where the
-    log names none, they are the service and `api`. `outcome` is `denied` for a refusal of access, `failure` for
-    any other error. `detail` is the rest of the log's record, as it was.
+    `action` is `service:operation`. `resource_id` is what the call acted on and `resource_type` its kind; both
+    are absent where the log names none. `outcome` is `denied` for a refusal of access, `failure` for any other
+    error. `detail` is the rest of the log's record, as it was.
     """
 
     actor_type: ActorType
@@ -241,7 +243,7 @@ class ApiCalled(Event, frozen=True, kw_only=True):
     request_id: Identifier | None = None
     error_code: Identifier | None = None
     error_message: Reason | None = None
-    detail: JsonObject = {}
+    detail: JsonObject = field(default_factory=dict)
 
 
 @event(

@@ -29,8 +29,8 @@ class AuditRule:
     """Which fields of an event class answer the ledger's questions.
 
     `resource` is the kind of thing acted on and `resource_id` the field that names it. The actor is the field
-    `actor_id`, of the constant `actor_type`; without one it is the publishing platform itself. A `*_field`, where
-    given, names a field that overrides the constant beside it.
+    `actor_id`, of the constant `actor_type`; without one it is the publishing platform itself. A `*_field`,
+    where given, names a field that overrides the constant beside it.
     """
 
     resource: str

@@ -14,9 +14,9 @@ from trunkline.catalogue.names import EVENT_TYPE_PATTERN, TOPIC_PATTERN, EventTy
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The data of an event; the tenant, the time and the identity are its envelope's.
 
-    A subclass is declared with `@event`. Readers ignore members they do not know, so a field with a default may
-    be added within a version; anything else is a new type. msgspec checks constraints when it decodes and not when
-    it constructs: `trunkline.codec.validate` checks an instance.
+    A subclass is declared with `@event`. Readers ignore members they do not know, so a field with a default
+    may be added within a version; anything else is a new type. msgspec checks constraints when it decodes and
+    not when it constructs: `trunkline.codec.validate` checks an instance.
     """
 
     def summary(self) -> AuditFields:
@@ -60,8 +60,8 @@ def event(
 ) -> Callable[[type[E]], type[E]]:
     """Declares the decorated class as the data of this event type.
 
-    Raises ValueError at import for a name off the pattern, a type declared twice, or an example that the class
-    refuses: a wrong declaration never gets as far as a publisher.
+    Raises ValueError at import for a name off the pattern, a type declared twice, or an example that the
+    class refuses: a wrong declaration never gets as far as a publisher.
     """
     if not EVENT_TYPE_PATTERN.fullmatch(type_name):
         raise ValueError(f"event type {type_name!r} is not {{entity}}.{{what_happened}}.v{{N}}")

@@ -36,7 +36,7 @@ _QUERY = AuditRule(resource="query", resource_id="query_id", actor_id="user_id")
     },
 )
 class QuerySubmitted(Event, frozen=True, kw_only=True):
-    """A query was accepted for execution. `sql_fingerprint` is the SHA-256 of the whole statement in UTF-8."""
+    """A query was accepted for execution. `sql_fingerprint` is the SHA-256 of the statement in UTF-8."""
 
     query_id: Identifier
     user_id: Identifier
