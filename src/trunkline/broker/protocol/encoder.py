@@ -16,7 +16,7 @@ from trunkline.broker.protocol.source import Source
 
 
 def compile_encoder(layout: Layout) -> Callable[[Any, bytearray], list[primitives.Buffer]]:
-    """The encoder of a layout: `encode(message, out)` appends to `out` and returns the chunks from `out` on."""
+    """The encoder of a layout: `encode(message, out)` appends to `out`, the first chunk it returns."""
     return _Encoder().compile(layout)
 
 
