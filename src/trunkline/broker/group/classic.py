@@ -1,14 +1,14 @@
-"""One group of the classic protocol: the rebalance, and who may do what in which state (`state.py` has the theory).
+"""One group of the classic protocol: the rebalance, and who may do what when (`state.py` has the theory).
 
 Every method takes the time; answers and entries for the journal leave through `emit`, in order.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
 
+from trunkline.broker.group.config import GroupConfig
 from trunkline.broker.group.entries import GroupSaved
-from trunkline.broker.group.members import Member, Members
+from trunkline.broker.group.members import Member, Members, request_size_bytes
 from trunkline.broker.group.model import (
     Effect,
     GroupDescription,
@@ -18,33 +18,12 @@ from trunkline.broker.group.model import (
     LeavingMember,
     Persist,
     Reply,
-    Result,
     Sync,
     SyncResult,
     Token,
 )
 from trunkline.broker.group.state import GroupState, check_transition
 from trunkline.broker.protocol.errors import ErrorCode
-
-CONSUMER_PROTOCOL_TYPE: Final = "consumer"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupConfig:
-    """What a coordinator grants its groups. Names and defaults are Kafka's unless said otherwise."""
-
-    initial_rebalance_delay_ms: int = 50
-    """How long the first join of an empty group waits for others. Kafka's 3 s suit a cluster where a deployment
-    starts instances over seconds; on one machine they start together or one by one, and nobody likes to wait."""
-    session_timeout_ms_min: int = 6_000
-    session_timeout_ms_max: int = 1_800_000
-    members_max: int = 1_000
-    """Members of one group. Kafka's default is no limit; a thousand is more than one machine can run."""
-    groups_max: int = 10_000
-    metadata_bytes_max: int = 1024 * 1024
-    """What one member may say about itself; also the sum of all assignments of a group."""
-    offset_metadata_bytes_max: int = 4_096
-    offsets_retention_ms: int = 7 * 24 * 3600 * 1000
 
 
 class ClassicGroup:
@@ -127,6 +106,8 @@ class ClassicGroup:
     def _join_refusal(self, request: Join) -> ErrorCode:
         if not self._supports(request):
             return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        if self.members.size_bytes() + request_size_bytes(request) > self._config.group_bytes_max:
+            return ErrorCode.GROUP_MAX_SIZE_REACHED
         if request.member_id == "":
             instance = request.group_instance_id
             known = instance is not None and self.members.instance(instance) is not None
@@ -214,7 +195,7 @@ class ClassicGroup:
         member.update(request)
         self._save()
         skip = was_leader and request.can_skip_assignment
-        # A leader that cannot be told to skip the assignment must not learn that it leads, or it would make one.
+        # A leader that cannot be told to skip the assignment must not learn that it leads: it would make one.
         leader = old_id if was_leader and not skip else self.leader
         result = self._joined(member)
         members = self.members.as_joined(self.protocol_name) if skip else ()
@@ -338,13 +319,12 @@ class ClassicGroup:
             return error
         if request.generation != self.generation:
             return ErrorCode.ILLEGAL_GENERATION
-        if request.protocol_type not in (None, self.protocol_type):
-            return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
-        if request.protocol_name not in (None, self.protocol_name):
+        same_type = request.protocol_type in (None, self.protocol_type)
+        if not same_type or request.protocol_name not in (None, self.protocol_name):
             return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
         if self.state is GroupState.PREPARING_REBALANCE:
             return ErrorCode.REBALANCE_IN_PROGRESS
-        if sum(map(len, request.assignments.values())) > self._config.metadata_bytes_max:
+        if sum(map(len, request.assignments.values())) > self._config.group_bytes_max:
             return ErrorCode.POLICY_VIOLATION
         return ErrorCode.NONE
 
@@ -367,7 +347,7 @@ class ClassicGroup:
     # -- membership
 
     def check_member(self, member_id: str, group_instance_id: str | None) -> ErrorCode:
-        """Whether this is a member: `UNKNOWN_MEMBER_ID`, or `FENCED_INSTANCE_ID` if another took its place."""
+        """`UNKNOWN_MEMBER_ID` if this is no member, `FENCED_INSTANCE_ID` if another took its place."""
         if group_instance_id is not None:
             current = self.members.instance(group_instance_id)
             if current is not None and current.member_id != member_id:

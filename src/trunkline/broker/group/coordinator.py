@@ -1,19 +1,20 @@
 """All groups of the broker: finds the group, keeps the clock, validates commits. Without I/O.
 
-Time comes in with every call: `now_ms` is any clock that never goes back, for timeouts. Answers come out as effects,
-to be carried out in order. What an `Entry` says is true for readers only after the caller has made it durable and
-handed it back with `durable`; a `Reply` waits for the entries that precede it.
+Time comes in with every call: `now_ms` is any clock that never goes back, for timeouts. Answers come out as
+effects, to be carried out in order. What an `Entry` says is true for readers only after the caller has made
+it durable and handed it back with `durable`; a `Reply` waits for the entries that precede it.
 """
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
-from trunkline.broker.group.classic import CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupConfig
+from trunkline.broker.group.classic import ClassicGroup
+from trunkline.broker.group.config import GroupConfig
 from trunkline.broker.group.entries import (
     Entry,
     GroupRemoved,
     Offset,
-    OffsetsCommitted,
     OffsetsRemoved,
 )
 from trunkline.broker.group.model import (
@@ -36,12 +37,14 @@ from trunkline.broker.group.model import (
     Token,
     TopicPartition,
 )
-from trunkline.broker.group.offsets import DurableGroups, expired
+from trunkline.broker.group.offsets import DurableGroups, batches, expired
 from trunkline.broker.group.state import GroupState
 from trunkline.broker.group.subscription import subscribed_topics
 from trunkline.broker.protocol.errors import ErrorCode
 
-EXPIRY_INTERVAL_MS = 10 * 60 * 1000
+CONSUMER_PROTOCOL_TYPE: Final = "consumer"
+
+EXPIRY_INTERVAL_MS: Final = 10 * 60 * 1000
 """How often offsets are looked through for old ones; Kafka's `offsets.retention.check.interval.ms`."""
 
 
@@ -54,7 +57,7 @@ class GroupCoordinator:
     def __init__(
         self,
         *,
-        config: GroupConfig = GroupConfig(),
+        config: GroupConfig,
         new_member_id: Callable[[str], str],
         wall_ms: Callable[[], int],
     ) -> None:
@@ -107,18 +110,18 @@ class GroupCoordinator:
             return ErrorCode.INVALID_GROUP_ID, None
         if not config.session_timeout_ms_min <= request.session_timeout_ms <= config.session_timeout_ms_max:
             return ErrorCode.INVALID_SESSION_TIMEOUT, None
-        if sum(len(metadata) for _, metadata in request.protocols) > config.metadata_bytes_max:
-            return ErrorCode.POLICY_VIOLATION, None
         group = self._groups.get(request.group_id)
-        if group is None:
-            if request.member_id:
-                return ErrorCode.UNKNOWN_MEMBER_ID, None
-            if not request.protocol_type or not request.protocols:
-                return ErrorCode.INCONSISTENT_GROUP_PROTOCOL, None
-            if len(self._groups) >= config.groups_max:
-                return ErrorCode.POLICY_VIOLATION, None
-            group = self._create(request.group_id)
-        return ErrorCode.NONE, group
+        return (ErrorCode.NONE, group) if group is not None else self._founded(request)
+
+    def _founded(self, request: Join) -> tuple[ErrorCode, ClassicGroup | None]:
+        """A new group for its first member, if this can be one."""
+        if request.member_id:
+            return ErrorCode.UNKNOWN_MEMBER_ID, None
+        if not request.protocol_type or not request.protocols:
+            return ErrorCode.INCONSISTENT_GROUP_PROTOCOL, None
+        if len(self._groups) >= self._config.groups_max:
+            return ErrorCode.POLICY_VIOLATION, None
+        return ErrorCode.NONE, self._create(request.group_id)
 
     def sync(self, request: Sync, token: Token, *, now_ms: int) -> list[Effect]:
         """SyncGroup."""
@@ -176,10 +179,8 @@ class GroupCoordinator:
             for offset, refused in zip(request.offsets, errors, strict=True)
             if not refused
         )
-        reply = Reply(token, CommitResult(errors=errors))
-        if not accepted:
-            return [reply]
-        return [Persist(OffsetsCommitted(request.group_id, accepted)), reply]
+        entries = batches(request.group_id, accepted)
+        return [*map(Persist, entries), Reply(token, CommitResult(errors=errors))]
 
     def _commit_error(self, request: Commit, now_ms: int) -> ErrorCode:
         group = self._groups.get(request.group_id)
@@ -222,7 +223,7 @@ class GroupCoordinator:
         return topics
 
     def topics_deleted(self, topics: Sequence[str]) -> list[Effect]:
-        """Committed offsets of deleted topics are worth nothing, and a new topic of that name must not find them."""
+        """Forget what was committed for topics that are gone: a new one of that name must not inherit it."""
         gone = frozenset(topics)
         effects: list[Effect] = []
         for group_id in self._groups:
@@ -241,7 +242,7 @@ class GroupCoordinator:
         return group.describe()
 
     def list_groups(self, *, states: Iterable[str] = (), types: Iterable[str] = ()) -> list[GroupListing]:
-        """ListGroups: those in one of `states` and of one of `types`, in any case of letters; none given means all."""
+        """ListGroups: those in one of `states` and of one of `types`, whatever the case; none means all."""
         wanted_states = {state.lower() for state in states}
         wanted_types = {kind.lower() for kind in types}
         return [
@@ -295,7 +296,7 @@ class GroupCoordinator:
         self._schedule(group)
 
     def _schedule(self, group: ClassicGroup) -> None:
-        """Have `tick` look at the group in time. Heartbeats only move deadlines away, so they need not come here."""
+        """Have `tick` look at the group in time. Heartbeats only put deadlines off and do not come here."""
         deadline_ms = group.deadline_ms
         if deadline_ms is None:
             return
@@ -321,7 +322,7 @@ class GroupCoordinator:
                 self._effects.append(Persist(OffsetsRemoved(group.group_id, old)))
 
     def _aged(self, group: ClassicGroup) -> bool:
-        """An empty group without offsets is kept for a while: its generation must not begin anew under its members."""
+        """An empty group without offsets is kept for a while: its generations go on if it comes back."""
         return self._wall_ms() - group.changed_ms >= EXPIRY_INTERVAL_MS
 
     # -- groups

@@ -1,7 +1,7 @@
 """The facts that outlive a restart, as the journal keeps them.
 
-Folding them in order gives the durable state. An entry sets or removes a whole value, so folding one twice, or
-folding a snapshot followed by entries that it already contains, changes nothing.
+Folding them in order gives the durable state. An entry sets or removes a whole value, so folding one twice,
+or folding a snapshot followed by entries that it already contains, changes nothing.
 
 Fields are only ever added, with defaults, and at the end: a newer broker reads what an older one wrote.
 """

@@ -50,7 +50,7 @@ class Member:
 
     @classmethod
     def restored(cls, saved: SavedMember, *, protocol_name: str, now_ms: int) -> "Member":
-        """A member of a stable group after a restart of the broker, with a whole session timeout to show up."""
+        """A member of a stable group after a restart of the broker; it has a session timeout to show up."""
         return cls(
             member_id=saved.member_id,
             group_instance_id=saved.group_instance_id,
@@ -111,6 +111,16 @@ class Member:
             return self.expires_ms
         waits = self.joining or self.sync_token is not None
         return None if waits else self.expires_ms
+
+
+def request_size_bytes(request: Join) -> int:
+    """About how much memory and journal a member takes."""
+    return _size_bytes(request.protocols, request.client_id, request.group_instance_id or "")
+
+
+def _size_bytes(protocols: tuple[tuple[str, bytes], ...], *ids: str) -> int:
+    said = sum(len(name) + len(metadata) for name, metadata in protocols)
+    return said + 2 * sum(map(len, ids))
 
 
 class Members:
@@ -176,6 +186,13 @@ class Members:
                 group_instance_id=member.group_instance_id,
                 metadata=member.metadata(protocol_name),
             )
+            for member in self._by_id.values()
+        )
+
+    def size_bytes(self) -> int:
+        """About how much all members have said about themselves."""
+        return sum(
+            _size_bytes(member.protocols, member.member_id, member.client_id)
             for member in self._by_id.values()
         )
 

@@ -10,8 +10,8 @@ from typing import TypeAlias
 from uuid import UUID
 
 from trunkline.broker.group.entries import Entry
-from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.group.state import GroupState
+from trunkline.broker.protocol.errors import ErrorCode
 
 Token: TypeAlias = object
 """Whatever the caller uses to find the client that waits; the coordinator only hands it back."""
@@ -36,7 +36,7 @@ class Join:
     protocol_type: str
     protocols: tuple[tuple[str, bytes], ...]
     requires_known_member_id: bool = True
-    """KIP-394, from version 4: a new dynamic member is sent back once, to come again with the id it was given."""
+    """KIP-394, from version 4: a new dynamic member is sent back once, to come with the id it was given."""
     can_skip_assignment: bool = True
     """KIP-814, from version 9: a leader may be told not to compute an assignment."""
 
@@ -211,7 +211,7 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`result` goes to the client behind `token`, after everything that precedes it in the list is durable."""
+    """`result` goes to the client behind `token` once everything before it in the list is durable."""
 
     token: Token
     result: Result

@@ -1,6 +1,6 @@
 """The durable state of all groups: what the journal's entries fold to. Changed by `apply` alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -17,8 +17,8 @@ TopicPartition: TypeAlias = tuple[str, int]
 
 NO_OFFSETS: Final[Mapping[TopicPartition, Offset]] = MappingProxyType({})
 
-SNAPSHOT_BATCH: Final = 1_000
-"""Offsets in one entry of a snapshot."""
+OFFSETS_PER_ENTRY: Final = 500
+"""With the longest metadata allowed in each, an entry still fits the journal."""
 
 
 class DurableGroups:
@@ -69,9 +69,13 @@ class DurableGroups:
         """The state as entries: folding them gives it again."""
         yield from self._saved.values()
         for group_id, offsets in self._offsets.items():
-            flat = [(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-            for start in range(0, len(flat), SNAPSHOT_BATCH):
-                yield OffsetsCommitted(group_id, tuple(flat[start : start + SNAPSHOT_BATCH]))
+            yield from batches(group_id, [(*key, offset) for key, offset in offsets.items()])
+
+
+def batches(group_id: str, offsets: Sequence[tuple[str, int, Offset]]) -> Iterator[OffsetsCommitted]:
+    """The offsets in entries of bounded size."""
+    for start in range(0, len(offsets), OFFSETS_PER_ENTRY):
+        yield OffsetsCommitted(group_id, tuple(offsets[start : start + OFFSETS_PER_ENTRY]))
 
 
 def expired(
@@ -79,8 +83,8 @@ def expired(
 ) -> tuple[TopicPartition, ...]:
     """The positions that have outlived their group, which has no members.
 
-    A group that once had members ages as a whole from the moment it lost the last one. A position that was
-    committed later than that, or from outside any membership (`empty_since_ms=None`), ages by itself (KIP-211).
+    A group that once had members ages as a whole from the moment it lost the last one. A position committed
+    later than that, or from outside any membership (`empty_since_ms=None`), ages by itself (KIP-211).
     """
     horizon_ms = wall_ms - retention_ms
     return tuple(

@@ -8,7 +8,7 @@ _LENGTH: Final = struct.Struct(">h")
 
 
 def subscribed_topics(metadata: bytes) -> set[str]:
-    """The topics in a ConsumerProtocolSubscription of any version; those before the first nonsense if it is none."""
+    """The topics in a ConsumerProtocolSubscription of any version, up to the first nonsense if it is none."""
     topics: set[str] = set()
     try:
         _, count = _HEAD.unpack_from(metadata, 0)
