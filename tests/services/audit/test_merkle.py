@@ -13,7 +13,16 @@ from trunkline.services.audit.tiles import TileAt, TileTree, partial_tiles, tile
 # The leaves and roots that the reference implementation of RFC 6962 tests itself with.
 REFERENCE_LEAVES = [
     bytes.fromhex(leaf)
-    for leaf in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+    for leaf in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
 ]
 REFERENCE_ROOTS = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -76,7 +85,9 @@ def test_every_inclusion_proof_verifies_and_a_changed_one_does_not(size: int, da
 
 
 @given(st.integers(1, 600), st.data())
-def test_every_consistency_proof_verifies_and_a_rewritten_past_does_not(size: int, data: st.DataObject) -> None:
+def test_every_consistency_proof_verifies_and_a_rewritten_past_does_not(
+    size: int, data: st.DataObject
+) -> None:
     old_size = data.draw(st.integers(1, size))
     hashes = leaves(size)
     old_root, root = merkle.Frontier(hashes[:old_size]).root(), merkle.Frontier(hashes).root()
@@ -134,4 +145,4 @@ def test_a_tile_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="needs 96"):
         TileTree(3, {TileAt(0, 0): bytes(64)})
     with pytest.raises(ValueError, match="missing or too short"):
-        tile_nodes(lambda at: b"")(0, 0)
+        tile_nodes(lambda _at: b"")(0, 0)

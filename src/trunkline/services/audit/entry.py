@@ -20,6 +20,7 @@ A change to this format is a new tag, and this file then documents both.
 """
 
 import struct
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -34,6 +35,8 @@ UNDECODABLE: Final = "audit.undecodable"
 ID_CONFLICT: Final = "audit.id_conflict"
 """The type of an entry for a record whose event id was seen before with other content."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _ENVELOPE: Final = struct.Struct(">6q10i")
 _COMMITMENT: Final = struct.Struct(">7i")
 _HEADER: Final = struct.Struct(">Ii")
@@ -140,6 +143,16 @@ def unpack_headers(packed: bytes) -> tuple[tuple[str, bytes | None], ...]:
         headers.append((name, None if value_bytes == -1 else packed[name_end:end]))
         at = end
     return tuple(headers)
+
+
+def from_us(microseconds: int) -> datetime:
+    """The moment of a Unix time in microseconds."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def to_us(moment: datetime) -> int:
+    """Unix time in microseconds. The moment has a time zone."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _bytes(text: str | None) -> bytes | None:

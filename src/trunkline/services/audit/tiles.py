@@ -12,13 +12,14 @@ from trunkline.services.audit.merkle import HASH_BYTES, Frontier, fold
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
+TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 
 
 class TileAt(NamedTuple):
     """The place of a tile in its tree."""
 
     level: int
-    index: int
+    tile: int
 
 
 def partial_tiles(size: int) -> list[TileAt]:
@@ -48,7 +49,9 @@ class TileTree:
         self._hashes: list[bytearray] = []
         self._frontiers: list[Frontier] = []
         for level, width in enumerate(_widths(size)):
-            hashes = b"" if not width or tiles is None else tiles.get(TileAt(level, self._tile_index(level)), b"")
+            hashes = (
+                b"" if not width or tiles is None else tiles.get(TileAt(level, self._tile_index(level)), b"")
+            )
             if len(hashes) != width * HASH_BYTES:
                 raise ValueError(
                     f"tile {level}/{self._tile_index(level)} has {len(hashes)} bytes, a tree of {size} leaves "
@@ -98,7 +101,7 @@ def tile_nodes(read_tile: Callable[[TileAt], bytes]) -> Callable[[int, int], byt
         offset = (first % TILE_WIDTH) * HASH_BYTES
         hashes = read_tile(at)[offset : offset + (HASH_BYTES << height)]
         if len(hashes) != HASH_BYTES << height:
-            raise ValueError(f"tile {at.level}/{at.index} is missing or too short")
+            raise ValueError(f"tile {at.level}/{at.tile} is missing or too short")
         return Frontier(split_hashes(hashes)).root()
 
     return read

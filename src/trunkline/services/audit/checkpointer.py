@@ -1,0 +1,167 @@
+"""Signs a checkpoint for every tenant whose ledger has grown, beside the running consumer.
+
+It reads heads through a connection of its own and so only ever sees what is committed; it needs no hook in the
+consumer, catches up by itself after a crash, and costs one sync a tenant and interval however many batches commit.
+Before it signs, it checks that the tree still has the last checkpoint's root at that checkpoint's size: it does not
+sign a ledger whose signed past was rewritten.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection, select
+
+from trunkline.client.errors import StoreUnavailable
+from trunkline.client.store import Store
+from trunkline.errors import TrunklineError
+from trunkline.services.audit.checkpoint import (
+    FIRST,
+    Checkpoint,
+    CheckpointFiles,
+    note_hash,
+    open_checkpoint,
+    sign_checkpoint,
+)
+from trunkline.services.audit.ledger import read_tile
+from trunkline.services.audit.merkle import range_root
+from trunkline.services.audit.note import BadNote, Signer
+from trunkline.services.audit.tables import AUDIT_HEAD
+from trunkline.services.audit.tiles import tile_nodes
+
+INTERVAL_S: Final = 0.25
+"""The longest that a committed entry stays without a checkpoint while the service runs."""
+OVERLAP_US: Final = 60_000_000
+"""How far back heads are looked at again: transactions commit in another order than they read the clock."""
+
+_ADVICE: Final = (
+    "see `trunkline audit verify`, then restore the store, or move the checkpoints away to begin a new ledger"
+)
+
+log = structlog.get_logger(__name__)
+
+
+class LedgerRewritten(TrunklineError):  # noqa: N818 - named for what was found
+    """The store contradicts a checkpoint that was signed for it; the service refuses to sign what is there now."""
+
+
+class Checkpointer:
+    """Keeps the checkpoint files up to the store's heads."""
+
+    def __init__(
+        self,
+        store: Store,
+        files: CheckpointFiles,
+        signer: Signer,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._signer = signer
+        self._now = now
+        self._signed: dict[str, int] = {}
+        self._seen_us = 0
+
+    def catch_up(self) -> int:
+        """Sign every head that is ahead of its last checkpoint; returns how many. Raises `LedgerRewritten`."""
+        written = 0
+        # The lock comes before the snapshot: whatever another instance has signed by then, the snapshot contains.
+        with self._files.locked(), self._store.read() as tx:
+            heads = tx.execute(
+                select(AUDIT_HEAD).where(AUDIT_HEAD.c.updated_us >= self._seen_us - OVERLAP_US)
+            ).all()
+            if not self._seen_us:
+                self._require_all_there({head.tenant for head in heads})
+            for head in heads:
+                if head.size != self._signed.get(head.tenant, 0):
+                    written += self._sign(tx, head.tenant, head.size, root=head.root)
+                    self._signed[head.tenant] = head.size
+        self._seen_us = max([self._seen_us, *(head.updated_us for head in heads)])
+        return written
+
+    def _sign(self, tx: Connection, tenant: str, size: int, *, root: bytes) -> bool:
+        """Add a checkpoint unless another instance has signed as much already."""
+        newest = self._files.newest(tenant)
+        previous = FIRST
+        if newest is not None:
+            try:
+                last = open_checkpoint(newest, self._signer.verifier, tenant=tenant)
+            except BadNote as error:
+                path = self._files.path(tenant)
+                raise LedgerRewritten(
+                    f"{path}: the last checkpoint cannot be trusted: {error}; {_ADVICE}"
+                ) from error
+            if last.size > size:
+                raise LedgerRewritten(
+                    f"tenant {tenant} has {size} entries, {last.size} were signed; {_ADVICE}"
+                )
+            self._require_consistent(tx, last)
+            if last.size == size:
+                return False
+            previous = note_hash(newest)
+        checkpoint = Checkpoint(tenant=tenant, size=size, root=root, time=self._now(), previous=previous)
+        self._files.append(tenant, sign_checkpoint(checkpoint, self._signer))
+        return True
+
+    def _require_all_there(self, tenants: set[str]) -> None:
+        missing = [tenant for tenant in self._files.tenants() if tenant not in tenants]
+        if missing:
+            raise LedgerRewritten(
+                f"tenant {missing[0]} has checkpoints in {self._files.directory} but no entries; {_ADVICE}"
+            )
+
+    def _require_consistent(self, tx: Connection, last: Checkpoint) -> None:
+        try:
+            root = range_root(tile_nodes(read_tile(tx, last.tenant)), 0, last.size)
+        except ValueError:
+            root = b""
+        if root != last.root:
+            raise LedgerRewritten(
+                f"tenant {last.tenant}: the first {last.size} entries are not those that were signed; {_ADVICE}"
+            )
+
+
+class CheckpointThread:
+    """Runs a checkpointer until told to stop. `on_failure` is called once, from the thread, if it cannot go on."""
+
+    def __init__(self, checkpointer: Checkpointer, *, on_failure: Callable[[TrunklineError], None]) -> None:
+        self._checkpointer = checkpointer
+        self._on_failure = on_failure
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit-checkpoints", daemon=True)
+
+    def start(self) -> None:
+        """Check the ledger against its last checkpoints and catch up, then go on beside the caller.
+
+        Raises `LedgerRewritten`, so that a service on a tampered store does not start.
+        """
+        self._checkpointer.catch_up()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Sign what is left and end. Safe to call twice and before `start`."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            stopping = self._stop.wait(INTERVAL_S)
+            try:
+                self._checkpointer.catch_up()
+            except StoreUnavailable as error:
+                log.warning("checkpoints wait for the store", error=str(error))
+            except (TrunklineError, OSError) as error:
+                self._on_failure(
+                    error
+                    if isinstance(error, TrunklineError)
+                    else TrunklineError(
+                        f"checkpoints cannot be written: {error}; free space or fix permissions"
+                    )
+                )
+                return
+            if stopping:
+                return

@@ -1,0 +1,195 @@
+"""Verifies whole ledgers: every entry, every tile of every tree, every head and every checkpoint.
+
+Not judged: the text index, which is rebuilt from entries and is no evidence. Not seen by anybody: a forger who can
+write the store *and* append entries in the service's own way before the service signs; what is under a checkpoint
+cannot be changed without its being found, what is not yet under one can. `TenantReport.covered` says how much is.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, func, select, union
+from sqlalchemy.exc import DBAPIError
+
+from trunkline.client.store import Store
+from trunkline.services.audit.check import Finding, Findings, LedgerCheck, judge_notes
+from trunkline.services.audit.checkpoint import CheckpointFiles
+from trunkline.services.audit.entry import Entry
+from trunkline.services.audit.ledger import read_tile
+from trunkline.services.audit.merkle import HASH_BYTES
+from trunkline.services.audit.note import Verifier
+from trunkline.services.audit.queries import ENTRY_COLUMNS
+from trunkline.services.audit.tables import AUDIT_EVENT, AUDIT_HEAD, AUDIT_TILE
+from trunkline.services.audit.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, TileAt
+
+PAGE_ROWS: Final = 4 * TILE_WIDTH
+"""Rows read at once: enough to make a query's cost vanish, few enough to hold the largest bodies in memory."""
+_BEFORE_ALL: Final = -(2**63)
+
+
+class TenantReport(msgspec.Struct, frozen=True):
+    """One ledger. The first `covered` of its `entries` are under a signed checkpoint that they agree with."""
+
+    tenant: str
+    entries: int
+    checkpoints: int
+    covered: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The verdict. `findings` is bounded; `finding_count` is not."""
+
+    ok: bool
+    entries: int
+    seconds: float
+    finding_count: int
+    findings: list[Finding]
+    tenants: list[TenantReport]
+
+
+def verify_store(
+    store: Store,
+    files: CheckpointFiles,
+    verifier: Verifier,
+    *,
+    tenant: str | None = None,
+    progress: Callable[[int], None] = lambda _entries: None,
+) -> Report:
+    """Verify all ledgers, or one tenant's. The service may go on writing meanwhile: this sees one moment.
+
+    `progress` is told how many entries of the ledger at hand were read. Raises `StoreUnavailable`.
+    """
+    began = perf_counter()
+    findings = Findings()
+    reports: list[TenantReport] = []
+    # Notes are read before the snapshot is taken: a checkpoint signed in between speaks of entries it does not have.
+    notes = {name: files.notes(name) for name in files.tenants()}
+    with store.read() as tx:
+        names = sorted({*_tenants(tx), *notes}) if tenant is None else [tenant]
+        for name in names:
+            checkpoints = judge_notes(notes.get(name, []), verifier, tenant=name, findings=findings)
+            check = LedgerCheck(
+                name, _leaves(tx, name), checkpoints, findings, leaf_in_tree=_LeafReader(tx, name)
+            )
+            try:
+                _check_tenant(tx, check, findings, progress=progress)
+            except DBAPIError as error:
+                if unavailable := store.unavailable(error):
+                    raise unavailable from error
+                findings.add(name, "unreadable", f"the database cannot read this ledger: {error.orig}")
+            reports.append(TenantReport(name, check.entries, check.checkpoints, check.covered))
+    return Report(
+        ok=not findings.count,
+        entries=sum(report.entries for report in reports),
+        seconds=round(perf_counter() - began, 6),
+        finding_count=findings.count,
+        findings=findings.kept,
+        tenants=reports,
+    )
+
+
+class _LeafReader:
+    """The leaf hashes of a stored tree, read tile by tile in rising order."""
+
+    def __init__(self, tx: Connection, tenant: str) -> None:
+        self._read = read_tile(tx, tenant)
+        self._index = -1
+        self._hashes = b""
+
+    def __call__(self, seq: int) -> bytes | None:
+        index, place = divmod(seq, TILE_WIDTH)
+        if index != self._index:
+            self._index, self._hashes = index, self._read(TileAt(0, index))
+        leaf = self._hashes[place * HASH_BYTES : (place + 1) * HASH_BYTES]
+        return leaf if len(leaf) == HASH_BYTES else None
+
+
+def _check_tenant(
+    tx: Connection, check: LedgerCheck, findings: Findings, *, progress: Callable[[int], None]
+) -> None:
+    tiles, last = 0, _BEFORE_ALL
+    while (newest := _feed_page(tx, check, after=last)) is not None:
+        progress(check.entries)
+        tiles += _check_tiles(tx, check, findings, finished_only=True)
+        last = newest
+    check.finish()
+    tiles += _check_tiles(tx, check, findings, finished_only=False)
+    stored = tx.scalar(
+        select(func.count()).select_from(AUDIT_TILE).where(AUDIT_TILE.c.tenant == check.tenant)
+    )
+    if stored != tiles:
+        findings.add(check.tenant, "tree", f"the tree is kept in {stored} tiles, its entries make {tiles}")
+    _check_head(tx, check, findings)
+
+
+def _feed_page(tx: Connection, check: LedgerCheck, *, after: int) -> int | None:
+    """Judge the rows of one page; returns the last place in it, or None when there are no more."""
+    table = AUDIT_EVENT.c
+    rest = (table.tenant == check.tenant, table.seq > after)
+    try:
+        rows = tx.execute(select(*ENTRY_COLUMNS).where(*rest).order_by(table.seq).limit(PAGE_ROWS)).all()
+    except DBAPIError:
+        # Some row of the page cannot be read, for instance because a text in it is not UTF-8 any more.
+        places = tx.scalars(select(table.seq).where(*rest).order_by(table.seq).limit(PAGE_ROWS)).all()
+        for seq in places:
+            _feed_row(tx, check, seq)
+        return places[-1] if places else None
+    for row in rows:
+        check.entry(Entry(*row))
+    return rows[-1].seq if rows else None
+
+
+def _feed_row(tx: Connection, check: LedgerCheck, seq: int) -> None:
+    table = AUDIT_EVENT.c
+    query = select(*ENTRY_COLUMNS).where(table.tenant == check.tenant, table.seq == seq)
+    try:
+        rows = tx.execute(query).all()
+    except DBAPIError as error:
+        check.unreadable(seq, str(error.orig))
+    else:
+        for row in rows:
+            check.entry(Entry(*row))
+
+
+def _check_tiles(tx: Connection, check: LedgerCheck, findings: Findings, *, finished_only: bool) -> int:
+    """Compare what the entries make with what is stored; returns how many tiles that were."""
+    read = read_tile(tx, check.tenant)
+    changed = check.tree.changed
+    due = [at for at, hashes in changed.items() if not finished_only or len(hashes) == TILE_BYTES]
+    for at in due:
+        expected = changed.pop(at)
+        if (at.level == 0 or check.sound) and read(at) != expected:
+            findings.add(
+                check.tenant,
+                "tree",
+                f"tile {at.level}/{at.tile} of the tree is not what the entries make",
+                seq=at.tile << (TILE_HEIGHT * (at.level + 1)),
+            )
+    return len(due)
+
+
+def _check_head(tx: Connection, check: LedgerCheck, findings: Findings) -> None:
+    size = check.tree.size
+    head = tx.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.tenant == check.tenant)).first()
+    if head is None:
+        if size or check.entries:
+            findings.add(check.tenant, "head", f"the head of a ledger of {size} entries is missing")
+    elif head.size != size:
+        findings.add(check.tenant, "head", f"the head says {head.size} entries, the tree has {size}")
+    elif check.sound and head.root != check.tree.root():
+        findings.add(check.tenant, "head", f"the head's root is not that of its {size} entries")
+
+
+def _leaves(tx: Connection, tenant: str) -> int:
+    """How many leaves the stored tree has, whatever its head says."""
+    stored = func.coalesce(func.sum(func.length(AUDIT_TILE.c.hashes)), 0)
+    query = select(stored).where(AUDIT_TILE.c.tenant == tenant, AUDIT_TILE.c.level == 0)
+    return int(tx.scalar(query) or 0) // HASH_BYTES
+
+
+def _tenants(tx: Connection) -> list[str]:
+    """Whoever appears anywhere in the store."""
+    columns = (AUDIT_HEAD.c.tenant, AUDIT_EVENT.c.tenant, AUDIT_TILE.c.tenant)
+    return list(tx.scalars(union(*(select(column).distinct() for column in columns))))
