@@ -105,7 +105,7 @@ _UNREACHABLE: Final = frozenset(
 
 
 class Report(NamedTuple, Generic[Token]):
-    """What became of one event: a position, or an error's name and text. `lost`: it is surely not in the log."""
+    """What became of one event: a position, or an error; `lost` then says that it is not in the log."""
 
     token: Token
     topic: str
@@ -224,11 +224,15 @@ class Consumer:
         self._consumer.subscribe(list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
 
     def start_at(self, offsets: Mapping[Partition, int]) -> None:
-        """Begin or begin again to read assigned partitions from these offsets."""
-        self._consumer.incremental_unassign([ck.TopicPartition(*key) for key in offsets])
+        """Begin or begin again to read assigned partitions from these offsets. Raises `KafkaFailed`."""
         targets = _offsets(offsets)
-        self._consumer.incremental_assign(targets)
-        self._consumer.resume(targets)
+        try:
+            # A seek is refused as long as no fetch is under way, which on a fresh assignment is a race.
+            self._consumer.incremental_unassign(targets)
+            self._consumer.incremental_assign(targets)
+            self._consumer.resume(targets)
+        except ck.KafkaException as error:
+            raise translated(error) from error
 
     def assign(self, offsets: Mapping[Partition, int]) -> None:
         """Read these partitions from these offsets, without a group."""
@@ -281,7 +285,7 @@ class TopicState(NamedTuple):
 
 
 class Admin:
-    """Metadata and administration. Every call raises `ClusterUnavailable` within seconds, or `KafkaFailed`."""
+    """Metadata and administration. Calls raise `ClusterUnavailable` within seconds, or `KafkaFailed`."""
 
     def __init__(self, config: Config) -> None:
         self._admin = AdminClient(dict(config), logger=_LOGGER)

@@ -46,7 +46,7 @@ def identity_of(received: Received) -> Identity:
 
 
 def content_hash(received: Received) -> bytes:
-    """Tells whether two events of one identity say the same: over type, subject, time and the data's bytes."""
+    """Tells whether two events of one identity say the same: type, subject, time and the data's bytes."""
     record = received.record
     digest = blake2b(record.value or b"", digest_size=HASH_BYTES)
     for name, value in record.headers:

@@ -41,7 +41,7 @@ DISCARDED: Final[Status] = "discarded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One skipped record. Times are Unix milliseconds; `note` says why it was discarded or how it was settled."""
+    """One skipped record. Times are Unix milliseconds; `note` says how or why it was settled."""
 
     id: int
     lane: Lane
@@ -67,7 +67,8 @@ def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms:
         tx.execute(row.values(attempts=_T.attempts + 1, status=OPEN, note=None, **changing))
         return int(found)
     added = tx.execute(
-        insert(FAILURE).values(
+        insert(FAILURE)
+        .values(
             consumer_group=lane.group,
             cluster_id=lane.cluster_id,
             topic=lane.topic,
@@ -83,8 +84,9 @@ def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms:
             status=OPEN,
             **changing,
         )
+        .returning(_T.id)
     )
-    return int(added.inserted_primary_key[0])
+    return int(added.scalar_one())
 
 
 def listed(
@@ -118,9 +120,7 @@ def get(tx: Connection, failure_id: int) -> Failure:
     """One failure. Raises `UnknownFailure`."""
     row = tx.execute(select(FAILURE).where(_T.id == failure_id)).mappings().one_or_none()
     if row is None:
-        raise UnknownFailure(
-            f"no failure {failure_id} in this ledger; `trunkline failures list` shows what there is"
-        )
+        raise UnknownFailure(f"no failure {failure_id} in this ledger; `trunkline failures list` shows them")
     return _failure(row)
 
 

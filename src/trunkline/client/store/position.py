@@ -1,4 +1,4 @@
-"""How far a group has come in a partition. The store's word counts; what Kafka has committed is only a hint."""
+"""How far a group has come in a partition. The store's word counts; what Kafka has committed is a hint."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def read(tx: Connection, lanes: Iterable[Lane]) -> dict[Lane, int | None]:
 
 
 def advance(tx: Connection, lane: Lane, *, expected: int | None, target: int) -> None:
-    """Move the position from `expected` to `target`. Raises `Fenced` if it is anywhere else.
+    """Move the position from `expected` to `target`. Raises `Fenced` if it is elsewhere.
 
     Called first in a transaction: on PostgreSQL it also locks the row, so that a zombie waits here, and loses.
     """

@@ -1,0 +1,204 @@
+"""Applies the records of one partition in one transaction: position, dedupe, effect and ledger, or nothing.
+
+The fast path hands the whole batch to the handler. When that fails for a reason that lies in an event, the
+transaction rolls back and the batch is repeated record by record, each in a savepoint, so that only the
+guilty one goes to the ledger and its neighbours take effect.
+"""
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from sqlalchemy import Connection
+
+from trunkline.client.breaker import Breaker
+from trunkline.client.errors import BreakerOpen, StoreUnavailable
+from trunkline.client.handler import Handler, Received, Refusal, RetryLater
+from trunkline.client.store import Store, dedupe, failures, position
+from trunkline.client.store.position import Fenced, Lane
+from trunkline.codec import CodecError, Record, decode
+
+Refused: TypeAlias = tuple[Record, Refusal]
+
+_WORLD_AT_FAULT: Final = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EIO,
+        errno.EROFS,
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+    }
+)
+"""System errors that are no event's fault: full disk or table, no network."""
+
+_CONTROL_FLOW: Final = (StoreUnavailable, RetryLater, Fenced, BreakerOpen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a committed batch came to. `refused` is in the order of the records."""
+
+    handled: int
+    duplicates: int
+    refused: tuple[Refused, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    events: list[Received]
+    refused: list[Refused]
+
+
+class BatchProcessor:
+    """Applies batches of one consumer group to its store."""
+
+    def __init__(
+        self, store: Store, handler: Handler, *, breaker: Breaker, wall_ms: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._handler = handler
+        self._breaker = breaker
+        self._wall_ms = wall_ms
+
+    def process(self, lane: Lane, records: Sequence[Record], *, expected: int | None) -> Outcome:
+        """Apply records of one partition, in order, and move the position from `expected` behind the last.
+
+        Raises `Fenced`, `BreakerOpen`, `StoreUnavailable` and `RetryLater`; nothing has changed then.
+        """
+        decoded = _decode(records)
+        target = records[-1].offset + 1
+        try:
+            return self._attempt(lane, decoded, expected=expected, target=target, handle=self._together)
+        except _CONTROL_FLOW:
+            raise
+        except Exception as error:
+            if is_world_at_fault(error):
+                raise RetryLater(str(error)) from error
+        return self._attempt(lane, decoded, expected=expected, target=target, handle=self._one_by_one)
+
+    def _attempt(
+        self,
+        lane: Lane,
+        decoded: _Decoded,
+        *,
+        expected: int | None,
+        target: int,
+        handle: Callable[[Connection, list[Received]], list[Refused]],
+    ) -> Outcome:
+        with self._store.write() as tx:
+            position.advance(tx, lane, expected=expected, target=target)
+            sifted = dedupe.sift(tx, lane.group, decoded.events)
+            failed = handle(tx, sifted.fresh)
+            handled = _without(sifted.fresh, failed)
+            dedupe.remember(tx, lane.group, handled)
+            refused = [*decoded.refused, *failed, *((item.record, _CONFLICT) for item in sifted.conflicts)]
+            refused.sort(key=lambda item: item[0].offset)
+            self._put_into_ledger(tx, lane, refused)
+            successes = _successes(handled, refused)
+            if self._breaker.would_open(successes):
+                raise BreakerOpen(self._breaker_text(lane, refused))
+        self._breaker.record(successes)
+        return Outcome(handled=len(handled), duplicates=len(sifted.duplicates), refused=tuple(refused))
+
+    def _together(self, tx: Connection, events: list[Received]) -> list[Refused]:
+        if events:
+            self._handler.handle(tx, events)
+        return []
+
+    def _one_by_one(self, tx: Connection, events: list[Received]) -> list[Refused]:
+        failed: list[Refused] = []
+        for received in events:
+            refusal = handle_one(self._store, self._handler, tx, received)
+            if refusal is not None:
+                failed.append((received.record, refusal))
+        return failed
+
+    def _put_into_ledger(self, tx: Connection, lane: Lane, refused: Sequence[Refused]) -> None:
+        now_ms = self._wall_ms()
+        for record, refusal in refused:
+            failures.add(tx, lane, record, refusal, now_ms=now_ms)
+            self._handler.refused(tx, record, refusal)
+
+    def _breaker_text(self, lane: Lane, refused: Sequence[Refused]) -> str:
+        record, refusal = refused[-1]
+        return (
+            f"{lane.group} stopped: {self._breaker.limit} events in a row failed, the last one at "
+            f"{record.topic}/{record.partition}@{record.offset} ({refusal.reason}: {refusal.detail}); "
+            "nothing of this batch was skipped, fix the cause and start it again"
+        )
+
+
+_CONFLICT: Final = Refusal(failures.ID_CONFLICT, failures.REASONS[failures.ID_CONFLICT])
+
+
+def handle_one(store: Store, handler: Handler, tx: Connection, received: Received) -> Refusal | None:
+    """Hand over a single event inside a savepoint; why it failed, or None.
+
+    Raises `RetryLater` or the store's own error when the event is not at fault.
+    """
+    savepoint = tx.begin_nested()
+    try:
+        handler.handle(tx, [received])
+    except RetryLater:
+        raise
+    except Exception as error:
+        if store.unavailable(error) is not None:
+            raise
+        if is_world_at_fault(error):
+            raise RetryLater(str(error)) from error
+        savepoint.rollback()
+        return Refusal(failures.HANDLER, _one_line(error))
+    savepoint.commit()
+    return None
+
+
+def is_world_at_fault(error: Exception) -> bool:
+    """Whether a handler's exception says nothing about the event: the network, the disk, the limits."""
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return True
+    return isinstance(error, OSError) and error.errno in _WORLD_AT_FAULT
+
+
+def decode_or_refuse(record: Record) -> Received | Refusal:
+    """The event in a record, or why there is none."""
+    try:
+        return Received(record, decode(record))
+    except CodecError as error:
+        return Refusal(error.reason, str(error))
+
+
+def _decode(records: Sequence[Record]) -> _Decoded:
+    decoded = _Decoded([], [])
+    for record in records:
+        result = decode_or_refuse(record)
+        if isinstance(result, Received):
+            decoded.events.append(result)
+        else:
+            decoded.refused.append((record, result))
+    return decoded
+
+
+def _without(events: list[Received], failed: Sequence[Refused]) -> list[Received]:
+    if not failed:
+        return events
+    offsets = {record.offset for record, _ in failed}
+    return [received for received in events if received.record.offset not in offsets]
+
+
+def _successes(handled: Sequence[Received], refused: Sequence[Refused]) -> list[bool]:
+    """In the order of the records; duplicates count neither way."""
+    if not refused:
+        return [True] if handled else []
+    outcomes = [(received.record.offset, True) for received in handled]
+    outcomes += [(record.offset, False) for record, _ in refused]
+    return [success for _, success in sorted(outcomes)]
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,49 @@
+"""How large an event is on the wire: the size of a record batch (magic 2) that holds it alone, uncompressed.
+
+The broker compares the batch as it arrives, after compression, with `max.message.bytes`. librdkafka sends an
+event that fills a batch alone, and sends it uncompressed if compression would make it larger: an event within
+the limit by this measure is within it on any broker.
+"""
+
+from typing import Final
+
+from trunkline.codec.record import Encoded
+
+BATCH_HEADER_BYTES: Final = 61
+"""From the base offset up to the record count (kafka.apache.org/documentation/#recordbatch)."""
+
+_RECORD_FIXED_BYTES: Final = 3
+"""Attributes, and the deltas of timestamp and offset, which are 0 for a lone record."""
+
+_VARINT_BYTES_MAX: Final = 5
+
+
+def fits(encoded: Encoded, limit: int) -> bool:
+    """Whether the event is within the limit; exact, and cheap for all but the largest."""
+    return _upper_bound(encoded) <= limit or batch_bytes(encoded) <= limit
+
+
+def batch_bytes(encoded: Encoded) -> int:
+    """The exact size of a batch that holds only this event."""
+    body = _RECORD_FIXED_BYTES + _field(encoded.key) + _field(encoded.value) + _varint(len(encoded.headers))
+    for name, value in encoded.headers:
+        body += _field(name.encode()) + _field(value)
+    return BATCH_HEADER_BYTES + _varint(body) + body
+
+
+def _upper_bound(encoded: Encoded) -> int:
+    size = BATCH_HEADER_BYTES + _RECORD_FIXED_BYTES + 4 * _VARINT_BYTES_MAX
+    size += len(encoded.key) + len(encoded.value)
+    for name, value in encoded.headers:
+        # A character is four bytes at most in UTF-8.
+        size += 4 * len(name) + len(value) + 2 * _VARINT_BYTES_MAX
+    return size
+
+
+def _field(value: bytes) -> int:
+    return _varint(len(value)) + len(value)
+
+
+def _varint(value: int) -> int:
+    """Bytes of a non-negative number in Kafka's zigzag varint: seven bits a byte, and one bit for the sign."""
+    return max(1, ((2 * value).bit_length() + 6) // 7)
