@@ -1,10 +1,18 @@
 """Messages of any declared class and version, made from a source of randomness."""
 
+import warnings
 from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
 
 import pytest
+
+# kafka-python reads its definitions through a function of importlib that is deprecated in Python 3.11;
+# importing it here, once, keeps "warnings are errors" for everything else.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import kafka.record.default_records
+    import kafka.record.memory_records  # noqa: F401 - imported for the tests that come
 
 from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.notation import Field, Message, Struct, Versions

@@ -141,26 +141,32 @@ class _StructMeta(msgspec.StructMeta):
     """Keeps the fields in wire order and hands msgspec required ones first, as positional order demands."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
-        wire = {key: value for key, value in namespace.items() if isinstance(value, Field)}
         notes = namespace.get("__annotations__", {})
-        members: dict[str, Any] = {key: value for key, value in namespace.items() if key not in wire}
-        ordered = sorted(wire, key=lambda key: wire[key].optional)
-        members["__annotations__"] = {
-            **{key: note for key, note in notes.items() if key not in wire},
-            **{key: notes[key] for key in ordered},
-        }
-        for key in ordered:
-            if wire[key].default is not REQUIRED:
-                members[key] = wire[key].default
-            elif wire[key].optional:
-                members[key] = msgspec.field(default_factory=wire[key].default_factory)
-        members["wire"] = wire
+        wire: dict[str, Field] = {}
+        required, optional = {}, {}
+        for key, note in notes.items():
+            field = namespace.get(key)
+            if not isinstance(field, Field):
+                required[key] = note
+                continue
+            wire[key] = field
+            if field.default_factory is not REQUIRED:
+                namespace[key] = msgspec.field(default_factory=field.default_factory)
+                optional[key] = note
+            elif field.default is not REQUIRED:
+                namespace[key] = field.default
+                optional[key] = note
+            else:
+                del namespace[key]
+                required[key] = note
+        namespace["__annotations__"] = required | optional
+        namespace["wire"] = wire
         if "key" in keywords:
-            members["api"] = Api(
+            namespace["api"] = Api(
                 **{key: keywords.pop(key) for key in Api.__struct_fields__ if key in keywords}
             )
         # Messages hold no cycles, so the garbage collector need not track them.
-        return super().__new__(mcls, name, bases, members, frozen=True, gc=False, **keywords)
+        return super().__new__(mcls, name, bases, namespace, frozen=True, gc=False, **keywords)
 
 
 @dataclass_transform(
