@@ -5,6 +5,8 @@ nothing is downloaded.
 """
 
 import hashlib
+import importlib
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,10 @@ ROUNDS: Final = 3
 
 ERROR_TEXT_MAX: Final = 400
 """What is kept of an engine's error text."""
+
+NOT_INSTALLED: Final = (
+    "real queries need DuckDB with TPC-H, the extra `query`: pip install 'trunkline[query]'"
+)
 
 # What users get wrong; DuckDB itself says how.
 FAULTY: Final = (
@@ -107,22 +113,16 @@ def _error_code(error: Exception) -> str:
 
 def _duckdb() -> ModuleType:
     try:
-        import duckdb
+        return importlib.import_module("duckdb")
     except ImportError as error:
-        raise InvalidInput(
-            "real queries need DuckDB: install trunkline with its extra, pip install 'trunkline[query]'"
-        ) from error
-    return duckdb
+        raise InvalidInput(NOT_INSTALLED) from error
 
 
 def _extension() -> Path:
-    try:
-        import duckdb_extension_tpch
-    except ImportError as error:
-        raise InvalidInput(
-            "real queries need DuckDB's TPC-H extension: pip install 'trunkline[query]'"
-        ) from error
-    home = Path(duckdb_extension_tpch.__file__).parent
+    spec = importlib.util.find_spec("duckdb_extension_tpch")
+    if spec is None or spec.origin is None:
+        raise InvalidInput(NOT_INSTALLED)
+    home = Path(spec.origin).parent
     for path in sorted(home.glob("extensions/*/tpch.duckdb_extension")):
         return path
-    raise TrunklineError(f"the package duckdb-extension-tpch in {home} holds no extension; reinstall it")
+    raise TrunklineError(f"the package duckdb-extension-tpch in {home} holds no extension; install it again")

@@ -12,9 +12,8 @@ from trunkline.catalogue.names import ServiceName, TenantId, TopicName
 from trunkline.codec.envelope import Envelope
 from trunkline.codec.identity import derive_id
 from trunkline.errors import InvalidInput
-from trunkline.sources.workload import stories
 from trunkline.sources.workload.queries import MeasuredQuery, measure_queries
-from trunkline.sources.workload.stories import Story
+from trunkline.sources.workload.stories import Story, account, assets, control, work
 from trunkline.sources.workload.world import TenantState, World
 
 CONCURRENT_STORIES: Final = 24
@@ -22,29 +21,29 @@ CONCURRENT_STORIES: Final = 24
 
 # How often each story begins, of a hundred: a platform mostly runs queries, and seldom suspends anybody.
 WEIGHTS: Final[tuple[tuple[Story, int], ...]] = (
-    (stories.queried, 45),
-    (stories.ran_agent, 14),
-    (stories.ran_pipeline, 12),
-    (stories.logged_in, 12),
-    (stories.configured, 6),
-    (stories.trained_model, 4),
-    (stories.governed, 3),
-    (stories.administered, 2),
-    (stories.changed_tier, 1),
-    (stories.suspended, 1),
+    (work.queried, 45),
+    (work.ran_agent, 14),
+    (assets.ran_pipeline, 12),
+    (control.logged_in, 12),
+    (control.configured, 6),
+    (assets.trained_model, 4),
+    (control.governed, 3),
+    (control.administered, 2),
+    (account.changed_tier, 1),
+    (account.suspended, 1),
 )
 
 # What happens to every tenant first. Together these reach all ten topics.
 OPENING: Final[tuple[Story, ...]] = (
-    stories.signed_up,
-    stories.logged_in,
-    stories.governed,
-    stories.configured,
-    stories.closed_period,
-    stories.queried,
-    stories.ran_pipeline,
-    stories.trained_model,
-    stories.ran_agent,
+    account.signed_up,
+    control.logged_in,
+    control.governed,
+    control.configured,
+    account.closed_period,
+    work.queried,
+    assets.ran_pipeline,
+    assets.trained_model,
+    work.ran_agent,
 )
 
 
@@ -67,10 +66,11 @@ def workload(
 ) -> Iterator[Produced]:
     """Events of these tenants without end, in an order in which they may be published.
 
-    Ids follow from the seed and an event's place in the stream, so the same arguments give the same ids. The
-    clock, which must tell timezone-aware times, dates each event as it is drawn. `queries` are the executions
-    that query events report, over and over; without them TPC-H runs once, here, before the first event.
-    Raises `InvalidInput` for no tenants, and where DuckDB is needed and not installed.
+    Ids follow from the seed and an event's place in the stream: the same arguments give the same ids, and a feed
+    that adds to an earlier one needs another seed. The clock, which must tell timezone-aware times, dates each
+    event as it is drawn. `queries` are the executions that query events report, over and over; without them TPC-H
+    runs once, here, before the first event. Raises `InvalidInput` for no tenants, and where DuckDB is needed and
+    not installed.
     """
     if not tenants:
         raise InvalidInput("a workload needs at least one tenant")
@@ -83,11 +83,11 @@ def workload(
 
 def _interleave(world: World, narrator: "_Narrator") -> Iterator[Produced]:
     """Advances one story at a time, chosen at random; a new one begins where one ends."""
-    pending = iter([narrator.open(tenant) for tenant in world.tenants])
+    waiting = [narrator.open(tenant) for tenant in reversed(world.tenants)]
     running: list[Iterator[Produced]] = []
     while True:
         while len(running) < CONCURRENT_STORIES:
-            running.append(next(pending, None) or narrator.begin())
+            running.append(waiting.pop() if waiting else narrator.begin())
         chosen = world.rng.randrange(len(running))
         produced = next(running[chosen], None)
         if produced is None:
@@ -116,7 +116,7 @@ class _Narrator:
         self._open.append(tenant)
 
     def begin(self) -> Iterator[Produced]:
-        """Some story of some tenant that is open and not suspended; a log-in while there is none."""
+        """Some story of some tenant that is open and not suspended; an empty one while there is none."""
         candidates = [tenant for tenant in self._open if not tenant.suspended]
         if not candidates:
             return iter(())

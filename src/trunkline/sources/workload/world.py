@@ -14,6 +14,9 @@ Tier: TypeAlias = Literal["free", "starter", "professional", "enterprise"]
 
 TIERS: Final[tuple[Tier, ...]] = ("free", "starter", "professional", "enterprise")
 REGIONS: Final = ("eu-west-1", "eu-central-1", "us-east-1", "ap-southeast-2")
+TABLES: Final = ("customer", "lineitem", "nation", "orders", "part", "supplier")
+"""The tables of TPC-H that policies and people name."""
+
 USERS_PER_TENANT: Final = 12
 
 LIMITS: Final[dict[str, dict[Tier, int]]] = {
@@ -44,7 +47,7 @@ class TenantState:
         return self.versions[of]
 
     def use(self, meter: str, period: str, quantity: int) -> tuple[int, int, list[int]]:
-        """Books usage: the total, the limit, and the levels in percent that this booking is the first to reach."""
+        """Books usage: the total, the limit, and the levels (percent) that this booking reaches first."""
         before = self.usage[meter, period]
         after = self.usage[meter, period] = before + quantity
         limit = LIMITS[meter][self.tier]
@@ -53,7 +56,7 @@ class TenantState:
 
 
 class World:
-    """The state that stories share. All of it follows from the seed, the tenants, the clock and the queries."""
+    """The state that stories share. All follows from seed, tenants, clock and queries."""
 
     def __init__(
         self,
