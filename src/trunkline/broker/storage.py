@@ -6,8 +6,9 @@
       topics.json           the topics: name, id, number of partitions, configuration
       topics/NAME-PARTITION/    one partition log each (`trunkline.broker.log`)
 
-Both JSON files are replaced atomically. A topic exists once topics.json names it: directories are made before and
-set aside (`*-deleted`) after, so a crash in between leaves at most a directory that nothing refers to.
+Both JSON files are replaced atomically. A topic exists once topics.json names it: directories are made
+before and set aside (`*-deleted`) after, so a crash in between leaves at most a directory that nothing
+refers to.
 """
 
 import base64
@@ -31,7 +32,7 @@ from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.errors import InvalidInput, Unavailable
 
 FORMAT_VERSION = 1
-"""Of everything in the data directory. A higher one than this is refused; a change of format migrates at open."""
+"""Of everything in the data directory. Any other one is refused; a change of format migrates at open."""
 
 PRODUCER_ID_BLOCK = 1000
 """Ids reserved by one write (as in Kafka); a crash wastes at most so many of 2^63."""
@@ -111,8 +112,8 @@ class Storage:
     ) -> "Storage":
         """Lock the directory (created when missing), open and recover every log in it.
 
-        Raises `Unavailable` when another broker uses it, `InvalidInput` when its format is newer than this program
-        or its files cannot be read, `FsError` when the device fails.
+        Raises `Unavailable` when another broker uses it, `InvalidInput` when its format is newer than this
+        program or its files cannot be read, `FsError` when the device fails.
         """
         fs.mkdir(data_dir / "topics")
         lock = _take_lock(fs, data_dir)
@@ -157,7 +158,7 @@ class Storage:
         return topic
 
     def check_new_topic(self, name: str, *, partitions: int, configs: Mapping[str, str]) -> None:
-        """Raise the `TopicRefused` that `create_topic` would; changes nothing (CreateTopics with validate_only)."""
+        """Raise the `TopicRefused` that `create_topic` would; changes nothing (validate_only)."""
         if not _TOPIC_NAME.fullmatch(name) or name in (".", ".."):
             raise TopicRefused(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
@@ -312,7 +313,7 @@ def _take_lock(fs: Fs, data_dir: Path) -> Lock:
         return fs.lock(data_dir / "lock", holder=str(os.getpid()))
     except Locked as locked:
         raise Unavailable(
-            f"data directory {data_dir} is in use by the broker with process id {locked.holder or 'unknown'}; "
+            f"data directory {data_dir} is in use by the broker with pid {locked.holder or 'unknown'}; "
             "stop that broker or choose another --data-dir"
         ) from None
 
@@ -325,7 +326,7 @@ def _load(fs: Fs, path: Path, kind: type[_T]) -> _T | None:
         version = msgspec.json.decode(content, type=_Versioned).format
         if version != FORMAT_VERSION:
             raise InvalidInput(
-                f"{path} has format {version}, this program knows {FORMAT_VERSION}; use the version that wrote it"
+                f"{path} has format {version}, not {FORMAT_VERSION}; use the version that wrote it"
             )
         return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:

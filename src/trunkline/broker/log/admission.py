@@ -41,7 +41,7 @@ class Incoming:
             base_offset += header.record_count
 
     def stamp(self, data: Writable, *, now_ms: int) -> None:
-        """Give all records the time of the append instead of their own (message.timestamp.type=LogAppendTime)."""
+        """Give all records the time of the append, as message.timestamp.type=LogAppendTime asks."""
         for number, (start, header) in enumerate(self.batches):
             end = start + header.size
             attributes = header.attributes | TIMESTAMP_TYPE_FLAG

@@ -1,8 +1,9 @@
 """The checkpoint of a partition: up to where everything is known to be on disk, and what is known about it.
 
-One small file, replaced atomically: a line with the CRC-32C of the rest, then JSON. Recovery trusts what lies before
-`position` and scans what lies after it. A checkpoint at the very end of the log is what a clean shutdown leaves; the
-first append after it makes it an ordinary one, so there is no separate marker that could lie.
+One small file, replaced atomically: a line with the CRC-32C of the rest, then JSON. Recovery trusts what
+lies before `position` and scans what lies after it. A checkpoint at the very end of the log is what a clean
+shutdown leaves; the first append after it makes it an ordinary one, so there is no separate marker that
+could lie.
 """
 
 from pathlib import Path
@@ -20,13 +21,14 @@ VERSION = 1
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything before byte `position` of segment `segment` was synced; `offset` is the next offset there."""
+    """All before byte `position` of segment `segment` was synced; `offset` is the next offset there."""
 
     version: int = VERSION
     log_start_offset: int
     offset: int
     segment: int
     position: int
+    segment_created_ms: int
     epochs: list[tuple[int, int]]
     damage: list[Damage]
     producers: Snapshot

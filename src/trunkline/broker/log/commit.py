@@ -1,8 +1,8 @@
 """Group commit: many appends, one fdatasync a file, and nobody is told before it has returned.
 
-While one sync of a file is running on a worker thread, everything appended meanwhile waits for the next one: the
-group forms by itself, a single append on an idle file is synced at once, and no timer adds latency. Different
-files are synced by different threads at the same time.
+While one sync of a file is running on a worker thread, everything appended meanwhile waits for the next one:
+the group forms by itself, a single append on an idle file is synced at once, and no timer adds latency.
+Different files are synced by different threads at the same time.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 Durability: TypeAlias = Literal["fsync", "os"]
-"""`fsync`: an append is acknowledged once it is on the device. `os`: once the kernel has it; it survives the death
-of the process but the last moments are lost with the machine."""
+"""`fsync`: an append is acknowledged once it is on the device. `os`: once the kernel has it; it survives the
+death of the process, but the last moments are lost with the machine."""
 
 SYNC_THREADS = 4
-"""Concurrent syncs. Device queues merge neighbours: six files took 1.5 ms one by one and 0.7 ms on threads."""
+"""Concurrent syncs. The device merges neighbours: six files took 1.5 ms in turn and 0.7 ms on threads."""
 
 OS_FLUSH_INTERVAL_S = 1.0
 """With `os` durability a file is still synced this often, so that a power cut loses about this much."""
@@ -27,8 +27,9 @@ Waiter: TypeAlias = Callable[[BaseException | None], None]
 class Syncable(Protocol):
     """An append-only log that can be made durable behind the loop's back.
 
-    `sync` runs on a worker thread while the loop appends more; everything else is called on the loop. After `sync`
-    has raised once it must raise for ever: a second fdatasync proves nothing about the bytes of the first.
+    `sync` runs on a worker thread while the loop appends more; everything else is called on the loop. After
+    `sync` has raised once it must raise for ever: a second fdatasync proves nothing about the bytes of the
+    first.
     """
 
     @property
@@ -43,7 +44,7 @@ class Syncable(Protocol):
 
 
 class _Queue:
-    """Who waits for the next sync of one log. `running` holds from the start of a sync to its last callback."""
+    """Who waits for the next sync of one log. `running` holds from the start of a sync to its end."""
 
     __slots__ = ("error", "running", "waiters")
 

@@ -38,4 +38,4 @@ class OffsetOutOfRange(Exception):  # noqa: N818 - reads as what it is
 
 
 class LogStopped(Exception):  # noqa: N818 - reads as what it is
-    """A sync failed: what the device holds is unknown until a restart reads it back, so nothing more is taken."""
+    """A sync failed: what the device holds is unknown until a restart reads it, so nothing more is taken."""

@@ -1,10 +1,10 @@
-"""The sparse index of one segment: offset to position, and time to offset. A cache of the segment, never the truth.
+"""The sparse index of one segment: offset to position, time to offset. A cache, never the truth.
 
 Both halves use Apache Kafka's files, so that its tools can read them: `.index` holds (offset, position) and
-`.timeindex` holds (timestamp, offset), big-endian, offsets relative to the segment's first. An `.index` entry points
-at the start of the batch whose *last* offset it names. A `.timeindex` entry says: nothing appended before this entry
-was later than this timestamp, and this offset has it. Entries are added for every `INDEX_INTERVAL_BYTES` of batches
-and are only ever appended.
+`.timeindex` holds (timestamp, offset), big-endian, offsets relative to the segment's first. An `.index`
+entry points at the start of the batch whose *last* offset it names. A `.timeindex` entry says: nothing
+appended before this entry was later than this timestamp, and this offset has it. Entries are added for every
+`INDEX_INTERVAL_BYTES` of batches and are only ever appended.
 """
 
 import sys
@@ -60,7 +60,7 @@ class SegmentIndex:
             self.add_time()
 
     def add_time(self) -> None:
-        """Record the latest timestamp so far; also done last of all, so that a closed segment's maximum is known."""
+        """Record the latest timestamp so far; also done last of all, for a closed segment's maximum."""
         if self.max_timestamp_ms > (self._times[-1] if self._times else -1):
             self._times.append(self.max_timestamp_ms)
             self._time_offsets.append(self.max_timestamp_offset)
@@ -81,8 +81,8 @@ class SegmentIndex:
         return self._time_offsets[entry] if entry >= 0 else 0
 
     def persist(self, fs: Fs, segment_path: Path) -> None:
-        """Append the entries that its files do not hold yet."""
-        offsets, times = len(self._offsets), len(self._times)
+        """Append the entries that the files do not hold yet. Entries may be added at the same time."""
+        offsets, times = len(self._positions), len(self._time_offsets)
         offsets_done, times_done = self._persisted
         offset_entries = array("I", bytes(_OFFSET_ENTRY_BYTES * (offsets - offsets_done)))
         offset_entries[0::2] = self._offsets[offsets_done:offsets]
@@ -101,7 +101,7 @@ class SegmentIndex:
 
     @classmethod
     def load(cls, fs: Fs, segment_path: Path, *, size: int) -> "SegmentIndex | None":
-        """The index its files hold of a segment of `size` bytes; None when they are missing or cannot be right."""
+        """The index that the files hold of a segment of `size` bytes; None when it is missing or wrong."""
         offset_data = fs.read(segment_path.with_suffix(".index"))
         time_data = fs.read(segment_path.with_suffix(".timeindex"))
         if offset_data is None or time_data is None:
@@ -137,6 +137,19 @@ class SegmentIndex:
         )
 
 
+def last_timestamp_ms(fs: Fs, segment_path: Path) -> int | None:
+    """The last entry of a time index, which in a finished segment is its maximum; None when there is none."""
+    path = segment_path.with_suffix(".timeindex")
+    if not fs.exists(path):
+        return None
+    file = fs.open(path)
+    try:
+        entry = file.pread(_TIME_ENTRY_BYTES, file.size - _TIME_ENTRY_BYTES) if file.size else b""
+    finally:
+        file.close()
+    return int.from_bytes(entry[:8], "big", signed=True) if len(entry) == _TIME_ENTRY_BYTES else None
+
+
 def remove_index(fs: Fs, segment_path: Path) -> None:
     """Remove the files of a segment's index; missing ones are not an error."""
     fs.remove(segment_path.with_suffix(".index"))
@@ -148,6 +161,7 @@ def _append(fs: Fs, path: Path, data: bytes) -> None:
     try:
         if data:
             file.append(data)
+            file.sync()
     finally:
         file.close()
 

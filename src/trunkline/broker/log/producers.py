@@ -1,16 +1,17 @@
-"""Idempotent producers: what each one wrote last, so that a retry is recognised and a gap is refused (KIP-98, KIP-360).
+"""Idempotent producers: what each wrote last, so that a retry is recognised and a gap refused (KIP-98).
 
-Sans-IO. For each producer id the log keeps its epoch and its last five batches, as many as an idempotent client may
-have in flight. A batch is then one of:
+Sans-IO. For each producer id the log keeps its epoch and its last five batches, as many as an idempotent
+client may have in flight. A batch is then one of:
 
-- a **retry** of one of those five (same epoch, same first and last sequence): nothing is appended and the client
-  gets the offsets of the first time;
+- a **retry** of one of those five (same epoch, same first and last sequence): nothing is appended and the
+  client gets the offsets of the first time;
 - the **next** one (first sequence = last sequence + 1, wrapping from 2^31 - 1 to 0), the first of a new epoch
   (sequence 0), or the first ever seen of a producer id: appended;
-- anything else: refused. An older epoch was fenced; a sequence that does not follow means that a batch is missing.
+- anything else: refused. An older epoch was fenced; a sequence that does not follow means that a batch is
+  missing.
 
-An unknown producer id may begin at any sequence: its state may have expired, or its records may have been deleted
-by retention, and refusing would stop a healthy producer for good.
+An unknown producer id may begin at any sequence: its state may have expired, or its records may have been
+deleted by retention, and refusing would stop a healthy producer for good.
 """
 
 from collections import deque
@@ -27,7 +28,7 @@ BATCHES_REMEMBERED = 5
 SEQUENCE_MODULUS = 2**31
 
 PRODUCERS_MAX = 100_000
-"""Producers remembered in one partition, about 50 MB; beyond it the ones idle for longest are forgotten early."""
+"""Producers remembered in one partition, about 50 MB; beyond it the longest idle are forgotten early."""
 
 
 class ProducerBatch(msgspec.Struct, frozen=True):
@@ -163,5 +164,5 @@ def _check_first_of_epoch(batch: ProducerBatch) -> None:
     if batch.first_sequence != 0:
         raise AppendRefused(
             ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
-            f"producer {batch.producer_id} began epoch {batch.epoch} at sequence {batch.first_sequence}, not at 0",
+            f"producer {batch.producer_id} began epoch {batch.epoch} at {batch.first_sequence}, not at 0",
         )

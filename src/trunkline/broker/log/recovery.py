@@ -1,33 +1,34 @@
 """Recovery: which of the bytes found after a restart are the log.
 
-What lies before the checkpoint was synced and is trusted; what lies after it is read batch by batch with its CRC.
-Bytes that are no valid batch are then one of two things:
+What lies before the checkpoint was synced and is trusted; what lies after it is read batch by batch with its
+CRC. Bytes that are no valid batch are then one of two things:
 
-- **A torn tail**: nothing valid follows and no byte of it was known to be synced. That is what a crash in the
-  middle of an append leaves. It was never acknowledged; it is cut off and reported, and the leader epoch goes up so
-  that a consumer that saw another history notices (KIP-320).
-- **Damage**: valid batches follow, or the bytes had been synced. Nothing is cut: the bytes stay for whoever can
-  repair them, the range is reported, everything before and after it is served. Truncating at the first bad CRC, as
-  Kafka does because it has replicas, would here throw away good acknowledged records.
+- **A torn tail**: nothing valid follows and no byte of it was known to be synced. That is what a crash in
+  the middle of an append leaves. It was never acknowledged; it is cut off and reported, and the leader epoch
+  goes up so that a consumer that saw another history notices (KIP-320).
+- **Damage**: valid batches follow, or the bytes had been synced. Nothing is cut: the bytes stay for whoever
+  can repair them, the range is reported, everything before and after it is served. Truncating at the first
+  bad CRC, as Kafka does because it has replicas, would here throw away good acknowledged records.
 
-After damage the next batch is found by its neighbour's length or, when that too is damaged, by trying every byte:
-a batch has magic 2, a plausible offset and length, and a matching CRC-32C.
+After damage the next batch is found by its neighbour's length or, when that too is damaged, by trying every
+byte: a batch has magic 2, a plausible offset and length, and a matching CRC-32C.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from trunkline.broker.log.checkpoint import Checkpoint
-from trunkline.broker.log.segment import RELATIVE_OFFSET_MAX, Damage, Segment
-from trunkline.broker.protocol.batch import HEADER_BYTES, MAGIC, BatchHeader, checksum
+from trunkline.broker.log.checkpoint import Checkpoint, read_checkpoint
+from trunkline.broker.log.fs import Fs
+from trunkline.broker.log.producers import ProducerBatch, Producers
+from trunkline.broker.log.segment import RELATIVE_OFFSET_MAX, BrokenBatch, Damage, Segment
+from trunkline.broker.protocol.batch import HEADER_BYTES, MAGIC, NO_PRODUCER_ID, BatchHeader, crc_matches
 
 SCAN_CHUNK_BYTES = 2**20
 
 _MAGIC_PLACE = 16
 """Where the magic byte is in a batch (record batch format v2)."""
-
-OnBatch = Callable[[BatchHeader], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,12 @@ class RecoveryReport:
     scanned_bytes: int = 0
     truncated_bytes: int = 0
     damage: tuple[Damage, ...] = ()
+    new_damage: tuple[Damage, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was found that the checkpoint did not know."""
+        return bool(self.scanned_bytes or self.truncated_bytes or self.new_damage)
 
     @property
     def is_clean(self) -> bool:
@@ -53,48 +60,128 @@ class RecoveryReport:
                 f"acknowledgement for"
             )
         lines.extend(
-            f"{self.directory}: bytes {damage.start}..{damage.end} of segment {damage.segment:020} are damaged, "
+            f"{self.directory}: bytes {damage.start}..{damage.end} of segment {damage.segment} are damaged; "
             f"offsets {damage.first_offset}..{damage.next_offset - 1} cannot be read; the bytes were kept"
             for damage in self.damage
         )
         return lines
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Recovered:
-    """The outcome: the segments that make up the log and where it ends."""
+    """The state of a partition as the bytes tell it."""
 
     segments: list[Segment]
+    producers: Producers
+    log_start_offset: int
     end_offset: int
+    epochs: list[tuple[int, int]]
+    now_ms: int
     scanned_bytes: int = 0
     truncated_bytes: int = 0
     new_damage: list[Damage] = field(default_factory=list)
 
+    def report(self, directory: Path) -> RecoveryReport:
+        """What to tell the operator."""
+        return RecoveryReport(
+            directory=directory,
+            scanned_bytes=self.scanned_bytes,
+            truncated_bytes=self.truncated_bytes,
+            damage=tuple(damage for segment in self.segments for damage in segment.damage),
+            new_damage=tuple(self.new_damage),
+        )
 
-def recover(segments: list[Segment], checkpoint: Checkpoint | None, *, on_batch: OnBatch) -> Recovered:
-    """Decide about everything past the checkpoint; `on_batch` sees each valid batch there, in order.
+    def take(self, header: BatchHeader) -> None:
+        """Count a valid batch in."""
+        if header.producer_id != NO_PRODUCER_ID:
+            batch = ProducerBatch(
+                header.producer_id, header.producer_epoch, header.base_sequence, header.record_count
+            )
+            self.producers.record(batch, base_offset=header.base_offset, timestamp_ms=self.now_ms)
+        self.scanned_bytes += header.size
+        self.end_offset = header.next_offset
 
-    The segments are in order of offset and already know the damage of the checkpoint.
-    """
-    outcome = Recovered(segments, checkpoint.offset if checkpoint else segments[0].base_offset)
+    def keep(self, segment: Segment, start: int, end: int, *, next_offset: int) -> None:
+        """Note a damaged range, after which the log goes on at `next_offset`."""
+        damage = Damage(segment.base_offset, start, end, self.end_offset, next_offset)
+        segment.add_damage(damage)
+        self.new_damage.append(damage)
+        self.end_offset = next_offset
+
+    def cut(self, number: int, position: int) -> None:
+        """Remove everything from byte `position` of a segment on."""
+        self.truncated_bytes += self.segments[number].size - position
+        self.segments[number].truncate(position)
+        for later in self.segments[number + 1 :]:
+            self.truncated_bytes += later.size
+            later.remove()
+        del self.segments[number + 1 :]
+        self.epochs.append((self.epochs[-1][0] + 1, self.end_offset))
+
+
+def recover(fs: Fs, directory: Path, *, now_ms: int) -> Recovered:
+    """Read a partition's directory and decide about everything past its checkpoint. Raises `FsError`."""
+    checkpoint = read_checkpoint(fs, directory)
+    segments = _find_segments(fs, directory, checkpoint, now_ms)
+    first = segments[0].base_offset
+    recovered = Recovered(
+        segments=segments,
+        producers=Producers(checkpoint.producers if checkpoint else []),
+        log_start_offset=max(first, checkpoint.log_start_offset) if checkpoint else first,
+        end_offset=checkpoint.offset if checkpoint else first,
+        epochs=list(checkpoint.epochs) if checkpoint else [(0, first)],
+        now_ms=now_ms,
+    )
+    _recover_segments(recovered, checkpoint)
+    return recovered
+
+
+def _find_segments(fs: Fs, directory: Path, checkpoint: Checkpoint | None, now_ms: int) -> list[Segment]:
+    """The segments in order, the first created if there is none; leftovers of half-done work go."""
+    names = fs.listdir(directory)
+    logs = {name for name in names if name.endswith(".log")}
+    for name in names:
+        is_orphan = name.endswith((".index", ".timeindex")) and Path(name).stem + ".log" not in logs
+        if is_orphan or name.endswith(".tmp"):
+            fs.remove(directory / name)
+    bases = sorted(int(name.removesuffix(".log")) for name in logs) or [
+        checkpoint.offset if checkpoint else 0
+    ]
+    segments = [Segment(fs, directory, base, created_ms=now_ms) for base in bases]
+    if checkpoint is not None:
+        for segment in segments:
+            _apply(checkpoint, segment)
+    return segments
+
+
+def _apply(checkpoint: Checkpoint, segment: Segment) -> None:
+    segment.finished = segment.base_offset < checkpoint.segment
+    if segment.base_offset == checkpoint.segment:
+        segment.created_ms = checkpoint.segment_created_ms
+    for damage in checkpoint.damage:
+        if damage.segment == segment.base_offset:
+            segment.add_damage(damage)
+
+
+def _recover_segments(recovered: Recovered, checkpoint: Checkpoint | None) -> None:
+    segments = recovered.segments
     for number, segment in enumerate(segments):
         trusted = _trusted_bytes(segment, checkpoint)
         if trusted is None:
             continue
-        outcome.end_offset = max(outcome.end_offset, segment.base_offset)
-        bad = _scan(segment, trusted, outcome, on_batch)
+        recovered.end_offset = max(recovered.end_offset, segment.base_offset)
+        bad = _scan(segment, trusted, recovered)
         if bad is None:
             continue
         following = [later for later in segments[number + 1 :] if _begins_validly(later)]
         if following:
-            _keep(segment, bad, segment.size, outcome, next_offset=following[0].base_offset)
-        elif bad < trusted:
-            assert checkpoint is not None, "only a checkpoint makes bytes trusted"
-            _keep(segment, bad, segment.size, outcome, next_offset=max(checkpoint.offset, outcome.end_offset))
+            recovered.keep(segment, bad, segment.size, next_offset=following[0].base_offset)
+        elif checkpoint is not None and bad < trusted:
+            end_offset = max(checkpoint.offset, recovered.end_offset)
+            recovered.keep(segment, bad, segment.size, next_offset=end_offset)
         else:
-            _cut(segments, number, bad, outcome)
+            recovered.cut(number, bad)
             break
-    return outcome
 
 
 def _trusted_bytes(segment: Segment, checkpoint: Checkpoint | None) -> int | None:
@@ -106,47 +193,34 @@ def _trusted_bytes(segment: Segment, checkpoint: Checkpoint | None) -> int | Non
     return checkpoint.position
 
 
-def _scan(segment: Segment, trusted: int, outcome: Recovered, on_batch: OnBatch) -> int | None:
+def _scan(segment: Segment, trusted: int, recovered: Recovered) -> int | None:
     """Check every batch past `trusted`; the position from which on nothing is valid, or None."""
     position = trusted
     if segment.size < trusted:
         return segment.size
     while position < segment.size:
-        header = valid_batch(segment, position, outcome.end_offset)
-        if header is None:
-            found = resynchronise(segment, position, outcome.end_offset)
-            if found is None:
-                return position
-            after = valid_batch(segment, found, outcome.end_offset)
-            assert after is not None, "resynchronise returns the position of a valid batch"
-            _keep(segment, position, found, outcome, next_offset=after.base_offset)
-            position = found
+        header = valid_batch(segment, position, recovered.end_offset)
+        if header is not None:
+            recovered.take(header)
+            position += header.size
             continue
-        on_batch(header)
-        outcome.scanned_bytes += header.size
-        outcome.end_offset = header.base_offset + header.last_offset_delta + 1
-        position += header.size
+        found = resynchronise(segment, position, recovered.end_offset)
+        if found is None:
+            return position
+        recovered.keep(segment, position, found.position, next_offset=found.header.base_offset)
+        position = found.position
     return None
-
-
-def _keep(segment: Segment, start: int, end: int, outcome: Recovered, *, next_offset: int) -> None:
-    damage = Damage(segment.base_offset, start, end, outcome.end_offset, next_offset)
-    segment.add_damage(damage)
-    outcome.new_damage.append(damage)
-    outcome.end_offset = next_offset
-
-
-def _cut(segments: list[Segment], number: int, position: int, outcome: Recovered) -> None:
-    outcome.truncated_bytes += segments[number].size - position
-    segments[number].truncate(position)
-    for later in segments[number + 1 :]:
-        outcome.truncated_bytes += later.size
-        later.remove()
-    del segments[number + 1 :]
 
 
 def _begins_validly(segment: Segment) -> bool:
     return resynchronise(segment, 0, segment.base_offset) is not None
+
+
+class Found(NamedTuple):
+    """A valid batch and where it begins."""
+
+    position: int
+    header: BatchHeader
 
 
 def valid_batch(segment: Segment, position: int, offset_min: int) -> BatchHeader | None:
@@ -160,24 +234,23 @@ def valid_batch(segment: Segment, position: int, offset_min: int) -> BatchHeader
     if not offset_min <= header.base_offset <= segment.base_offset + RELATIVE_OFFSET_MAX:
         return None
     batch = segment.file.pread(header.size, position)
-    return header if checksum(batch, 0, len(batch)) == header.crc else None
+    return header if crc_matches(batch, header) else None
 
 
-def resynchronise(segment: Segment, position: int, offset_min: int) -> int | None:
-    """Where the first valid batch begins after the broken one at `position`; None when none follows."""
-    prefix = segment.file.pread(HEADER_BYTES, position)
-    if len(prefix) == HEADER_BYTES:
-        claimed = position + BatchHeader.parse(prefix, 0).size
-        if position < claimed < segment.size and valid_batch(segment, claimed, offset_min):
-            return claimed
+def resynchronise(segment: Segment, position: int, offset_min: int) -> Found | None:
+    """The first valid batch after the broken one at `position`; None when none follows."""
     for candidate in _candidates(segment, position):
-        if valid_batch(segment, candidate, offset_min):
-            return candidate
+        header = valid_batch(segment, candidate, offset_min)
+        if header is not None:
+            return Found(candidate, header)
     return None
 
 
-def _candidates(segment: Segment, start: int) -> Iterable[int]:
-    """Every position from which the magic byte of a batch would be where a magic byte is."""
+def _candidates(segment: Segment, start: int) -> Iterator[int]:
+    """Where a batch may begin: where the one at `start` claims to end, then wherever a magic byte fits."""
+    prefix = segment.file.pread(HEADER_BYTES, start)
+    if len(prefix) == HEADER_BYTES and BatchHeader.parse(prefix).size > 0:
+        yield start + BatchHeader.parse(prefix).size
     magic = bytes((MAGIC,))
     while start + HEADER_BYTES <= segment.size:
         chunk = segment.file.pread(SCAN_CHUNK_BYTES, start)
@@ -186,3 +259,20 @@ def _candidates(segment: Segment, start: int) -> Iterable[int]:
             yield start + place - _MAGIC_PLACE
             place = chunk.find(magic, place + 1)
         start += max(len(chunk) - _MAGIC_PLACE, 1)
+
+
+def mend(segment: Segment, *, following_offset: int) -> None:
+    """A walk through a segment stopped at no batch: rebuild its index, or note the damage it ran into.
+
+    `following_offset` is the first one after the segment. Costs a walk over its headers; damage is rare.
+    """
+    segment.drop_index()
+    next_offset = segment.base_offset
+    try:
+        for _, header in segment.walk(0, segment.size):
+            next_offset = header.next_offset
+    except BrokenBatch as broken:
+        found = resynchronise(segment, broken.position, next_offset)
+        end = found.position if found else segment.size
+        following_offset = found.header.base_offset if found else following_offset
+        segment.add_damage(Damage(segment.base_offset, broken.position, end, next_offset, following_offset))

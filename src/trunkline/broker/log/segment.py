@@ -1,7 +1,7 @@
 """A segment: one file of verbatim record batches named by the offset of its first record, and its index.
 
-Batches are never parsed beyond their header. `walk` goes from header to header and stops with `BrokenBatch` where
-the bytes cannot be a batch; ranges already known to be damaged are stepped over.
+Batches are never parsed beyond their header. `walk` goes from header to header and stops with `BrokenBatch`
+where the bytes cannot be a batch; ranges already known to be damaged are stepped over.
 """
 
 from bisect import bisect_right
@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from trunkline.broker.log.fs import Buffer, File, Fs
-from trunkline.broker.log.index import INDEX_INTERVAL_BYTES, SegmentIndex, remove_index
+from trunkline.broker.log.index import INDEX_INTERVAL_BYTES, SegmentIndex, last_timestamp_ms, remove_index
 from trunkline.broker.protocol.batch import HEADER_BYTES, MAGIC, BatchHeader
 
 SEGMENT_BYTES_MAX = 2**31 - 1
@@ -25,7 +25,8 @@ _WALK_CHUNK_BYTES = INDEX_INTERVAL_BYTES + 2 * HEADER_BYTES
 class Damage(msgspec.Struct, frozen=True, array_like=True):
     """A range of a segment that holds no readable batch, and the offsets that were lost with it.
 
-    The bytes stay where they are. Readers at `first_offset` continue at `next_offset`, the first one after it.
+    The bytes stay where they are. Readers at `first_offset` continue at `next_offset`, the first one after
+    it.
     """
 
     segment: int
@@ -38,8 +39,9 @@ class Damage(msgspec.Struct, frozen=True, array_like=True):
 class BrokenBatch(Exception):  # noqa: N818 - reads as what it is
     """No batch starts at this position, although one should."""
 
-    def __init__(self, path: Path, position: int) -> None:
-        super().__init__(f"no record batch at byte {position} of {path}")
+    def __init__(self, segment: "Segment", position: int) -> None:
+        super().__init__(f"no record batch at byte {position} of {segment.path}")
+        self.segment = segment
         self.position = position
 
 
@@ -51,7 +53,18 @@ def segment_name(base_offset: int) -> str:
 class Segment:
     """One segment. Opens its file and loads its index when first needed."""
 
-    __slots__ = ("_file", "_fs", "_index", "base_offset", "created_ms", "damage", "dirty", "path", "size")
+    __slots__ = (
+        "_file",
+        "_fs",
+        "_index",
+        "base_offset",
+        "created_ms",
+        "damage",
+        "dirty",
+        "finished",
+        "path",
+        "size",
+    )
 
     def __init__(self, fs: Fs, directory: Path, base_offset: int, *, created_ms: int) -> None:
         self._fs = fs
@@ -59,6 +72,7 @@ class Segment:
         self.base_offset = base_offset
         self.created_ms = created_ms
         self.dirty = False
+        self.finished = False
         self.damage: list[Damage] = []
         self._index: SegmentIndex | None = None
         self._file: File | None = fs.open(self.path)
@@ -75,17 +89,31 @@ class Segment:
     def index(self) -> SegmentIndex:
         """The index: from its files if they can be right, else rebuilt from the batches."""
         if self._index is None:
-            self._index = SegmentIndex.load(self._fs, self.path, size=self.size) or self._fresh_index()
-            self._extend_index(self._index)
+            index = SegmentIndex.load(self._fs, self.path, size=self.size)
+            if index is None:
+                remove_index(self._fs, self.path)
+                index = SegmentIndex()
+            for position, header in self.walk(index.last_position, self.size):
+                if position == 0 or position > index.last_position:
+                    last = header.last_offset - self.base_offset
+                    index.add(last_offset=last, position=position, max_timestamp_ms=header.max_timestamp)
+            self._index = index
         return self._index
 
-    def _fresh_index(self) -> SegmentIndex:
-        remove_index(self._fs, self.path)
-        return SegmentIndex()
+    @property
+    def max_timestamp_ms(self) -> int:
+        """The greatest timestamp of all batches, -1 when none has one. Does not load a finished index."""
+        if self._index is None and self.finished:
+            found = last_timestamp_ms(self._fs, self.path)
+            if found is not None:
+                return found
+        return self.index.max_timestamp_ms
 
-    def _extend_index(self, index: SegmentIndex) -> None:
-        for position, header in self.walk(index.last_position, self.size):
-            self._note(index, header, position)
+    def accepts(self, offset: int) -> bool:
+        """Whether a batch with this offset can be appended: it follows, and nothing damaged is at the end."""
+        if self.damage and self.damage[-1].end >= self.size:
+            return False
+        return self.size > 0 or self.base_offset == offset
 
     def drop_index(self) -> None:
         """Forget an index that does not fit the batches; the next use rebuilds it."""
@@ -106,11 +134,6 @@ class Segment:
             offset = last + 1
         self.size += len(data)
 
-    def _note(self, index: SegmentIndex, header: BatchHeader, position: int) -> None:
-        if position == 0 or position > index.last_position:
-            last = header.base_offset + header.last_offset_delta - self.base_offset
-            index.add(last_offset=last, position=position, max_timestamp_ms=header.max_timestamp)
-
     def walk(self, position: int, end: int) -> Iterator[tuple[int, BatchHeader]]:
         """The headers of the batches that lie wholly in `position`..`end`. Raises `BrokenBatch`."""
         chunk, chunk_start = b"", position
@@ -119,10 +142,10 @@ class Segment:
             if not chunk_start <= position <= chunk_start + len(chunk) - HEADER_BYTES:
                 chunk, chunk_start = self.file.pread(_WALK_CHUNK_BYTES, position), position
             if len(chunk) - (position - chunk_start) < HEADER_BYTES:
-                raise BrokenBatch(self.path, position)
+                raise BrokenBatch(self, position)
             header = BatchHeader.parse(chunk, position - chunk_start)
             if not self._is_plausible(header, position):
-                raise BrokenBatch(self.path, position)
+                raise BrokenBatch(self, position)
             if position + header.size > end:
                 return
             yield position, header
@@ -151,7 +174,7 @@ class Segment:
         """The first batch before byte `end` that holds `offset` or, if it was lost, something later."""
         start = self.index.position_for_offset(offset - self.base_offset)
         for position, header in self.walk(start, end):
-            if header.base_offset + header.last_offset_delta >= offset:
+            if header.last_offset >= offset:
                 return position, header
         return None
 
@@ -172,9 +195,15 @@ class Segment:
         return reached
 
     def persist_index(self) -> None:
-        """Write the index out, as far as it is not yet."""
+        """Write out the entries that are not yet. The loop may append at the same time. Raises `FsError`."""
+        if self._index is not None:
+            self._index.persist(self._fs, self.path)
+
+    def finish_index(self) -> None:
+        """Write out the index of a segment that nothing will be appended to. Raises `FsError`."""
         self.index.add_time()
-        self.index.persist(self._fs, self.path)
+        self.persist_index()
+        self.finished = True
 
     def truncate(self, size: int) -> None:
         """Cut the segment to `size` bytes; the index is rebuilt."""

@@ -48,8 +48,8 @@ _READERS: Final[dict[str, tuple[str | None, Callable[[str], object]]]] = {
     "max.message.bytes": ("max_message_bytes", _integer(0, SEGMENT_BYTES_MAX)),
     "message.timestamp.type": ("timestamp_type", _one_of("CreateTime", "LogAppendTime")),
     "cleanup.policy": (None, _one_of("delete")),
-    # Batches are kept as the producer compressed them, and there is one replica: both are accepted so that the
-    # same topic definition works here and on a cluster.
+    # Batches are kept as the producer compressed them, and there is one replica: both settings are accepted
+    # so that the same topic definition works here and on a cluster.
     "compression.type": (None, _one_of("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")),
     "min.insync.replicas": (None, _integer(1, 2**31 - 1)),
 }
@@ -59,7 +59,7 @@ TOPIC_CONFIG_NAMES: Final = frozenset(_READERS)
 
 
 def log_options(configs: Mapping[str, str], *, defaults: LogOptions) -> LogOptions:
-    """The options of a topic's logs. Raises `TopicRefused` (INVALID_CONFIG) naming the setting that is wrong."""
+    """The options of a topic's logs. Raises `TopicRefused` (INVALID_CONFIG) naming the wrong setting."""
     changes: dict[str, Any] = {}
     for name, value in configs.items():
         if name not in _READERS:

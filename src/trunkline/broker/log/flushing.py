@@ -1,0 +1,140 @@
+"""How a partition log gets onto the device: what a sync has to cover, and what rides along with it.
+
+The loop notes what it wrote; `sync`, on a worker thread, takes the notes, syncs those files and leaves a
+mark of how far it got, which the loop then makes visible. The lock covers the notes and is never held while
+the device works.
+
+Work that takes time but that nobody waits for (checkpoint, index files, deleting old segments) is done after
+the syncs. None of it is needed to be correct: without it a restart scans more, rebuilds an index or keeps a
+file longer.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from trunkline.broker.log.checkpoint import Checkpoint, write_checkpoint
+from trunkline.broker.log.errors import LogStopped
+from trunkline.broker.log.fs import Fs
+from trunkline.broker.log.segment import Segment
+
+
+class Mark(NamedTuple):
+    """A state of the log: it ends before `offset`, which is byte `position` of `segment`."""
+
+    offset: int
+    segment: Segment
+    position: int
+
+
+class Flusher:
+    """The durable side of one partition log. `mark` and `checkpoint` tell its state and run under `lock`."""
+
+    def __init__(
+        self,
+        fs: Fs,
+        directory: Path,
+        *,
+        mark: Callable[[], Mark],
+        checkpoint: Callable[[Mark], Checkpoint],
+    ) -> None:
+        self.lock = Lock()
+        self.stopped: str | None = None
+        self._fs = fs
+        self._directory = directory
+        self._mark = mark
+        self._checkpoint = checkpoint
+        self._syncing = Lock()
+        self._marks: deque[Mark] = deque()
+        self._dirty: list[Segment] = []
+        self._names_changed = True
+        self._checkpoint_wanted = False
+        self._bytes_since_checkpoint = 0
+        self._finished: list[Segment] = []
+        self._condemned: list[Segment] = []
+
+    # Notes of the loop; `wrote` under the lock that its caller holds for the write.
+
+    def wrote(self, segment: Segment, size: int) -> None:
+        """Bytes were appended to a segment."""
+        self._bytes_since_checkpoint += size
+        if not segment.dirty:
+            segment.dirty = True
+            self._dirty.append(segment)
+
+    def rolled(self, finished: Segment) -> None:
+        """A segment was finished and a new one created."""
+        self._finished.append(finished)
+        self._names_changed = True
+        self._checkpoint_wanted = True
+
+    def condemn(self, segments: Sequence[Segment]) -> None:
+        """These segments are to be deleted, once a checkpoint says that the log starts after them."""
+        self._condemned.extend(segments)
+        self._checkpoint_wanted = True
+
+    def want_checkpoint(self) -> None:
+        """The next sync writes a checkpoint."""
+        self._checkpoint_wanted = True
+
+    def take_mark(self, offset: int) -> Mark | None:
+        """The last synced state that does not reach beyond `offset`; forgets it and those before."""
+        mark = None
+        while self._marks and self._marks[0].offset <= offset:
+            mark = self._marks.popleft()
+        return mark
+
+    # The worker thread
+
+    def sync(self, *, checkpoint_interval_bytes: int) -> int:
+        """See `PartitionLog.sync`."""
+        with self._syncing:
+            with self.lock:
+                if self.stopped:
+                    raise LogStopped(self.stopped)
+                mark = self._mark()
+                dirty, self._dirty = self._dirty, []
+                for segment in dirty:
+                    segment.dirty = False
+                names_changed, self._names_changed = self._names_changed, False
+                checkpoint = None
+                if self._checkpoint_wanted or self._bytes_since_checkpoint >= checkpoint_interval_bytes:
+                    checkpoint = self._checkpoint(mark)
+                    self._checkpoint_wanted = False
+                    self._bytes_since_checkpoint = 0
+            self._flush(dirty, names_changed=names_changed)
+            with self.lock:
+                self._marks.append(mark)
+            if checkpoint is not None:
+                self._housekeep(checkpoint, mark.segment)
+            return mark.offset
+
+    def _flush(self, dirty: Sequence[Segment], *, names_changed: bool) -> None:
+        try:
+            for segment in dirty:
+                segment.file.sync()
+            if names_changed:
+                self._fs.sync_dir(self._directory)
+        except OSError as error:
+            self.stopped = f"{error}; the partition takes no more records until the broker is restarted"
+            raise LogStopped(self.stopped) from error
+
+    def _housekeep(self, checkpoint: Checkpoint, active: Segment) -> None:
+        try:
+            # A finished segment's index must be whole before the checkpoint says that it can be believed.
+            while self._finished:
+                self._finished[-1].finish_index()
+                self._finished.pop()
+            write_checkpoint(self._fs, self._directory, checkpoint)
+            active.persist_index()
+            while self._condemned:
+                self._condemned.pop().remove()
+        except OSError:
+            self._checkpoint_wanted = True
+
+    def stop(self, reason: str) -> None:
+        """Wait for a running sync; every later one is refused."""
+        with self._syncing:
+            self.stopped = reason
