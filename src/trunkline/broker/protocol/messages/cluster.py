@@ -1,5 +1,6 @@
-"""The cluster."""
+"""The cluster and its disks: DescribeLogDirs (35), DescribeCluster (60)."""
 
+from trunkline.broker.protocol.messages.common import OPERATIONS_OMITTED
 from trunkline.broker.protocol.notation import (
     Message,
     Struct,
@@ -35,7 +36,7 @@ class DescribeClusterResponse(Message, key=60, versions="0-2", flexible="0+"):
     cluster_id: str = string()
     controller_id: int = int32(default=-1)
     brokers: list[DescribeClusterBroker] = array(DescribeClusterBroker)
-    cluster_authorized_operations: int = int32(default=-2147483648)
+    cluster_authorized_operations: int = int32(default=OPERATIONS_OMITTED)
 
 
 class DescribableLogDirTopic(Struct):
@@ -44,6 +45,8 @@ class DescribableLogDirTopic(Struct):
 
 
 class DescribeLogDirsRequest(Message, key=35, versions="1-5", flexible="2+"):
+    """Null topics ask for all."""
+
     topics: list[DescribableLogDirTopic] | None = array(DescribableLogDirTopic, nullable="0+")
 
 

@@ -1,6 +1,11 @@
-"""Structures that several families share: where a partition's leader is (KIP-951)."""
+"""What several families share: where a partition's leader is (KIP-951), and special numbers."""
+
+from typing import Final
 
 from trunkline.broker.protocol.notation import Struct, int32, string
+
+OPERATIONS_OMITTED: Final = -(1 << 31)
+"""Authorized operations that the caller did not ask for (KIP-430)."""
 
 
 class LeaderIdAndEpoch(Struct):

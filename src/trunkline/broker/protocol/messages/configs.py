@@ -1,9 +1,14 @@
-"""Configs."""
+"""Configs: DescribeConfigs (32), AlterConfigs (33), IncrementalAlterConfigs (44).
+
+The resource types are 2 for a topic, 4 for a broker, 8 for a broker's loggers.
+"""
 
 from trunkline.broker.protocol.notation import Message, Struct, array, boolean, int8, int16, int32, string
 
 
 class DescribeConfigsResource(Struct):
+    """Null `configuration_keys` ask for all."""
+
     resource_type: int = int8()
     resource_name: str = string()
     configuration_keys: list[str] | None = array(string, nullable="0+")
@@ -46,6 +51,8 @@ class DescribeConfigsResponse(Message, key=32, versions="1-4", flexible="4+"):
 
 
 class IncrementalAlterableConfig(Struct):
+    """`config_operation` is 0 to set, 1 to delete, 2 to append to a list, 3 to take from a list."""
+
     name: str = string()
     config_operation: int = int8()
     value: str | None = string(nullable="0+")

@@ -1,4 +1,4 @@
-"""Fetch, ListOffsets and OffsetForLeaderEpoch."""
+"""Fetch (1), ListOffsets (2) and OffsetForLeaderEpoch (23). Topics go by id from Fetch 13 on (KIP-516)."""
 
 from trunkline.broker.protocol.messages.common import LeaderIdAndEpoch, NodeEndpoint
 from trunkline.broker.protocol.notation import (
@@ -31,7 +31,7 @@ class FetchPartition(Struct):
     log_start_offset: int = int64(versions="5+", default=-1)
     partition_max_bytes: int = int32()
     replica_directory_id: bytes = uuid(versions="17+", tagged=0, default=ZERO_UUID)
-    high_watermark: int = int64(versions="18+", tagged=1, default=9223372036854775807)
+    high_watermark: int = int64(versions="18+", tagged=1, default=(1 << 63) - 1)
 
 
 class FetchTopic(Struct):
@@ -47,12 +47,16 @@ class ForgottenTopic(Struct):
 
 
 class FetchRequest(Message, key=1, versions="4-18", flexible="12+"):
+    """`session_id` and `session_epoch` belong to incremental fetch sessions (KIP-227), `cluster_id`,
+    `replica_id` and `replica_state` to replicas.
+    """
+
     cluster_id: str | None = string(versions="12+", nullable="0+", tagged=0, default=None)
     replica_id: int = int32(versions="4-14", default=-1)
     replica_state: ReplicaState = struct(ReplicaState, versions="15+", tagged=1, default=ReplicaState())
     max_wait_ms: int = int32()
     min_bytes: int = int32()
-    max_bytes: int = int32(default=0x7FFFFFFF)
+    max_bytes: int = int32(default=(1 << 31) - 1)
     isolation_level: int = int8(default=0)
     session_id: int = int32(versions="7+", default=0)
     session_epoch: int = int32(versions="7+", default=-1)
@@ -103,6 +107,8 @@ class FetchableTopicResponse(Struct):
 
 
 class FetchResponse(Message, key=1, versions="4-18", flexible="12+"):
+    """A `session_id` of 0 declines a fetch session: the client then names every partition every time."""
+
     throttle_time_ms: int = int32(default=0)
     error_code: int = int16(versions="7+", default=0)
     session_id: int = int32(versions="7+", default=0)
@@ -111,6 +117,8 @@ class FetchResponse(Message, key=1, versions="4-18", flexible="12+"):
 
 
 class ListOffsetsPartition(Struct):
+    """`timestamp` is Unix milliseconds; -1 is the latest offset, -2 the earliest, -3 the newest in time."""
+
     partition_index: int = int32()
     current_leader_epoch: int = int32(versions="4+", default=-1)
     timestamp: int = int64()

@@ -1,5 +1,8 @@
-"""Consumer groups."""
+"""Consumer groups, classic protocol: FindCoordinator (10), JoinGroup (11), Heartbeat (12), LeaveGroup (13),
+SyncGroup (14), DescribeGroups (15), ListGroups (16), DeleteGroups (42).
+"""
 
+from trunkline.broker.protocol.messages.common import OPERATIONS_OMITTED
 from trunkline.broker.protocol.notation import (
     Message,
     Struct,
@@ -14,6 +17,8 @@ from trunkline.broker.protocol.notation import (
 
 
 class FindCoordinatorRequest(Message, key=10, versions="0-6", flexible="3+"):
+    """One key up to version 3, many from version 4 on (KIP-699)."""
+
     key: str = string(versions="0-3", default="")
     key_type: int = int8(versions="1+", default=0)
     coordinator_keys: list[str] = array(string, versions="4+", default_factory=list)
@@ -61,6 +66,8 @@ class JoinGroupResponseMember(Struct):
 
 
 class JoinGroupResponse(Message, key=11, versions="0-9", flexible="6+"):
+    """Only the leader gets members; from version 9 on it may be told to skip the assignment (KIP-814)."""
+
     throttle_time_ms: int = int32(versions="2+", default=0)
     error_code: int = int16()
     generation_id: int = int32(default=-1)
@@ -114,6 +121,8 @@ class MemberIdentity(Struct):
 
 
 class LeaveGroupRequest(Message, key=13, versions="0-5", flexible="4+"):
+    """One member up to version 2, many from version 3 on (KIP-345)."""
+
     group_id: str = string()
     member_id: str = string(versions="0-2", default="")
     members: list[MemberIdentity] = array(MemberIdentity, versions="3+", default_factory=list)
@@ -153,7 +162,7 @@ class DescribedGroup(Struct):
     protocol_type: str = string()
     protocol_data: str = string()
     members: list[DescribedGroupMember] = array(DescribedGroupMember)
-    authorized_operations: int = int32(versions="3+", default=-2147483648)
+    authorized_operations: int = int32(versions="3+", default=OPERATIONS_OMITTED)
 
 
 class DescribeGroupsResponse(Message, key=15, versions="0-6", flexible="5+"):

@@ -1,5 +1,6 @@
-"""Metadata and DescribeTopicPartitions."""
+"""Metadata (3) and DescribeTopicPartitions (75)."""
 
+from trunkline.broker.protocol.messages.common import OPERATIONS_OMITTED
 from trunkline.broker.protocol.notation import (
     ZERO_UUID,
     Message,
@@ -20,6 +21,8 @@ class MetadataRequestTopic(Struct):
 
 
 class MetadataRequest(Message, key=3, versions="0-13", flexible="9+"):
+    """Null topics ask for all topics; so does an empty list in version 0."""
+
     topics: list[MetadataRequestTopic] | None = array(MetadataRequestTopic, nullable="1+")
     allow_auto_topic_creation: bool = boolean(versions="4+", default=True)
     include_cluster_authorized_operations: bool = boolean(versions="8-10", default=False)
@@ -49,7 +52,7 @@ class MetadataResponseTopic(Struct):
     topic_id: bytes = uuid(versions="10+", default=ZERO_UUID)
     is_internal: bool = boolean(versions="1+", default=False)
     partitions: list[MetadataResponsePartition] = array(MetadataResponsePartition)
-    topic_authorized_operations: int = int32(versions="8+", default=-2147483648)
+    topic_authorized_operations: int = int32(versions="8+", default=OPERATIONS_OMITTED)
 
 
 class MetadataResponse(Message, key=3, versions="0-13", flexible="9+"):
@@ -58,7 +61,7 @@ class MetadataResponse(Message, key=3, versions="0-13", flexible="9+"):
     cluster_id: str | None = string(versions="2+", nullable="0+", default=None)
     controller_id: int = int32(versions="1+", default=-1)
     topics: list[MetadataResponseTopic] = array(MetadataResponseTopic)
-    cluster_authorized_operations: int = int32(versions="8-10", default=-2147483648)
+    cluster_authorized_operations: int = int32(versions="8-10", default=OPERATIONS_OMITTED)
     error_code: int = int16(versions="13+", default=0)
 
 
@@ -78,14 +81,16 @@ class DescribeTopicPartitionsRequest(Message, key=75, versions="0", flexible="0+
 
 
 class DescribeTopicPartitionsResponsePartition(Struct):
+    """The Java client reads both ELR lists without a check for null, though the protocol allows null."""
+
     error_code: int = int16()
     partition_index: int = int32()
     leader_id: int = int32()
     leader_epoch: int = int32(default=-1)
     replica_nodes: list[int] = array(int32)
     isr_nodes: list[int] = array(int32)
-    eligible_leader_replicas: list[int] | None = array(int32, nullable="0+", default=None)
-    last_known_elr: list[int] | None = array(int32, nullable="0+", default=None)
+    eligible_leader_replicas: list[int] | None = array(int32, nullable="0+", default_factory=list)
+    last_known_elr: list[int] | None = array(int32, nullable="0+", default_factory=list)
     offline_replicas: list[int] = array(int32)
 
 
@@ -97,7 +102,7 @@ class DescribeTopicPartitionsResponseTopic(Struct):
     partitions: list[DescribeTopicPartitionsResponsePartition] = array(
         DescribeTopicPartitionsResponsePartition
     )
-    topic_authorized_operations: int = int32(default=-2147483648)
+    topic_authorized_operations: int = int32(default=OPERATIONS_OMITTED)
 
 
 class DescribeTopicPartitionsResponse(Message, key=75, versions="0", flexible="0+"):

@@ -1,4 +1,4 @@
-"""Committed offsets."""
+"""Committed offsets: OffsetCommit (8), OffsetFetch (9), OffsetDelete (47)."""
 
 from trunkline.broker.protocol.notation import (
     ZERO_UUID,
@@ -28,6 +28,8 @@ class OffsetCommitRequestTopic(Struct):
 
 
 class OffsetCommitRequest(Message, key=8, versions="2-10", flexible="8+"):
+    """Topics go by name up to version 9 and by id in version 10."""
+
     group_id: str = string()
     generation_id_or_member_epoch: int = int32(default=-1)
     member_id: str = string()
@@ -71,6 +73,8 @@ class OffsetFetchRequestGroup(Struct):
 
 
 class OffsetFetchRequest(Message, key=9, versions="1-10", flexible="6+"):
+    """One group up to version 7, many from version 8 on (KIP-709). Null topics ask for all of a group."""
+
     group_id: str = string(versions="1-7", default="")
     topics: list[OffsetFetchRequestTopic] | None = array(
         OffsetFetchRequestTopic, versions="1-7", nullable="2-7", default_factory=list

@@ -1,4 +1,4 @@
-"""Produce and InitProducerId."""
+"""Produce (0) and InitProducerId (22)."""
 
 from trunkline.broker.protocol.messages.common import LeaderIdAndEpoch, NodeEndpoint
 from trunkline.broker.protocol.notation import (
@@ -29,6 +29,8 @@ class TopicProduceData(Struct):
 
 
 class ProduceRequest(Message, key=0, versions="3-13", flexible="9+", listed_from=0):
+    """Topics go by name up to version 12 and by id from 13 on (KIP-516). Versions 0 to 2 are only listed."""
+
     transactional_id: str | None = string(nullable="0+", default=None)
     acks: int = int16()
     timeout_ms: int = int32()
@@ -41,6 +43,8 @@ class BatchIndexAndErrorMessage(Struct):
 
 
 class PartitionProduceResponse(Struct):
+    """`log_append_time_ms` is -1 unless the topic stamps records itself."""
+
     index: int = int32()
     error_code: int = int16()
     base_offset: int = int64()
@@ -68,6 +72,8 @@ class ProduceResponse(Message, key=0, versions="3-13", flexible="9+", listed_fro
 
 
 class InitProducerIdRequest(Message, key=22, versions="0-5", flexible="2+"):
+    """Version 3 lets a transactional producer recover with the id and epoch it had (KIP-360)."""
+
     transactional_id: str | None = string(nullable="0+")
     transaction_timeout_ms: int = int32()
     producer_id: int = int64(versions="3+", default=-1)

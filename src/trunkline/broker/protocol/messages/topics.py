@@ -1,4 +1,4 @@
-"""Topics."""
+"""Topics: CreateTopics (19), DeleteTopics (20), DeleteRecords (21), CreatePartitions (37)."""
 
 from trunkline.broker.protocol.notation import (
     ZERO_UUID,
@@ -48,6 +48,8 @@ class CreatableTopicConfigs(Struct):
 
 
 class CreatableTopicResult(Struct):
+    """`configs` may be null, but the Java admin client reads it without a check."""
+
     name: str = string()
     topic_id: bytes = uuid(versions="7+", default=ZERO_UUID)
     error_code: int = int16()
@@ -71,6 +73,8 @@ class DeleteTopicState(Struct):
 
 
 class DeleteTopicsRequest(Message, key=20, versions="1-6", flexible="4+"):
+    """Names only up to version 5; from version 6 on a name or an id for each topic."""
+
     topics: list[DeleteTopicState] = array(DeleteTopicState, versions="6+", default_factory=list)
     topic_names: list[str] = array(string, versions="1-5", default_factory=list)
     timeout_ms: int = int32()

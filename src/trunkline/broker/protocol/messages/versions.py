@@ -1,4 +1,4 @@
-"""ApiVersions."""
+"""ApiVersions (18): how a client learns what it may send. Features (KIP-584) travel as tagged fields."""
 
 from trunkline.broker.protocol.notation import Message, Struct, array, boolean, int16, int32, int64, string
 
