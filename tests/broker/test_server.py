@@ -15,6 +15,10 @@ from trunkline.errors import Unavailable
 DEADLINE_S = 10.0
 
 
+def framed(*pieces: bytes) -> list[bytes]:
+    return [struct.pack(">i", sum(map(len, pieces))), *pieces]
+
+
 class Script:
     """A dispatcher whose requests say what they want: `echo`, `later`, `pipeline`, `big`, `close`, `crash`, `none`."""
 
@@ -29,13 +33,13 @@ class Script:
         self.arrived.set()
         wish, _, _ = body.partition(b" ")
         if wish == b"echo":
-            return [b"<", body, b">"]
+            return framed(b"<", body, b">")
         if wish in (b"later", b"pipeline"):
             promise: Pending[Chunks] = Pending()
             self.promised.append((body, promise))
             return Deferred(promise, pipelined=wish == b"pipeline")
         if wish == b"big":
-            return [b"head", bytes(8_000_000)]
+            return framed(b"head", bytes(8_000_000))
         if wish == b"crash":
             raise ZeroDivisionError
         if wish == b"close":
@@ -99,7 +103,7 @@ def test_answers_come_back_in_the_order_of_the_requests() -> None:
             client.send(b"pipeline 1", b"pipeline 2", b"echo no. 3")
             await script.seen_count(3)
             for body, promise in reversed(script.promised):
-                promise.resolve([body])
+                promise.resolve(framed(body))
             assert [await client.receive() for _ in range(3)] == [b"pipeline 1", b"pipeline 2", b"<echo no. 3>"]
 
     asyncio.run(run())
@@ -115,7 +119,7 @@ def test_a_request_waits_for_the_answer_before_it_unless_that_one_is_pipelined()
             other.send(b"echo from another connection")
             await other.receive()
             assert script.seen == [b"later on", b"echo from another connection"]
-            script.promised[0][1].resolve([b"now"])
+            script.promised[0][1].resolve(framed(b"now"))
             assert [await client.receive(), await client.receive()] == [b"now", b"<echo after>"]
 
     asyncio.run(run())
@@ -129,7 +133,7 @@ def test_pipelining_is_bounded() -> None:
             await script.seen_count(PIPELINE_MAX)
             assert len(script.seen) == PIPELINE_MAX
             for body, promise in tuple(script.promised):
-                promise.resolve([body])
+                promise.resolve(framed(body))
             await script.seen_count(PIPELINE_MAX + 5)
 
     asyncio.run(run())
@@ -250,7 +254,7 @@ def test_a_stop_sends_the_answers_that_are_owed() -> None:
             client.send(b"pipeline 1", b"echo no. 2")
             await script.seen_count(2)
             server.stop_accepting()
-            script.promised[0][1].resolve([b"done"])
+            script.promised[0][1].resolve(framed(b"done"))
             assert [await client.receive(), await client.receive()] == [b"done", b"<echo no. 2>"]
             assert await client.closed()
             await server.closed(timeout_s=DEADLINE_S)

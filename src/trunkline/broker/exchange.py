@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 from trunkline.broker.pending import Pending
 
 Chunks: TypeAlias = Sequence[bytes | bytearray | memoryview]
-"""A response without its length prefix, in pieces, so that record bytes are never copied together."""
+"""A response frame, length prefix included, in pieces, so that record bytes are never copied together."""
 
 
 class CloseConnection(Exception):  # noqa: N818 - control flow: says what the server does with the peer
@@ -21,6 +21,11 @@ class Session:
     peer: str
     """`address:port` of the other end."""
     client_id: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The address of the other end, as group administration shows it."""
+        return "/" + self.peer.rpartition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ The only file with sockets. It moves frames and answers; what they mean is the d
 import asyncio
 import contextlib
 import logging
-import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ SCRATCH_BYTES: Final = 64 * 1024
 LISTEN_BACKLOG: Final = 512
 SWEEP_S: Final = 5.0
 LOG_INTERVAL_S: Final = 10.0
-
-_SIZE: Final = struct.Struct(">i")
 
 log = logging.getLogger("trunkline.broker.server")
 
@@ -193,7 +190,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _write(self, chunks: Chunks) -> None:
         self._last_traffic_s = self._server.now_s()
-        small: list[bytes | bytearray | memoryview] = [_SIZE.pack(sum(map(len, chunks)))]
+        small: list[bytes | bytearray | memoryview] = []
         write = self._transport.write
         for chunk in chunks:
             if len(chunk) < COALESCE_BYTES:

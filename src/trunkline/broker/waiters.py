@@ -1,7 +1,8 @@
 """Who waits for new records of which partition. The event-driven half of a fetch's long poll.
 
-A fetch that finds too little leaves a `Wait` here. Whoever makes records visible calls `arrived`; a wait whose
-missing bytes have come is woken once and removed, and its owner looks again. Time-outs belong to the owner.
+A fetch that finds too little leaves a `Wait` here. Whoever makes records visible calls `arrived`; a wait
+whose missing bytes have come is woken once and removed, and its owner looks again. Time-outs belong to the
+owner.
 """
 
 from collections.abc import Callable, Hashable, Iterable
