@@ -148,7 +148,7 @@ def consumer_config(connection: ConnectionOptions, options: ConsumerOptions) -> 
 
 def reader_config(connection: ConnectionOptions) -> Config:
     """A consumer that assigns itself partitions and commits nothing; librdkafka wants a group even so."""
-    return {**_reader(connection), "group.id": "trunkline-reader"}
+    return {**_reader(connection), "group.id": "trunkline-reader", "enable.partition.eof": True}
 
 
 def admin_config(connection: ConnectionOptions) -> Config:

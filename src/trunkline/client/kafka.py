@@ -205,6 +205,8 @@ class Consumer:
 
     def __init__(self, config: Config) -> None:
         self._consumer = ck.Consumer(config, logger=_LOGGER)
+        self.at_end: set[Partition] = set()
+        """Partitions whose end was met after their last record, where `enable.partition.eof` asks for it."""
 
     def subscribe(self, topics: Iterable[str], rebalance: Rebalance) -> None:
         """Join the group for these topics."""
@@ -256,6 +258,8 @@ class Consumer:
         for message in messages:
             if (error := message.error()) is None:
                 records.append(_record(message))
+            elif error.code() == _E._PARTITION_EOF:
+                self.at_end.add((message.topic() or "", _number(message.partition())))
             else:
                 _raise_if_hopeless(error)
         return records

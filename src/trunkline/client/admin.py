@@ -1,0 +1,176 @@
+"""The contract against the cluster: what is there, what is missing, who is behind."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trunkline.catalogue.model import Catalogue, Environment
+from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.kafka import Admin, Partition, TopicState
+
+
+class Standing(StrEnum):
+    """How a topic of the contract stands on the cluster."""
+
+    CREATED = "created"
+    EXISTING = "existing"
+    DIFFERENT = "different"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsuredTopic:
+    """One topic after `ensure_topics`. `differences` are sentences such as `partitions: 3, contract 6`."""
+
+    name: str
+    standing: Standing
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicView:
+    """One topic of the contract as the cluster has it; `offsets` holds first and next offset by partition."""
+
+    name: str
+    publisher: str
+    consumers: tuple[str, ...]
+    standing: Standing
+    partitions: int
+    offsets: Mapping[int, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How far a group is behind in one partition; `committed` is None where it never committed."""
+
+    group: str
+    topic: str
+    partition: int
+    committed: int | None
+    end: int
+    lag: int
+
+
+def check_reachable(connection: ConnectionOptions) -> str:
+    """The cluster's id. Raises `ClusterUnavailable` within seconds, naming what to set."""
+    return Admin(admin_config(connection)).cluster_id()
+
+
+def ensure_topics(
+    connection: ConnectionOptions, catalogue: Catalogue, environment: str
+) -> list[EnsuredTopic]:
+    """Create the contract's topics where they are missing; existing ones are compared and never changed.
+
+    Raises `ClusterUnavailable`, `KafkaFailed`, and `InvalidInput` for an unknown environment.
+    """
+    admin = Admin(admin_config(connection))
+    kind = catalogue.environment(environment)
+    there = admin.describe(catalogue.topics)
+    configs = admin.topic_config(there)
+    ensured = []
+    for name in catalogue.topics:
+        partitions = catalogue.partitions(name, environment)
+        if name in there:
+            differences = _differences(there[name], configs[name], partitions, kind)
+            standing = Standing.DIFFERENT if differences else Standing.EXISTING
+            ensured.append(EnsuredTopic(name=name, standing=standing, differences=differences))
+        else:
+            created = admin.create(
+                name,
+                partitions=partitions,
+                replication_factor=kind.replication_factor,
+                config=topic_config(kind),
+            )
+            ensured.append(
+                EnsuredTopic(name=name, standing=Standing.CREATED if created else Standing.EXISTING)
+            )
+    return ensured
+
+
+def topic_config(environment: Environment) -> dict[str, str]:
+    """The topic configuration that the contract asks for."""
+    return {
+        "retention.ms": str(environment.retention_ms),
+        "compression.type": environment.compression,
+        "max.message.bytes": str(environment.max_message_bytes),
+        "min.insync.replicas": str(environment.min_insync_replicas),
+    }
+
+
+def topic_views(connection: ConnectionOptions, catalogue: Catalogue) -> list[TopicView]:
+    """The contract's topics in its order. Raises `ClusterUnavailable`, `KafkaFailed`."""
+    admin = Admin(admin_config(connection))
+    there = admin.describe(catalogue.topics)
+    offsets = admin.offsets(_partitions(there.values()))
+    return [
+        TopicView(
+            name=topic.name,
+            publisher=topic.publisher,
+            consumers=topic.consumers,
+            standing=Standing.EXISTING if topic.name in there else Standing.MISSING,
+            partitions=there[topic.name].partitions if topic.name in there else 0,
+            offsets={
+                number: bounds for (name, number), bounds in sorted(offsets.items()) if name == topic.name
+            },
+        )
+        for topic in catalogue.topics.values()
+    ]
+
+
+def group_lag(connection: ConnectionOptions, catalogue: Catalogue, group: str | None = None) -> list[Lag]:
+    """The lag of one group, or of every service of the contract whose group has committed something.
+
+    A partition that a service consumes and has never committed counts from its first record. Raises
+    `ClusterUnavailable`, `KafkaFailed`.
+    """
+    admin = Admin(admin_config(connection))
+    groups = list(catalogue.services) if group is None else [group]
+    committed = {name: admin.committed(name) for name in groups}
+    if group is None:
+        committed = {name: offsets for name, offsets in committed.items() if offsets}
+    there = admin.describe(catalogue.topics)
+    wanted = {name: _read_by(catalogue, name, there, offsets) for name, offsets in committed.items()}
+    bounds = admin.offsets({key for keys in wanted.values() for key in keys})
+    return [
+        _lag(name, key, committed[name].get(key), bounds[key])
+        for name, keys in wanted.items()
+        for key in sorted(keys)
+    ]
+
+
+def _lag(group: str, key: Partition, committed: int | None, bounds: tuple[int, int]) -> Lag:
+    low, end = bounds
+    begin = low if committed is None else max(committed, low)
+    return Lag(
+        group=group,
+        topic=key[0],
+        partition=key[1],
+        committed=committed,
+        end=end,
+        lag=max(end - begin, 0),
+    )
+
+
+def _read_by(
+    catalogue: Catalogue, group: str, there: Mapping[str, TopicState], committed: Mapping[Partition, int]
+) -> set[Partition]:
+    keys = set(committed)
+    if group in catalogue.services:
+        topics = [topic.name for topic in catalogue.consumed_by(group) if topic.name in there]
+        keys.update(_partitions([there[name] for name in topics]))
+    return keys
+
+
+def _partitions(topics: Iterable[TopicState]) -> list[Partition]:
+    return [(topic.name, number) for topic in topics for number in range(topic.partitions)]
+
+
+def _differences(
+    topic: TopicState, config: Mapping[str, str], partitions: int, environment: Environment
+) -> tuple[str, ...]:
+    pairs = [
+        ("partitions", str(topic.partitions), str(partitions)),
+        ("replication factor", str(topic.replication_factor), str(environment.replication_factor)),
+        *((name, config.get(name, "absent"), value) for name, value in topic_config(environment).items()),
+    ]
+    return tuple(f"{name}: {found}, contract {wanted}" for name, found, wanted in pairs if found != wanted)

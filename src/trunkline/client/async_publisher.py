@@ -1,0 +1,80 @@
+"""The publisher for asyncio: the same guarantees, awaited.
+
+Outcomes arrive on the publisher's own thread in bursts. They are collected, and the event loop is woken once for
+each burst; waking it for every event would cost more than publishing it.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+from trunkline.catalogue.events import Event
+from trunkline.client.delivery import Delivered, Delivery
+from trunkline.client.publisher import CLOSE_SECONDS, Publisher
+from trunkline.codec import Envelope
+
+
+class AsyncPublisher:
+    """Wraps a `Publisher` for the running event loop. It is closed with it."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._arrived: deque[tuple[asyncio.Future[Delivered], Delivery]] = deque()
+        self._woken = False
+
+    async def publish(self, event: Event, *, tenant: str, **context: Any) -> Delivered:
+        """Publish and wait for the outcome. Takes and raises what `Publisher.publish` and `Delivery.result` do.
+
+        A full queue is waited for in this call, as in `Publisher.publish`, and blocks the loop that long.
+        """
+        return await self._outcome(self._publisher.publish(event, tenant=tenant, **context))
+
+    async def publish_envelope(self, envelope: Envelope[Event]) -> Delivered:
+        """As `publish`, for an event whose context is complete."""
+        return await self._outcome(self._publisher.publish_envelope(envelope))
+
+    async def flush(self, timeout: float) -> int:
+        """As `Publisher.flush`, without blocking the loop."""
+        return await asyncio.to_thread(self._publisher.flush, timeout)
+
+    async def close(self, timeout: float = CLOSE_SECONDS) -> None:
+        """As `Publisher.close`, without blocking the loop."""
+        await asyncio.to_thread(self._publisher.close, timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _outcome(self, delivery: Delivery) -> "asyncio.Future[Delivered]":
+        future: asyncio.Future[Delivered] = self._loop.create_future()
+        delivery.when_done(lambda done: self._arrive(future, done))
+        return future
+
+    def _arrive(self, future: "asyncio.Future[Delivered]", delivery: Delivery) -> None:
+        with self._lock:
+            self._arrived.append((future, delivery))
+            if self._woken:
+                return
+            self._woken = True
+        self._loop.call_soon_threadsafe(self._hand_over)
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            arrived, self._arrived = self._arrived, deque()
+            self._woken = False
+        for future, delivery in arrived:
+            if future.done():
+                continue  # Its awaiter was cancelled; the event is published all the same.
+            outcome = delivery.outcome
+            if isinstance(outcome, Delivered):
+                future.set_result(outcome)
+            elif outcome is not None:
+                future.set_exception(outcome)
