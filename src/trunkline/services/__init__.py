@@ -1,0 +1,24 @@
+"""The platform's services, each alone in a package of its own, and which of them this version can run."""
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from trunkline.errors import InvalidInput
+from trunkline.services.app import Runnable
+
+RUNNABLE: Final[Mapping[str, str]] = MappingProxyType({"audit-service": "trunkline.services.audit.app"})
+"""Service name -> the module whose `SERVICE` is its `Runnable`. It is imported only when the service is run."""
+
+
+def runnable(name: str) -> Runnable:
+    """The service of this name. Raises `InvalidInput` for one that this version cannot run."""
+    module = RUNNABLE.get(name)
+    if module is None:
+        raise InvalidInput(
+            f"{name} is in the contract, but this version cannot run it; it can run: {', '.join(RUNNABLE)}"
+        )
+    service = importlib.import_module(module).SERVICE
+    assert isinstance(service, Runnable)
+    return service

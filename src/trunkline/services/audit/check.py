@@ -1,8 +1,8 @@
 """Judges one tenant's ledger, entry by entry. Pure: a store and an export file are checked by the same rules.
 
-Every entry is compared with the leaf that the tree has for it, where a tree is given; the tree is compared with the
-signed checkpoints. So one bad row is named by itself and does not put every later checkpoint into doubt, and a tree
-that was bent to fit a bad row is caught by the next checkpoint.
+Every entry is compared with the leaf that the tree has for it, where a tree is given; the tree is compared
+with the signed checkpoints. So one bad row is named by itself and does not put every later checkpoint into
+doubt, and a tree that was bent to fit a bad row is caught by the next checkpoint.
 """
 
 import struct
@@ -53,7 +53,7 @@ class Findings:
 def judge_notes(
     notes: Sequence[bytes], verifier: Verifier, *, tenant: str, findings: Findings
 ) -> list[Checkpoint]:
-    """The checkpoints that the key signed, in their order; bad signatures and broken links become findings."""
+    """The checkpoints that the key signed, in order; bad signatures and broken links become findings."""
     checkpoints: list[Checkpoint] = []
     previous, size = FIRST, 0
     for number, note in enumerate(notes, 1):
@@ -84,8 +84,8 @@ def judge_notes(
 class LedgerCheck:
     """Takes a tenant's entries in order of `seq`, then says in `finish` what the whole adds up to.
 
-    `size` is how many leaves the tree has. `leaf_in_tree` gives the stored leaf hash of a place, or None where it
-    is not known; the entry's own then counts.
+    `size` is how many leaves the tree has. `leaf_in_tree` gives the stored leaf hash of a place, or None
+    where it is not known; the entry's own then counts.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class LedgerCheck:
             self._append(self._leaf_in_tree(self.tree.size))
 
     def _leaf_of(self, entry: Entry) -> bytes | None:
-        """The leaf by the stored commitment, so that a bent body alone is not reported as a bent envelope too."""
+        """The leaf by the stored commitment, so that a bent body is not reported as a bent envelope too."""
         try:
             if entry_commitment(entry) != entry.commitment:
                 self._changed(entry, "the body, or what was read out of it, is not what was recorded")

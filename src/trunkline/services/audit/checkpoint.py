@@ -8,9 +8,10 @@ A checkpoint is a C2SP tlog-checkpoint in a signed note:
     time 2026-01-31T12:00:00Z     when it was signed
     prev BASE64                   SHA-256 of the whole previous note; `-` in a ledger's first
 
-A tenant's checkpoints are appended to one file, each followed by an empty line, and synced. The database alone cannot
-show that its newest rows were cut off or that all of it was rewritten: these files can, and the better the fewer
-people can write both. A reader ignores an unfinished last checkpoint, which a crash leaves; the next writer cuts it.
+A tenant's checkpoints are appended to one file, each followed by an empty line, and synced. The database
+alone cannot show that its newest rows were cut off or that all of it was rewritten: these files can, and the
+better the fewer people can write both. A reader ignores an unfinished last checkpoint, which a crash leaves;
+the next writer cuts it.
 """
 
 import fcntl
@@ -116,7 +117,7 @@ def split_notes(content: bytes) -> tuple[list[bytes], int]:
 
 
 class CheckpointFiles:
-    """The checkpoint files of all tenants, one directory. Safe for several processes: writing takes a file lock."""
+    """The checkpoint files of all tenants, in one directory; writers in several processes take turns."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

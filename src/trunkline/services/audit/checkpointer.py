@@ -1,9 +1,9 @@
 """Signs a checkpoint for every tenant whose ledger has grown, beside the running consumer.
 
-It reads heads through a connection of its own and so only ever sees what is committed; it needs no hook in the
-consumer, catches up by itself after a crash, and costs one sync a tenant and interval however many batches commit.
-Before it signs, it checks that the tree still has the last checkpoint's root at that checkpoint's size: it does not
-sign a ledger whose signed past was rewritten.
+It reads heads through a connection of its own and so only ever sees what is committed; it needs no hook in
+the consumer, catches up by itself after a crash, and costs one sync a tenant and interval however many
+batches commit. Before it signs, it checks that the tree still has the last checkpoint's root at that
+checkpoint's size: it does not sign a ledger whose signed past was rewritten.
 """
 
 import threading
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class LedgerRewritten(TrunklineError):  # noqa: N818 - named for what was found
-    """The store contradicts a checkpoint that was signed for it; the service refuses to sign what is there now."""
+    """The store contradicts a checkpoint that was signed for it; what is there now is not signed."""
 
 
 class Checkpointer:
@@ -66,9 +66,9 @@ class Checkpointer:
         self._seen_us = 0
 
     def catch_up(self) -> int:
-        """Sign every head that is ahead of its last checkpoint; returns how many. Raises `LedgerRewritten`."""
+        """Sign each head that is ahead of its last checkpoint; returns how many. Raises `LedgerRewritten`."""
         written = 0
-        # The lock comes before the snapshot: whatever another instance has signed by then, the snapshot contains.
+        # The lock comes before the snapshot, which so contains whatever another instance has signed.
         with self._files.locked(), self._store.read() as tx:
             heads = tx.execute(
                 select(AUDIT_HEAD).where(AUDIT_HEAD.c.updated_us >= self._seen_us - OVERLAP_US)
@@ -120,12 +120,12 @@ class Checkpointer:
             root = b""
         if root != last.root:
             raise LedgerRewritten(
-                f"tenant {last.tenant}: the first {last.size} entries are not those that were signed; {_ADVICE}"
+                f"tenant {last.tenant}: the first {last.size} entries are not those signed; {_ADVICE}"
             )
 
 
 class CheckpointThread:
-    """Runs a checkpointer until told to stop. `on_failure` is called once, from the thread, if it cannot go on."""
+    """Runs a checkpointer until told to stop; `on_failure` is called from its thread if it cannot go on."""
 
     def __init__(self, checkpointer: Checkpointer, *, on_failure: Callable[[TrunklineError], None]) -> None:
         self._checkpointer = checkpointer

@@ -1,6 +1,7 @@
 """What one ledger entry holds, and the exact bytes that its leaf hash covers.
 
-Leaf format 1. `u32`, `i32` and `i64` are big-endian; a string is its UTF-8 bytes; an absent field has length -1.
+Leaf format 1. `u32`, `i32` and `i64` are big-endian; a string is its UTF-8 bytes; an absent field has length
+-1.
 
     leaf       = SHA-256(0x00 || envelope || commitment)
     envelope   = "trunkline-audit-1" || i64 seq, ingested_us, time_us, partition, offset, timestamp_ms
@@ -10,13 +11,14 @@ Leaf format 1. `u32`, `i32` and `i64` are big-endian; a string is its UTF-8 byte
                  actor_type, actor_id, action, resource_type, resource_id, outcome, body)
     headers    = for each header: u32 length of the name, i32 length of the value, name, value
 
-Every column a search can use is covered, and key, headers and body are covered as received. What may hold personal
-data (the body, and what was read out of it) is covered only through the salted commitment: body, summary and salt can
-be erased one day and the leaf still be computed from the commitment, while nobody can guess the body from it.
+Every column a search can use is covered, and key, headers and body are covered as received. What may hold
+personal data (the body, and what was read out of it) is covered only through the salted commitment: body,
+summary and salt can be erased one day and the leaf still be computed from the commitment, while nobody can
+guess the body from it.
 
 The leaf covers the position in the ledger and a random salt, so two ledgers built from the same topics have
-different leaves; what they share is the record behind each entry (topic, partition, offset, key, headers, body).
-A change to this format is a new tag, and this file then documents both.
+different leaves; what they share is the record behind each entry (topic, partition, offset, key, headers,
+body). A change to this format is a new tag, and this file then documents both.
 """
 
 import struct
@@ -118,7 +120,7 @@ def entry_leaf(entry: Entry) -> bytes:
 
 
 def pack_headers(headers: tuple[tuple[str, bytes | None], ...]) -> bytes:
-    """A record's headers as the ledger stores them: in their order, repeated names and absent values included."""
+    """A record's headers as the ledger stores them: in order, with repeated names and absent values."""
     parts: list[bytes] = []
     for name, value in headers:
         encoded = name.encode()

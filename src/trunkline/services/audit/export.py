@@ -1,8 +1,8 @@
 """A ledger as JSON lines that can be verified away from the store, with a checkpoint file and the public key.
 
-The first line of each tenant is a header (`format`, tenant, size), the lines after it are its entries in order, as
-`entry.Entry` with bytes in base64. Entries are exported whole, with key, headers, body and salt, so that every leaf
-can be computed again; the file is as confidential as the ledger.
+The first line of each tenant is a header (`format`, tenant, size), the lines after it are its entries in
+order, as `entry.Entry` with bytes in base64. Entries are exported whole, with key, headers, body and salt, so
+that every leaf can be computed again; the file is as confidential as the ledger.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -28,7 +28,6 @@ SOURCE: Final = "/services/audit"
 """The source of entries that the service makes itself, for records that are no events."""
 
 
-
 def unix_us() -> int:
     """Now, in microseconds."""
     return time.time_ns() // 1000
@@ -46,7 +45,7 @@ class AuditHandler:
     def handle(self, tx: Connection, events: Sequence[Received]) -> None:
         now_us = self._now_us()
         drafts = [event_entry(received, now_us=now_us) for received in events]
-        # The runtime has dropped what its own table knows. The ledger checks once more: it may outlive that table.
+        # The runtime has dropped what its own table knows; the ledger may outlive that table.
         already = ledger.stored(tx, [ledger.identity(draft) for draft in drafts])
         new: list[Entry] = []
         for received, draft in zip(events, drafts, strict=True):
@@ -108,7 +107,8 @@ def event_entry(received: Received, *, now_us: int) -> Entry:
 def refused_entry(record: Record, refusal: Refusal, *, now_us: int) -> Entry:
     """The entry of a record that could not be handled as an event: the raw bytes, under the tenant `system`.
 
-    It belongs to `system` because nothing such a record says of itself, its tenant included, can be relied on.
+    It belongs to `system` because nothing such a record says of itself, its tenant included, can be relied
+    on.
     """
     kind = ID_CONFLICT if refusal.reason == "id_conflict" else UNDECODABLE
     headers = pack_headers(record.headers)
@@ -145,6 +145,4 @@ def _refused_id(record: Record, headers: bytes) -> str:
     content = sha256()
     for part in (record.key, headers, record.value):
         content.update(b"-" if part is None else b"%d:" % len(part) + part)
-    return str(
-        uuid5(_REFUSED_IDS, f"{record.topic}/{record.partition}/{record.offset}/{content.hexdigest()}")
-    )
+    return derive_id(SOURCE, record.topic, str(record.partition), str(record.offset), content.hexdigest())

@@ -1,4 +1,4 @@
-"""Appends entries to the ledger inside the caller's transaction: rows, tree, heads and text index move together."""
+"""Appends entries in the caller's transaction: rows, tree, heads and text index move together."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -56,8 +56,8 @@ def stored(tx: Connection, identities: Sequence[Identity]) -> dict[Identity, Con
 def append(tx: Connection, entries: Iterable[Entry], *, now_us: int) -> list[Entry]:
     """Give the entries their places and add them; none of them is in the ledger yet. Returns them as placed.
 
-    Locks the heads of their tenants until the transaction ends, so that two writers cannot fork a tree. Raises
-    `ValueError` if the stored tree is damaged; nothing may be committed then.
+    Locks the heads of their tenants until the transaction ends, so that two writers cannot fork a tree.
+    Raises `ValueError` if the stored tree is damaged; nothing may be committed then.
     """
     by_tenant: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -67,8 +67,8 @@ def append(tx: Connection, entries: Iterable[Entry], *, now_us: int) -> list[Ent
     trees = _open_trees(tx, sorted(by_tenant))
     placed: list[Entry] = []
     for tenant, tree in trees.items():
-        for entry in by_tenant[tenant]:
-            entry = msgspec.structs.replace(entry, seq=tree.size)
+        for unplaced in by_tenant[tenant]:
+            entry = msgspec.structs.replace(unplaced, seq=tree.size)
             tree.append(entry_leaf(entry))
             placed.append(entry)
     tx.execute(insert(AUDIT_EVENT), [msgspec.structs.asdict(entry) for entry in placed])
@@ -91,7 +91,7 @@ def read_tile(tx: Connection, tenant: str) -> Callable[[TileAt], bytes]:
 
 
 def _open_trees(tx: Connection, tenants: Sequence[str]) -> dict[str, TileTree]:
-    """The trees of these tenants, their heads locked in this order, so that two writers cannot wait for each other."""
+    """The trees of these tenants, locked in this order, so that two writers cannot wait for each other."""
     insert_new = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(AUDIT_HEAD)
     tx.execute(
         insert_new.on_conflict_do_nothing(),

@@ -1,8 +1,9 @@
-"""The Merkle tree of RFC 9162 section 2 (the tree of RFC 6962) over SHA-256: append, root, proofs, verification.
+"""The Merkle tree of RFC 9162 section 2 (the tree of RFC 6962) over SHA-256: append, root, proofs,
+verification.
 
-Pure: hashes come in, hashes go out. A tree of `size` leaves is described by the roots of its perfect subtrees,
-largest first; that list is all an appender needs (`Frontier`), and every proof is made of such roots, which
-`NodeReader` fetches from wherever they are kept.
+Pure: hashes come in, hashes go out. A tree of `size` leaves is described by the roots of its perfect
+subtrees, largest first; that list is all an appender needs (`Frontier`), and every proof is made of such
+roots, which `NodeReader` fetches from wherever they are kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +15,7 @@ EMPTY_ROOT: Final = sha256(b"").digest()
 """The root of the tree without leaves (RFC 9162 section 2.1.1)."""
 
 NodeReader: TypeAlias = Callable[[int, int], bytes]
-"""`(level, index)` to the root of the perfect subtree over leaves `[index << level, (index + 1) << level)`."""
+"""`(level, index)` to the root of the perfect subtree over the leaves from `index << level`, `1 << level` of them."""
 
 
 def hash_leaf(data: bytes) -> bytes:
@@ -38,7 +39,7 @@ def fold(subtrees: Sequence[bytes]) -> bytes:
 
 
 class Frontier:
-    """An append-only tree that remembers only the roots of its perfect subtrees: at most one for each bit of `size`."""
+    """An append-only tree that remembers only the roots of its perfect subtrees, one a bit of `size`."""
 
     __slots__ = ("size", "subtrees")
 
@@ -63,7 +64,7 @@ class Frontier:
 
 
 def range_root(read: NodeReader, start: int, end: int) -> bytes:
-    """The root over leaves `[start, end)`, where `start` is a multiple of the largest power of two in the range."""
+    """The root over leaves `[start, end)`; `start` is a multiple of the range's largest power of two."""
     subtrees: list[bytes] = []
     while start < end:
         level = (end - start).bit_length() - 1
@@ -117,7 +118,7 @@ def consistency_proof(read: NodeReader, old_size: int, size: int) -> list[bytes]
 
 
 def root_from_inclusion(leaf: bytes, index: int, size: int, *, proof: Sequence[bytes]) -> bytes | None:
-    """The root that `proof` leads to from leaf hash `leaf` (RFC 9162 section 2.1.3.2), or None if it leads nowhere."""
+    """The root that `proof` leads to from a leaf hash (RFC 9162 section 2.1.3.2), None if nowhere."""
     if not 0 <= index < size:
         return None
     node, last, root = index, size - 1, leaf

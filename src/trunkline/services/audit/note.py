@@ -1,7 +1,8 @@
 """Signed notes (C2SP signed-note v1.0.0) with Ed25519: the text form in which transparency logs sign.
 
-A note is a text of lines, an empty line, and signature lines `— NAME BASE64(key id || signature)`. One key of ours
-signs under several names; the key id depends on the name, so a signature cannot be moved from one log to another.
+A note is a text of lines, an empty line, and signature lines `— NAME BASE64(key id || signature)`. One key of
+ours signs under several names; the key id depends on the name, so a signature cannot be moved from one log to
+another.
 """
 
 import os
@@ -99,7 +100,8 @@ def split_note(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
 
 
 def load_or_create_signer(path: Path) -> Signer:
-    """The private key at `path` (PKCS #8 PEM, mode 0600), made on first use with `path.with_suffix(".pub")` beside it.
+    """The private key at `path` (PKCS #8 PEM, mode 0600), made on first use with `path.with_suffix(".pub")`
+    beside it.
 
     Raises `InvalidInput` if the file is not an Ed25519 private key.
     """

@@ -1,15 +1,14 @@
-"""A proof for one entry: with the public key and nothing else of ours, anyone can check that it is in the ledger.
+"""A proof for one entry: with the public key and nothing else of ours, anyone can check that it is in the
+ledger.
 
-The proof holds the entry's leaf hash, its way up the tree (RFC 9162) and the signed checkpoint that the way ends at.
-The entry itself is included, so that the leaf can be computed from it.
+The proof holds the entry's leaf hash, its way up the tree (RFC 9162) and the signed checkpoint that the way
+ends at. The entry itself is included, so that the leaf can be computed from it.
 """
-
-from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
-from trunkline.errors import TrunklineError
+from trunkline.errors import InvalidInput, TrunklineError
 from trunkline.services.audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from trunkline.services.audit.entry import Entry, entry_commitment, entry_leaf
 from trunkline.services.audit.ledger import read_tile
@@ -35,23 +34,25 @@ class InclusionProof(msgspec.Struct, frozen=True):
     checkpoint: str
 
 
-def prove(tx: Connection, entry: Entry, *, notes: Sequence[bytes]) -> InclusionProof:
-    """The proof that the entry is under the newest of its tenant's checkpoints.
+def prove(tx: Connection, entry: Entry, *, newest: bytes | None) -> InclusionProof:
+    """The proof that the entry is under `newest`, the newest of its tenant's checkpoint notes, if there is
+    one.
 
-    Raises `NotCovered` if none covers it and `TrunklineError` if the stored tree is damaged.
+    Raises `NotCovered` if it is not and `TrunklineError` if the stored tree is damaged.
     """
-    if not notes or (newest := parse_checkpoint(split_note(notes[-1])[0])).size <= entry.seq:
+    checkpoint = None if newest is None else parse_checkpoint(split_note(newest)[0])
+    if newest is None or checkpoint is None or checkpoint.size <= entry.seq:
         raise NotCovered(
-            f"entry {entry.seq} of tenant {entry.tenant} is not under a checkpoint yet; the running service signs one "
-            "within a second"
+            f"entry {entry.seq} of tenant {entry.tenant} is not under a checkpoint yet; "
+            "the running service signs one within a second"
         )
     try:
-        path = inclusion_proof(tile_nodes(read_tile(tx, entry.tenant)), entry.seq, newest.size)
+        path = inclusion_proof(tile_nodes(read_tile(tx, entry.tenant)), entry.seq, checkpoint.size)
     except ValueError as error:
         raise TrunklineError(
             f"the tree of tenant {entry.tenant} is damaged: {error}; run `audit verify`"
         ) from error
-    return InclusionProof(entry=entry, leaf=entry_leaf(entry), path=path, checkpoint=notes[-1].decode())
+    return InclusionProof(entry=entry, leaf=entry_leaf(entry), path=path, checkpoint=newest.decode())
 
 
 def check_proof(proof: InclusionProof, verifier: Verifier) -> Checkpoint:
@@ -66,3 +67,11 @@ def check_proof(proof: InclusionProof, verifier: Verifier) -> Checkpoint:
     if not verify_inclusion(proof.leaf, entry.seq, checkpoint.size, root=checkpoint.root, proof=proof.path):
         raise BadProof("the path does not lead from the leaf to the checkpoint's root")
     return checkpoint
+
+
+def read_proof(content: bytes, name: str) -> InclusionProof:
+    """The proof in a file's content. Raises `InvalidInput`, which calls the file `name`."""
+    try:
+        return msgspec.json.decode(content, type=InclusionProof)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{name}: not a proof of `trunkline audit proof`: {error}") from error

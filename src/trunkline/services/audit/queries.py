@@ -18,7 +18,8 @@ ENTRY_COLUMNS: Final = tuple(AUDIT_EVENT.c[name] for name in Entry.__struct_fiel
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look for; everything given must hold. Times are event times, `time_from` inclusive, `time_to` exclusive.
+    """What to look for; everything given must hold. Times are event times, `time_from` inclusive, `time_to`
+    exclusive.
 
     `text` means all of its words, anywhere in the body's values, the action or the note.
     """
@@ -79,7 +80,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def search(tx: Connection, wanted: Search, *, limit: int = 100, after: str | None = None) -> Page:
-    """One page of what matches. Pages are stable: an entry that arrives meanwhile moves no other to another page.
+    """One page of what matches. Pages are stable: an entry that arrives meanwhile moves no other to another
+    page.
 
     Raises `InvalidInput` for a limit out of bounds or a cursor that `search` did not make.
     """

@@ -1,7 +1,7 @@
 """The ledger's tables. `migrations/` creates them; a test holds the two together.
 
-`audit_event` columns from `tenant` to `commitment` are the fields of `entry.Entry`, in order. On SQLite the tables
-are STRICT, so that a value cannot be hidden from a search by giving it another type.
+`audit_event` columns from `tenant` to `commitment` are the fields of `entry.Entry`, in order. On SQLite the
+tables are STRICT, so that a value cannot be hidden from a search by giving it another type.
 """
 
 from pathlib import Path

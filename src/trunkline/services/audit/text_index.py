@@ -1,7 +1,7 @@
 """Full-text search over the ledger: the one module that depends on the kind of database.
 
-SQLite: a contentless FTS5 table whose rowid is `audit_event.row_id`. It holds no text of its own, can be rebuilt from
-the entries at any time, and is not evidence: `verify` does not judge it.
+SQLite: a contentless FTS5 table whose rowid is `audit_event.row_id`. It holds no text of its own, can be
+rebuilt from the entries at any time, and is not evidence: `verify` does not judge it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

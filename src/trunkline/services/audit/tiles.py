@@ -1,8 +1,8 @@
 """How a tree is kept: tiles of 256 hashes, as in C2SP tlog-tiles.
 
-Tile `(0, i)` holds the leaf hashes `[256 i, 256 (i + 1))` one after the other; tile `(l + 1, i)` holds the roots of
-the full tiles `(l, 256 i …)`. Only the last tile of a level may be partial. An append rewrites one tile a level, a
-proof reads two at most a level, and nothing else of the tree has to be stored.
+Tile `(0, i)` holds the leaf hashes `[256 i, 256 (i + 1))` one after the other; tile `(l + 1, i)` holds the
+roots of the full tiles `(l, 256 i …)`. Only the last tile of a level may be partial. An append rewrites one
+tile a level, a proof reads two at most a level, and nothing else of the tree has to be stored.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ class TileAt(NamedTuple):
 
 
 def partial_tiles(size: int) -> list[TileAt]:
-    """The tiles that an append to a tree of `size` leaves needs: the unfinished one of each level that has one."""
+    """The tiles that an append to a tree of `size` leaves needs: the unfinished one of each level."""
     tiles: list[TileAt] = []
     level = 0
     while size:
@@ -42,7 +42,8 @@ class TileTree:
     def __init__(self, size: int = 0, tiles: Mapping[TileAt, bytes] | None = None) -> None:
         """Resume a tree of `size` leaves from its `partial_tiles`.
 
-        Raises `ValueError` when a tile is missing or has another length than `size` implies: the store is damaged.
+        Raises `ValueError` when a tile is missing or has another length than `size` implies: the store is
+        damaged.
         """
         self.size = size
         self.changed: dict[TileAt, bytearray] = {}
@@ -54,8 +55,8 @@ class TileTree:
             )
             if len(hashes) != width * HASH_BYTES:
                 raise ValueError(
-                    f"tile {level}/{self._tile_index(level)} has {len(hashes)} bytes, a tree of {size} leaves "
-                    f"needs {width * HASH_BYTES}"
+                    f"tile {level}/{self._tile_index(level)} has {len(hashes)} bytes, "
+                    f"a tree of {size} leaves needs {width * HASH_BYTES}"
                 )
             self._hashes.append(bytearray(hashes))
             self._frontiers.append(Frontier(split_hashes(hashes)))
@@ -84,7 +85,7 @@ class TileTree:
         return fold([root for frontier in reversed(self._frontiers) for root in frontier.subtrees])
 
     def _tile_index(self, level: int) -> int:
-        """The tile of `level` that the next leaf goes into; a leaf on its way up still counts as not appended."""
+        """The tile of `level` that the next leaf goes into; a leaf on its way up is not counted yet."""
         return self.size >> (TILE_HEIGHT * (level + 1))
 
 

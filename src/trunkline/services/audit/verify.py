@@ -1,8 +1,9 @@
 """Verifies whole ledgers: every entry, every tile of every tree, every head and every checkpoint.
 
-Not judged: the text index, which is rebuilt from entries and is no evidence. Not seen by anybody: a forger who can
-write the store *and* append entries in the service's own way before the service signs; what is under a checkpoint
-cannot be changed without its being found, what is not yet under one can. `TenantReport.covered` says how much is.
+Not judged: the text index, which is rebuilt from entries and is no evidence. Not seen by anybody: a forger
+who can write the store *and* append entries in the service's own way before the service signs; what is under
+a checkpoint cannot be changed without its being found, what is not yet under one can. `TenantReport.covered`
+says how much is.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from trunkline.services.audit.tables import AUDIT_EVENT, AUDIT_HEAD, AUDIT_TILE
 from trunkline.services.audit.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, TileAt
 
 PAGE_ROWS: Final = 4 * TILE_WIDTH
-"""Rows read at once: enough to make a query's cost vanish, few enough to hold the largest bodies in memory."""
+"""Rows read at once: enough to make a query's cost vanish, few enough to hold large bodies."""
 _BEFORE_ALL: Final = -(2**63)
 
 
@@ -59,12 +60,12 @@ def verify_store(
 ) -> Report:
     """Verify all ledgers, or one tenant's. The service may go on writing meanwhile: this sees one moment.
 
-    `progress` is told how many entries of the ledger at hand were read. Raises `StoreUnavailable`.
+    `progress` is told how many more entries were read, page by page. Raises `StoreUnavailable`.
     """
     began = perf_counter()
     findings = Findings()
     reports: list[TenantReport] = []
-    # Notes are read before the snapshot is taken: a checkpoint signed in between speaks of entries it does not have.
+    # Notes are read before the snapshot is taken, which so has every entry that they speak of.
     notes = {name: files.notes(name) for name in files.tenants()}
     with store.read() as tx:
         names = sorted({*_tenants(tx), *notes}) if tenant is None else [tenant]
@@ -109,9 +110,10 @@ class _LeafReader:
 def _check_tenant(
     tx: Connection, check: LedgerCheck, findings: Findings, *, progress: Callable[[int], None]
 ) -> None:
-    tiles, last = 0, _BEFORE_ALL
+    tiles, entries, last = 0, 0, _BEFORE_ALL
     while (newest := _feed_page(tx, check, after=last)) is not None:
-        progress(check.entries)
+        progress(check.entries - entries)
+        entries = check.entries
         tiles += _check_tiles(tx, check, findings, finished_only=True)
         last = newest
     check.finish()

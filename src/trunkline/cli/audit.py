@@ -1,0 +1,306 @@
+"""`trunkline audit`: search, verify, export and prove the audit ledger."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final, Literal
+
+import typer
+
+from trunkline.cli import _common
+from trunkline.cli._audit_output import progress_of, show_page, show_report
+from trunkline.cli._common import AsJson, DataDir
+from trunkline.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from trunkline.client.store import Store
+    from trunkline.services.audit.note import Verifier
+
+SERVICE: Final = "audit-service"
+
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="The audit service's database, if not in DIR.")
+]
+PublicKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--public-key", metavar="FILE", help="The service's public key, kept where it cannot be replaced."
+    ),
+]
+Tenant = Annotated[str | None, typer.Option("--tenant", help="One tenant only.")]
+
+SEARCH_HELP: Final = """Search the ledger; newest first. All conditions must hold.
+
+[bold]Example[/bold]
+
+  trunkline audit search --tenant acme --action s3.amazonaws.com:GetObject --from 2026-01-01 --text "reports
+  2026*"
+"""
+VERIFY_HELP: Final = """Verify every entry, tree and checkpoint; exit 1 and one line a finding if anything is
+wrong.
+
+[bold]Examples[/bold]
+
+  trunkline audit verify --data-dir ./trunkline-data
+
+  trunkline audit verify --offline export.jsonl --checkpoint acme.txt --public-key signing-key.pub
+"""
+EXPORT_HELP: Final = """Write the ledger as JSON lines that `audit verify --offline` can verify anywhere.
+
+[bold]Example[/bold]
+
+  trunkline audit export --tenant acme --output acme.jsonl
+"""
+PROOF_HELP: Final = """Prove that an event is in the ledger, or check such a proof with --check.
+
+[bold]Examples[/bold]
+
+  trunkline audit proof 0199a3c4-… > proof.json
+
+  trunkline audit proof --check proof.json --public-key signing-key.pub
+"""
+
+app = _common.new_app("Search, verify, export and prove the audit ledger.", no_args_is_help=True)
+
+
+@app.command(help=SEARCH_HELP)
+def search(
+    *,
+    tenant: Tenant = None,
+    time_from: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Events at or after.")
+    ] = None,
+    time_to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Events before.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who did it.")] = None,
+    action: Annotated[str | None, typer.Option(help="What was done.")] = None,
+    resource: Annotated[str | None, typer.Option(help="The id of what it was done to.")] = None,
+    resource_type: Annotated[str | None, typer.Option(help="The kind of what it was done to.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="success, failure or denied.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="The event type.")] = None,
+    correlation: Annotated[str | None, typer.Option(metavar="ID", help="The correlation id.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Words; `*` at a word's end stands for any ending.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Entries on a page.")] = 50,
+    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on after the page before.")] = None,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.services.audit import queries
+
+    wanted = queries.Search(
+        tenant=tenant,
+        time_from=_moment("--from", time_from),
+        time_to=_moment("--to", time_to),
+        actor=actor,
+        action=action,
+        resource=resource,
+        resource_type=resource_type,
+        outcome=outcome,
+        type=type_,
+        correlation_id=correlation,
+        text=text,
+    )
+    with _opened(data_dir, store) as opened, opened.read() as tx:
+        page = queries.search(tx, wanted, limit=limit, after=after)
+    if as_json:
+        _common.print_json(page)
+    else:
+        show_page(page)
+
+
+@app.command(help=VERIFY_HELP)
+def verify(
+    *,
+    tenant: Tenant = None,
+    offline: Annotated[
+        Path | None,
+        typer.Option("--offline", metavar="EXPORT", help="Verify an export instead of the store."),
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--checkpoint", metavar="FILE", help="The checkpoint file of an exported ledger; repeatable."
+        ),
+    ] = None,
+    public_key: PublicKey = None,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.services.audit.app import checkpoint_files
+    from trunkline.services.audit.export import verify_export
+    from trunkline.services.audit.verify import verify_store
+
+    verifier = _verifier(data_dir, public_key)
+    if offline is not None:
+        if not checkpoint:
+            raise InvalidInput("--offline needs the signed word to verify against: give --checkpoint FILE")
+        with _file(offline, "rb") as lines:
+            report = verify_export(lines, _read_notes(checkpoint), verifier)
+    else:
+        with _opened(data_dir, store) as opened, progress_of("verifying") as progress:
+            report = verify_store(
+                opened, checkpoint_files(data_dir), verifier, tenant=tenant, progress=progress
+            )
+    if as_json:
+        _common.print_json(report)
+    else:
+        show_report(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command(help=EXPORT_HELP)
+def export(
+    *,
+    tenant: Tenant = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of standard output.")
+    ] = None,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.services.audit.export import export_lines
+
+    lines = 0
+    with ExitStack() as open_files:
+        opened = open_files.enter_context(_opened(data_dir, store))
+        tx = open_files.enter_context(opened.read())
+        file = sys.stdout.buffer if output is None else open_files.enter_context(_file(output, "wb"))
+        for line in export_lines(tx, tenant=tenant):
+            file.write(line)
+            lines += 1
+    if output is not None and as_json:
+        _common.print_json({"lines": lines, "output": str(output)})
+    else:
+        _common.note(f"{lines} lines written to {output or 'standard output'}")
+
+
+@app.command(help=PROOF_HELP)
+def proof(
+    event_id: Annotated[str | None, typer.Argument(help="The event's id.")] = None,
+    *,
+    check: Annotated[Path | None, typer.Option("--check", metavar="FILE", help="Check this proof.")] = None,
+    tenant: Tenant = None,
+    public_key: PublicKey = None,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    if (event_id is None) == (check is None):
+        raise InvalidInput("give either an event id to prove or --check FILE")
+    if check is not None:
+        _check(check, _verifier(data_dir, public_key), as_json=as_json)
+    else:
+        _prove(str(event_id), tenant, data_dir=data_dir, store=store)
+
+
+def _prove(event_id: str, tenant: str | None, *, data_dir: Path, store: str | None) -> None:
+    from trunkline.services.audit.app import checkpoint_files
+    from trunkline.services.audit.proof import prove
+    from trunkline.services.audit.queries import find
+
+    # Notes are read before the snapshot is taken, so that it contains what they speak of.
+    files = checkpoint_files(data_dir)
+    notes = {name: files.newest(name) for name in files.tenants()}
+    with _opened(data_dir, store) as opened, opened.read() as tx:
+        entries = find(tx, event_id, tenant=tenant)
+        if not entries:
+            raise InvalidInput(f"event {event_id}: not in the ledger; `audit search` finds events")
+        if len(entries) > 1:
+            tenants = ", ".join(sorted({entry.tenant for entry in entries}))
+            raise InvalidInput(
+                f"event {event_id}: {len(entries)} entries have this id ({tenants}); use --tenant"
+            )
+        _common.print_json(prove(tx, entries[0], newest=notes.get(entries[0].tenant)))
+
+
+def _check(path: Path, verifier: "Verifier", *, as_json: bool) -> None:
+    from trunkline.services.audit.checkpoint import origin
+    from trunkline.services.audit.proof import check_proof, read_proof
+
+    proof = read_proof(_read(path), str(path))
+    checkpoint = check_proof(proof, verifier)
+    shown = {
+        "ok": True,
+        "tenant": checkpoint.tenant,
+        "seq": proof.entry.seq,
+        "id": proof.entry.id,
+        "size": checkpoint.size,
+        "signed_at": checkpoint.time,
+        "key": verifier.vkey(origin(checkpoint.tenant)),
+    }
+    if as_json:
+        _common.print_json(shown)
+    else:
+        typer.echo(
+            f"proved: event {proof.entry.id} is entry {proof.entry.seq} of tenant {checkpoint.tenant}, "
+            f"under the checkpoint of {checkpoint.size} entries signed {checkpoint.time:%Y-%m-%dT%H:%M:%SZ}"
+        )
+
+
+@contextmanager
+def _opened(data_dir: Path, url: str | None) -> "Iterator[Store]":
+    """The audit service's store, which must be there: a query does not create one."""
+    from trunkline.client.store import open_store
+
+    url = url or _common.service_store_url(data_dir, SERVICE)
+    path = url.removeprefix("sqlite:///")
+    if path != url and not Path(path).is_file():
+        raise InvalidInput(
+            f"{path}: no audit ledger there; run `trunkline service {SERVICE}` first, "
+            "or give --data-dir or --store"
+        )
+    store = open_store(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _verifier(data_dir: Path, public_key: Path | None) -> "Verifier":
+    from trunkline.services.audit.app import signing_key_path
+    from trunkline.services.audit.note import load_verifier, public_key_path
+
+    return load_verifier(public_key or public_key_path(signing_key_path(data_dir)))
+
+
+def _read_notes(paths: list[Path]) -> list[bytes]:
+    from trunkline.services.audit.checkpoint import split_notes
+
+    notes = [note for path in paths for note in split_notes(_read(path))[0]]
+    if not notes:
+        raise InvalidInput(f"{paths[0]}: no checkpoint in it")
+    return notes
+
+
+def _file(path: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
+    try:
+        return path.open(mode)
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot open it ({error.strerror})") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot read it ({error.strerror})") from error
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    """A date or a time in ISO 8601; UTC unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{option} {text!r}: not a date or time; write 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,214 @@
+"""`trunkline import`: real logs become events."""
+
+from collections import deque
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import typer
+
+from trunkline.cli import _common
+from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.errors import InvalidInput, TrunklineError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from trunkline.catalogue.events import Event
+    from trunkline.catalogue.model import Catalogue
+    from trunkline.client.delivery import Delivery
+    from trunkline.client.publisher import Publisher
+    from trunkline.codec import Envelope
+    from trunkline.sources.bad import BadInput
+
+IN_FLIGHT_MAX: Final = 10_000
+"""Events that wait for their acknowledgement while more are read."""
+COMPLAINTS_MAX: Final = 20
+"""Bad inputs that are shown one by one; the others are only counted."""
+
+CLOUDTRAIL_HELP: Final = """Import AWS CloudTrail logs: a file, or a directory of .json and .json.gz files.
+
+Ids are derived from the records, so importing the same logs again changes nothing. Bad files and records are
+named, skipped, and make the exit code 1.
+
+[bold]Example[/bold]
+
+  trunkline import cloudtrail ./AWSLogs --tenant acme
+"""
+CLOUDEVENTS_HELP: Final = """Import CloudEvents in JSON format, one a line.
+
+Each is checked against the contract and published by its topic's publisher. Bad lines are named, skipped, and
+make the exit code 1.
+
+[bold]Example[/bold]
+
+  trunkline import cloudevents events.jsonl --json
+"""
+
+app = _common.new_app("Turn real logs into events.", no_args_is_help=True)
+
+
+class Summary(msgspec.Struct):
+    """Of the records `read`, `bad` were skipped, `published` were sent, and `acknowledged` are on disk."""
+
+    read: int = 0
+    published: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    bad: int = 0
+
+
+@app.command(help=CLOUDTRAIL_HELP)
+def cloudtrail(
+    path: Annotated[Path, typer.Argument(help="A log file, or a directory that is searched for them.")],
+    *,
+    tenant: Annotated[
+        str | None, typer.Option(help="Whose events these are; by default the AWS account's.")
+    ] = None,
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.catalogue.names import TENANT_PATTERN
+    from trunkline.sources.cloudtrail import find_files, read_events
+
+    if tenant is not None and not TENANT_PATTERN.fullmatch(tenant):
+        raise InvalidInput(f"--tenant {tenant!r}: use up to 64 letters, digits, '.', '_' or '-'")
+    items = read_events(find_files(path), tenant=tenant)
+    _import(items, bootstrap_servers, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+
+
+@app.command(help=CLOUDEVENTS_HELP)
+def cloudevents(
+    path: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="JSON lines.")],
+    *,
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.sources.cloudevents import read_events
+
+    items = read_events(path)
+    _import(items, bootstrap_servers, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+
+
+def _import(
+    items: "Iterable[Envelope[Event] | BadInput]",
+    bootstrap_servers: str,
+    *,
+    catalogue: "Catalogue",
+    as_json: bool,
+) -> None:
+    from trunkline.cli._logging import log_to_stderr
+
+    log_to_stderr(as_json=as_json)
+    summary = Summary()
+    with _progress() as progress, Publishers(bootstrap_servers, catalogue) as publishers:
+        task = progress.add_task("importing", total=None)
+        waiting: deque[Delivery] = deque()
+        for item in items:
+            summary.read += 1
+            _publish(item, publishers, waiting, summary=summary)
+            while len(waiting) > IN_FLIGHT_MAX or (waiting and waiting[0].outcome is not None):
+                _settle(waiting.popleft(), summary)
+            progress.update(task, completed=summary.acknowledged, total=summary.read - summary.bad)
+        while waiting:
+            _settle(waiting.popleft(), summary)
+            progress.update(task, completed=summary.acknowledged, total=summary.read - summary.bad)
+    if as_json:
+        _common.print_json(summary)
+    else:
+        typer.echo(
+            f"{summary.read} read, {summary.published} published, {summary.acknowledged} acknowledged, "
+            f"{summary.failed} failed, {summary.bad} bad"
+        )
+    if summary.bad or summary.failed:
+        raise typer.Exit(1)
+
+
+class Publishers:
+    """One publisher for each service that turns out to be needed."""
+
+    def __init__(self, bootstrap_servers: str, catalogue: "Catalogue") -> None:
+        from trunkline.client.config import ConnectionOptions
+
+        self._connection = ConnectionOptions(
+            bootstrap_servers=bootstrap_servers, client_id="trunkline-import"
+        )
+        self._catalogue = catalogue
+        self._open: dict[str, Publisher] = {}
+        self._closing = ExitStack()
+
+    def of(self, event: "Event") -> "Publisher":
+        """The publisher of the event's topic. Raises `ClusterUnavailable` when no broker answers."""
+        from trunkline.catalogue.events import declaration_of
+        from trunkline.client.config import admin_config
+        from trunkline.client.kafka import Admin
+        from trunkline.client.publisher import Publisher
+
+        service = self._catalogue.topic(declaration_of(event).topic).publisher
+        if service not in self._open:
+            if not self._open:
+                Admin(admin_config(self._connection)).cluster_id()
+            self._open[service] = self._closing.enter_context(
+                Publisher(service=service, connection=self._connection, catalogue=self._catalogue)
+            )
+        return self._open[service]
+
+    def __enter__(self) -> "Publishers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.close()
+
+
+def _publish(
+    item: "Envelope[Event] | BadInput",
+    publishers: Publishers,
+    waiting: "deque[Delivery]",
+    *,
+    summary: Summary,
+) -> None:
+    from trunkline.client.errors import PublishRefused
+    from trunkline.sources.bad import BadInput
+
+    if isinstance(item, BadInput):
+        summary.bad += 1
+        _complain(str(item), summary)
+        return
+    try:
+        waiting.append(publishers.of(item.data).publish_envelope(item))
+    except PublishRefused as error:
+        summary.failed += 1
+        _complain(str(error), summary)
+    else:
+        summary.published += 1
+
+
+def _settle(delivery: "Delivery", summary: Summary) -> None:
+    try:
+        delivery.result()
+    except TrunklineError as error:
+        summary.failed += 1
+        _complain(f"event {delivery.event_id}: {error}", summary)
+    else:
+        summary.acknowledged += 1
+
+
+def _complain(message: str, summary: Summary) -> None:
+    shown = summary.bad + summary.failed
+    if shown <= COMPLAINTS_MAX:
+        _common.note(message)
+    elif shown == COMPLAINTS_MAX + 1:
+        _common.note("more of the same kind is only counted")
+
+
+def _progress() -> "Progress":
+    """A progress bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, disable=not console.is_terminal, transient=True)
