@@ -20,3 +20,6 @@ class GroupConfig:
     the size of a message in its offsets topic."""
     offset_metadata_bytes_max: int = 4_096
     offsets_retention_ms: int = 7 * 24 * 3600 * 1000
+
+
+DEFAULT_CONFIG = GroupConfig()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from trunkline.broker.group.classic import ClassicGroup
-from trunkline.broker.group.config import GroupConfig
+from trunkline.broker.group.config import DEFAULT_CONFIG, GroupConfig
 from trunkline.broker.group.entries import (
     Entry,
     GroupRemoved,
@@ -57,7 +57,7 @@ class GroupCoordinator:
     def __init__(
         self,
         *,
-        config: GroupConfig,
+        config: GroupConfig = DEFAULT_CONFIG,
         new_member_id: Callable[[str], str],
         wall_ms: Callable[[], int],
     ) -> None:
@@ -83,8 +83,12 @@ class GroupCoordinator:
         return self._durable.entries()
 
     def restore(self, entries: Iterable[Entry], *, now_ms: int) -> None:
-        """Start from what the journal holds. Members of stable groups go on without noticing the restart."""
+        """Start from what the journal holds. Members of stable groups go on without noticing the restart.
+
+        Call it once, before anything else, also with nothing to restore: the clock of the expiry starts here.
+        """
         assert not self._groups, "restore comes first"
+        self._expiry_ms = now_ms + EXPIRY_INTERVAL_MS
         for entry in entries:
             self._durable.apply(entry)
         for saved in self._durable.saved():
@@ -271,9 +275,8 @@ class GroupCoordinator:
 
     def next_deadline(self) -> int | None:
         """When to call `tick` next; None when nothing is due, ever. May be early, never late."""
-        if self._expiry_ms is None:
-            return self._timers[0][0] if self._timers else None
-        return min(self._expiry_ms, self._timers[0][0]) if self._timers else self._expiry_ms
+        deadlines = (self._timers[0][0] if self._timers else None, self._expiry_ms)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Do what is due."""
@@ -283,7 +286,7 @@ class GroupCoordinator:
                 continue
             del self._scheduled[group_id]
             self._expire(self._groups[group_id], now_ms)
-        if self._expiry_ms is None or self._expiry_ms <= now_ms:
+        if self._expiry_ms is not None and self._expiry_ms <= now_ms:
             self._expire_offsets()
             self._expiry_ms = now_ms + EXPIRY_INTERVAL_MS
         return self._take()

@@ -4,8 +4,8 @@
     entry := length:u32le crc32c:u32le payload      the CRC covers the payload, MessagePack (`entries.py`)
 
 Recovery folds the entries in order. Bytes at the end that are no entry are the torn tail of a crash: nobody
-was told that they are there, so they are cut off. Bytes in the middle that are no entry are damage: the file is
-kept under another name, what can be read on both sides of the damage is used, and both are reported. What
+was told that they are there, so they are cut off. Bytes in the middle that are no entry are damage: the file
+is kept under another name, what can be read on both sides of the damage is used, and both are reported. What
 damage costs is commits, so consumers read some records again; it never makes them skip any.
 
 A new version of the format gets a new magic; a broker refuses a magic it does not know.
