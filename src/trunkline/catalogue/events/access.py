@@ -223,9 +223,9 @@ class DataAccessed(Event, frozen=True, kw_only=True):
 class ApiCalled(Event, frozen=True, kw_only=True):
     """A call of a cloud provider's or the platform's API, as the provider's own log reports it.
 
-    `action` is `service:operation`. `resource_id` is what the call acted on and `resource_type` its kind; both
-    are absent where the log names none. `outcome` is `denied` for a refusal of access, `failure` for any other
-    error. `detail` is the rest of the log's record, as it was.
+    `action` is `service:operation`. `resource_id` is what the call acted on and `resource_type` its kind;
+    both are absent where the log names none. `outcome` is `denied` for a refusal of access, `failure` for any
+    other error. `detail` is the rest of the log's record, as it was.
     """
 
     actor_type: ActorType

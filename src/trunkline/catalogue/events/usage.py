@@ -100,7 +100,7 @@ class UsageQuotaExceeded(Event, frozen=True, kw_only=True):
     },
 )
 class UsagePeriodClosed(Event, frozen=True, kw_only=True):
-    """A period is final: what arrives for it later becomes a correction. `digest` covers its usage records."""
+    """A period is final: what arrives later becomes a correction. `digest` covers its usage records."""
 
     period: Period
     closed_at: Instant

@@ -66,11 +66,11 @@ def workload(
 ) -> Iterator[Produced]:
     """Events of these tenants without end, in an order in which they may be published.
 
-    Ids follow from the seed and an event's place in the stream: the same arguments give the same ids, and a feed
-    that adds to an earlier one needs another seed. The clock, which must tell timezone-aware times, dates each
-    event as it is drawn. `queries` are the executions that query events report, over and over; without them TPC-H
-    runs once, here, before the first event. Raises `InvalidInput` for no tenants, and where DuckDB is needed and
-    not installed.
+    Ids follow from the seed and an event's place in the stream: the same arguments give the same ids, and a
+    feed that adds to an earlier one needs another seed. The clock, which must tell timezone-aware times,
+    dates each event as it is drawn. `queries` are the executions that query events report, over and over;
+    without them TPC-H runs once, here, before the first event. Raises `InvalidInput` for no tenants, and
+    where DuckDB is needed and not installed.
     """
     if not tenants:
         raise InvalidInput("a workload needs at least one tenant")

@@ -1,0 +1,133 @@
+"""The contract as one canonical JSON document: what a later contract is compared with.
+
+The packaged snapshot is committed with the code; `trunkline contract export --snapshot` records a new one. It
+holds what binds publishers and consumers and leaves out what does not: descriptions, titles and examples.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
+from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.names import EventType
+from trunkline.catalogue.schema import event_schema
+from trunkline.errors import InvalidInput
+
+FORMAT: Final = 1
+"""Raised when the layout changes, so that an old command refuses a newer file instead of misreading it."""
+
+FILE_BYTES_MAX: Final = 16_777_216
+
+ANNOTATIONS: Final = frozenset({"$schema", "$id", "title", "description", "examples"})
+
+
+class TopicPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic, as recorded."""
+
+    publisher: str
+    consumers: tuple[str, ...]
+    partitions: dict[str, int]
+
+
+class EventPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One event type, as recorded: its topic and the binding part of its schema."""
+
+    topic: str
+    schema: dict[str, Any]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole contract, as recorded. `environments` holds each environment's settings by name."""
+
+    format: int
+    services: tuple[str, ...]
+    environments: dict[str, dict[str, Any]]
+    topics: dict[str, TopicPart]
+    events: dict[str, EventPart]
+
+
+def take_snapshot(
+    catalogue: Catalogue, declarations: Mapping[EventType, EventDeclaration] = EVENT_TYPES
+) -> Snapshot:
+    """The contract as it is now."""
+    return Snapshot(
+        format=FORMAT,
+        services=tuple(sorted(catalogue.services)),
+        environments={
+            name: msgspec.to_builtins(environment) for name, environment in catalogue.environments.items()
+        },
+        topics={
+            name: TopicPart(
+                publisher=topic.publisher,
+                consumers=tuple(sorted(topic.consumers)),
+                partitions=dict(topic.partitions),
+            )
+            for name, topic in catalogue.topics.items()
+        },
+        events={
+            item.type: EventPart(topic=item.topic, schema=_binding(event_schema(item)))
+            for item in declarations.values()
+        },
+    )
+
+
+def render_snapshot(snapshot: Snapshot) -> bytes:
+    """Canonical bytes: keys sorted, two spaces, one final line feed; equal contracts have equal bytes."""
+    compact = msgspec.json.encode(snapshot, order="deterministic")
+    return msgspec.json.format(compact, indent=2) + b"\n"
+
+
+def parse_snapshot(raw: bytes, *, file: str) -> Snapshot:
+    """The snapshot in these bytes. Raises `InvalidInput` naming the file."""
+    try:
+        snapshot = msgspec.json.decode(raw, type=Snapshot)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(
+            f"{file} is not a contract snapshot: {error}; `trunkline contract export` writes one"
+        ) from error
+    if snapshot.format != FORMAT:
+        raise InvalidInput(
+            f"{file} has snapshot format {snapshot.format}; this version reads format {FORMAT}"
+        )
+    return snapshot
+
+
+def load_snapshot(path: Path | None = None) -> Snapshot:
+    """The snapshot in the file, or the packaged one. Raises `InvalidInput` for a file that cannot be used."""
+    chosen = packaged_snapshot_path() if path is None else path
+    try:
+        with chosen.open("rb") as stream:
+            raw = stream.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise InvalidInput(f"cannot read the snapshot {chosen}: {error.strerror}") from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise InvalidInput(
+            f"the snapshot {chosen} is larger than {FILE_BYTES_MAX} bytes; is it the right file?"
+        )
+    return parse_snapshot(raw, file=str(chosen))
+
+
+def packaged_snapshot_path() -> Path:
+    """Where the committed snapshot lies in this installation."""
+    return Path(str(files("trunkline.catalogue").joinpath("contract.snapshot.json")))
+
+
+def _binding(schema: Any) -> Any:
+    """The schema without annotation keywords. A property that happens to be called `title` is none."""
+    if isinstance(schema, list):
+        return [_binding(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword in ("properties", "$defs"):
+            kept[keyword] = {name: _binding(part) for name, part in value.items()}
+        elif keyword in ("default", "enum", "const"):
+            kept[keyword] = value
+        elif keyword not in ANNOTATIONS:
+            kept[keyword] = _binding(value)
+    return kept
