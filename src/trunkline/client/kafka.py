@@ -298,15 +298,7 @@ class Admin:
     def cluster_id(self) -> str:
         """The cluster's id."""
         with self._translated():
-            return str(self._admin.list_topics(timeout=REPLY_SECONDS).cluster_id)
-
-    def topics(self) -> dict[str, TopicState]:
-        """All topics but the cluster's own, by name."""
-        with self._translated():
-            names = [
-                name for name in self._admin.list_topics(timeout=REPLY_SECONDS).topics if name[:2] != "__"
-            ]
-        return self.describe(names)
+            return str(self._admin.describe_cluster(request_timeout=REPLY_SECONDS).result().cluster_id)
 
     def describe(self, names: Iterable[str]) -> dict[str, TopicState]:
         """Those of these topics that exist, by name."""
@@ -358,12 +350,6 @@ class Admin:
         low = self._offsets(keys, _EARLIEST)
         high = self._offsets(keys, _LATEST)
         return {key: (low[key], high[key]) for key in keys}
-
-    def groups(self) -> list[str]:
-        """The ids of all consumer groups."""
-        with self._translated():
-            listed = self._admin.list_consumer_groups(request_timeout=REPLY_SECONDS).result()
-            return sorted(group.group_id for group in listed.valid)
 
     def committed(self, group: str) -> dict[Partition, int]:
         """The offsets a group has committed."""
