@@ -1,7 +1,7 @@
 """The publisher for asyncio: the same guarantees, awaited.
 
-Outcomes arrive on the publisher's own thread in bursts. They are collected, and the event loop is woken once for
-each burst; waking it for every event would cost more than publishing it.
+Outcomes arrive on the publisher's own thread in bursts. They are collected, and the event loop is woken once
+for each burst; waking it for every event would cost more than publishing it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class AsyncPublisher:
         self._woken = False
 
     async def publish(self, event: Event, *, tenant: str, **context: Any) -> Delivered:
-        """Publish and wait for the outcome. Takes and raises what `Publisher.publish` and `Delivery.result` do.
+        """Publish and wait for the outcome. Takes what `Publisher.publish` takes, raises what `result` raises.
 
         A full queue is waited for in this call, as in `Publisher.publish`, and blocks the loop that long.
         """

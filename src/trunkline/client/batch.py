@@ -36,6 +36,8 @@ _WORLD_AT_FAULT: Final = frozenset(
 )
 """System errors that are no event's fault: full disk or table, no network."""
 
+ID_CONFLICT: Final = Refusal(failures.ID_CONFLICT, failures.REASONS[failures.ID_CONFLICT])
+
 _CONTROL_FLOW: Final = (StoreUnavailable, RetryLater, Fenced, BreakerOpen)
 
 
@@ -96,7 +98,7 @@ class BatchProcessor:
             failed = handle(tx, sifted.fresh)
             handled = _without(sifted.fresh, failed)
             dedupe.remember(tx, lane.group, handled)
-            refused = [*decoded.refused, *failed, *((item.record, _CONFLICT) for item in sifted.conflicts)]
+            refused = [*decoded.refused, *failed, *((item.record, ID_CONFLICT) for item in sifted.conflicts)]
             refused.sort(key=lambda item: item[0].offset)
             self._put_into_ledger(tx, lane, refused)
             successes = _successes(handled, refused)
@@ -131,9 +133,6 @@ class BatchProcessor:
             f"{record.topic}/{record.partition}@{record.offset} ({refusal.reason}: {refusal.detail}); "
             "nothing of this batch was skipped, fix the cause and start it again"
         )
-
-
-_CONFLICT: Final = Refusal(failures.ID_CONFLICT, failures.REASONS[failures.ID_CONFLICT])
 
 
 def handle_one(store: Store, handler: Handler, tx: Connection, received: Received) -> Refusal | None:

@@ -23,7 +23,8 @@ Outcome: TypeAlias = Delivered | DeliveryRejected | DeliveryUnknown
 class Delivery:
     """The future outcome of one event: delivered, rejected (surely not in the log) or unknown.
 
-    An event of unknown outcome may be published again with the same id: consumers process it once. Thread-safe.
+    An event of unknown outcome may be published again with the same id: consumers process it once.
+    Thread-safe.
     """
 
     __slots__ = ("_callback", "_changed", "_outcome", "event_id")
@@ -42,8 +43,8 @@ class Delivery:
     def result(self, timeout: float | None = None) -> Delivered:
         """Wait for the outcome, and return the position.
 
-        Raises `DeliveryRejected` or `DeliveryUnknown`, and `TimeoutError` when the outcome is still open after
-        `timeout` seconds; it may become known later.
+        Raises `DeliveryRejected` or `DeliveryUnknown`, and `TimeoutError` when the outcome is still open
+        after `timeout` seconds; it may become known later.
         """
         if self._outcome is None:
             with self._changed:

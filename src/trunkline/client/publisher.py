@@ -3,7 +3,7 @@
 import threading
 import time as clock
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -101,7 +101,7 @@ class Publisher:
                 tenant=TenantId(tenant),
                 source=self.source,
                 id=id,
-                time=time or datetime.now(timezone.utc),
+                time=time or datetime.now(UTC),
                 subject=subject,
                 correlationid=correlationid,
                 causationid=causationid,
@@ -112,6 +112,14 @@ class Publisher:
 
     def publish_envelope(self, envelope: Envelope[Event]) -> Delivery:
         """Publish an event whose context is complete. Raises as `publish` does."""
+        topic, encoded = self._prepare(envelope)
+        return self._send(topic, encoded, Delivery(envelope.id, self._changed))
+
+    def check(self, envelope: Envelope[Event]) -> None:
+        """Raise what `publish_envelope` would refuse, and send nothing."""
+        self._prepare(envelope)
+
+    def _prepare(self, envelope: Envelope[Event]) -> tuple[TopicName, Encoded]:
         topic = declaration_of(envelope.data).topic
         if topic not in self._topics:
             raise NotPublisher(self._not_publisher(envelope, topic))
@@ -122,7 +130,7 @@ class Publisher:
             raise InvalidEvent(f"{envelope.type} of {envelope.tenantid}: {error}") from error
         if not sizes.fits(encoded, self._options.message_bytes_max):
             raise self._too_large(envelope, encoded)
-        return self._send(topic, encoded, Delivery(envelope.id, self._changed))
+        return topic, encoded
 
     def flush(self, timeout: float) -> int:
         """Wait until every event published so far has an outcome; returns how many still have none."""
@@ -132,7 +140,7 @@ class Publisher:
             return len(waiting & self._open)
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Wait for the outcome of what was published; report what is left after `timeout` seconds as unknown."""
+        """Wait for all outcomes; what has none after `timeout` seconds is reported as unknown."""
         self.flush(timeout)
         with self._changed:
             self._closed = True
@@ -163,7 +171,7 @@ class Publisher:
                     deadline = deadline or clock.monotonic() + self._queue_wait_seconds
                     if not self._changed.wait(deadline - clock.monotonic()):
                         raise QueueFull(
-                            f"{topic}: {len(self._open)} events wait for the cluster, and none was acknowledged "
+                            f"{topic}: {len(self._open)} events wait for the cluster, none was acknowledged "
                             f"within {self._queue_wait_seconds:g} s; this one was not sent"
                         ) from error
                 except KafkaFailed as error:

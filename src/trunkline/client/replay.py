@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
-from trunkline.client.batch import decode_or_refuse, handle_one
+from trunkline.client.batch import ID_CONFLICT, decode_or_refuse, handle_one
 from trunkline.client.handler import Handler, Received, Refusal
 from trunkline.client.store import Store, dedupe, failures
 from trunkline.client.store.failures import Failure
@@ -35,9 +35,9 @@ def replay(
 ) -> list[Replayed]:
     """Put stored records through the handler, bytes, id and trace unchanged.
 
-    Idempotent: an event that the group has processed meanwhile is settled without an effect. One that fails again
-    stays in the ledger with another attempt counted. Raises `UnknownFailure` at an id that is not open, and
-    `StoreUnavailable` or `RetryLater`; the replays before it have happened.
+    Idempotent: an event that the group has processed meanwhile is settled without an effect. One that fails
+    again stays in the ledger with another attempt counted. Raises `UnknownFailure` at an id that is not open,
+    and `StoreUnavailable` or `RetryLater`; the replays before it have happened.
     """
     return [_replay_one(store, handler, failure_id, now_ms=int(wall() * 1000)) for failure_id in ids]
 
@@ -61,7 +61,7 @@ def _apply(store: Store, handler: Handler, tx: Connection, failure: Failure) -> 
     sifted = dedupe.sift(tx, failure.lane.group, [received])
     if sifted.duplicates:
         return Replayed(failure_id=failure.id, verdict=Verdict.ALREADY_PROCESSED)
-    refusal = _CONFLICT if sifted.conflicts else _handle(store, handler, tx, failure, received)
+    refusal = ID_CONFLICT if sifted.conflicts else _handle(store, handler, tx, failure, received)
     if refusal is not None:
         return Replayed(failure_id=failure.id, verdict=Verdict.FAILED_AGAIN, refusal=refusal)
     return Replayed(failure_id=failure.id, verdict=Verdict.REPLAYED)
@@ -74,6 +74,3 @@ def _handle(
     if refusal is None:
         dedupe.remember(tx, failure.lane.group, [received])
     return refusal
-
-
-_CONFLICT = Refusal(failures.ID_CONFLICT, failures.REASONS[failures.ID_CONFLICT])

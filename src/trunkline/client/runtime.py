@@ -94,8 +94,8 @@ class ConsumerRuntime:
         """Consume until `stop`.
 
         Raises `BreakerOpen` when too many events failed in a row, and `KafkaFailed` when the cluster refuses
-        this consumer for good. What was applied is committed, in the store and as far as possible in Kafka, and
-        the group is left, in every case.
+        this consumer for good. What was applied is committed, in the store and as far as possible in Kafka,
+        and the group is left, in every case.
         """
         self._admin = Admin(admin_config(self._connection))
         self._consumer = Consumer(consumer_config(self._connection, self._options))

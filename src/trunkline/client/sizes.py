@@ -45,5 +45,5 @@ def _field(value: bytes) -> int:
 
 
 def _varint(value: int) -> int:
-    """Bytes of a non-negative number in Kafka's zigzag varint: seven bits a byte, and one bit for the sign."""
+    """Bytes of a non-negative number in Kafka's zigzag varint: seven bits a byte, one bit for the sign."""
     return max(1, ((2 * value).bit_length() + 6) // 7)

@@ -13,8 +13,8 @@ class Start:
     """Where a partition is read from. `expected` is what the store holds, None when it holds nothing.
 
     `expired` counts records that retention deleted before they were read. `rewound_from` is the position the
-    store held when it lay behind the end of the log: the cluster lost records that had been processed. Reading
-    starts over then, and dedupe tells what is new.
+    store held when it lay behind the end of the log: the cluster lost records that had been processed.
+    Reading starts over then, and dedupe tells what is new.
     """
 
     lane: Lane

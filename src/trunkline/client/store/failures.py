@@ -125,7 +125,7 @@ def get(tx: Connection, failure_id: int) -> Failure:
 
 
 def discard(tx: Connection, ids: Sequence[int], *, note: str, now_ms: int) -> None:
-    """Give up open failures, for a reason that stays on record. Raises `UnknownFailure` and changes nothing."""
+    """Give up open failures, for a reason that stays on record. Raises `UnknownFailure`, for all or none."""
     for failure_id in ids:
         require_open(get(tx, failure_id))
         settle(tx, failure_id, DISCARDED, note=note, now_ms=now_ms)

@@ -53,7 +53,7 @@ def read(tx: Connection, lanes: Iterable[Lane]) -> dict[Lane, int | None]:
 def advance(tx: Connection, lane: Lane, *, expected: int | None, target: int) -> None:
     """Move the position from `expected` to `target`. Raises `Fenced` if it is elsewhere.
 
-    Called first in a transaction: on PostgreSQL it also locks the row, so that a zombie waits here, and loses.
+    Called first in a transaction: on PostgreSQL it also locks the row, so a zombie waits here, and loses.
     """
     if expected is None:
         _begin(tx, lane, target)
