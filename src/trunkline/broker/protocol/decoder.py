@@ -44,8 +44,8 @@ class _Decoder:
         line("size = len(buffer)")
         line("position = 0")
         result = self.structure(layout)
-        with self.source.block("if position != size:"):
-            line("raise MalformedMessage(f'{size - position} bytes are left over after the message')")
+        # Bytes after the message are ignored, as Apache Kafka does: librdkafka 2.16 writes the null array of
+        # a Metadata request for all topics three bytes too long.
         line(f"return {result}")
         return self.source.compile(f"decode {layout.cls.__name__} v{layout.version}")
 
