@@ -58,13 +58,17 @@ class GroupService:
         """The clock of all time-outs; it never goes back."""
         return int(self._loop.time() * 1000)
 
-    def ask(self, group_id: str, ask: Ask, respond: Callable[[Any], Message]) -> Pending[Message]:
+    def ask(
+        self, ask: Ask, respond: Callable[[Any], Message], *, waits_in: str | None = None
+    ) -> Pending[Message]:
         """Put a request to the coordinator; `respond` makes the response of the result, once that is durable.
 
-        Should the client's connection be lost first, the group does not wait for it any more.
+        `waits_in` names the group that must not wait for this client any more when its connection is lost.
         """
         token: Pending[Result] = Pending()
-        response: Pending[Message] = Pending(lambda: self.coordinator.forget(group_id, token))
+        response: Pending[Message] = Pending(
+            None if waits_in is None else lambda: self.coordinator.forget(waits_in, token)
+        )
         token.then(lambda result: response.resolve(respond(result)))
         self.carry_out(ask(self.coordinator, token, self.now_ms()))
         return response

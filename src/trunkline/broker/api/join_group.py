@@ -33,9 +33,9 @@ def _handle(broker: Broker, request: JoinGroupRequest, call: Call) -> Pending[Me
         can_skip_assignment=call.version >= 9,
     )
     return broker.groups.ask(
-        request.group_id,
         lambda groups, token, now_ms: groups.join(join, token, now_ms=now_ms),
         lambda result: _response(result, call.version),
+        waits_in=request.group_id,
     )
 
 

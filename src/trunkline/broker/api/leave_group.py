@@ -34,9 +34,7 @@ def _handle(broker: Broker, request: LeaveGroupRequest, call: Call) -> Pending[M
             ],
         )
 
-    return broker.groups.ask(
-        request.group_id, lambda groups, token, now_ms: groups.leave(leave, token, now_ms=now_ms), respond
-    )
+    return broker.groups.ask(lambda groups, token, now_ms: groups.leave(leave, token, now_ms=now_ms), respond)
 
 
 HANDLER = Handler(LeaveGroupRequest, _handle)

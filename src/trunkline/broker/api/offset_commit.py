@@ -73,7 +73,7 @@ def _handle(broker: Broker, request: OffsetCommitRequest, call: Call) -> Pending
         )
 
     return broker.groups.ask(
-        request.group_id, lambda groups, token, now_ms: groups.commit(commit, token, now_ms=now_ms), respond
+        lambda groups, token, now_ms: groups.commit(commit, token, now_ms=now_ms), respond
     )
 
 

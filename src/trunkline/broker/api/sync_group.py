@@ -19,7 +19,9 @@ def _handle(broker: Broker, request: SyncGroupRequest, _call: Call) -> Pending[M
         assignments={entry.member_id: entry.assignment for entry in request.assignments},
     )
     return broker.groups.ask(
-        request.group_id, lambda groups, token, now_ms: groups.sync(sync, token, now_ms=now_ms), _response
+        lambda groups, token, now_ms: groups.sync(sync, token, now_ms=now_ms),
+        _response,
+        waits_in=request.group_id,
     )
 
 
