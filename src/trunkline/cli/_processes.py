@@ -44,6 +44,10 @@ class Child:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
+    def replace_argument(self, flag: str, value: str) -> None:
+        """Change an option for the next start."""
+        self._arguments[self._arguments.index(flag) + 1] = value
+
     def start(self) -> dict[str, object]:
         """Start and wait for the ready line, which is returned.
 

@@ -1,0 +1,207 @@
+"""`trunkline demo`: real events through all ten topics, then the books are balanced."""
+
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from trunkline.cli import _common
+from trunkline.cli._common import AsJson, CatalogueFile
+from trunkline.errors import TrunklineError
+
+if TYPE_CHECKING:
+    from trunkline.catalogue.model import Catalogue
+    from trunkline.cli._observe import Ledger
+    from trunkline.cli._stack import Stack
+    from trunkline.testing.checker import Claim
+
+FLUSH_SECONDS_MAX: Final = 30.0
+DRAIN_SECONDS_MAX: Final = 120.0
+TENANTS: Final = 12
+
+HELP: Final = """Feed all ten topics for a while on a temporary broker, drain, and reconcile every event.
+
+Query events report queries that DuckDB really executes on TPC-H data; the other lifecycles are generated.
+Published = acknowledged = in the log = in the audit ledger, in each tenant's order, nothing twice: exit 1 if
+any of these claims fails.
+
+[bold]Example[/bold]
+
+  trunkline demo --seconds 20 --json
+"""
+
+app = _common.new_app(HELP)
+
+
+class Sabotage(StrEnum):
+    """Damage done before the books are balanced, for the tests of this command."""
+
+    REPEAT = "repeat"
+    LOSE = "lose"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoReport:
+    """The outcome of one run. Rates are in events a second."""
+
+    ok: bool
+    seconds: float
+    events: int
+    tenants: int
+    published_by_topic: dict[str, int]
+    drain_seconds: float
+    claims: "tuple[Claim, ...]"
+
+
+@app.command(help=HELP)
+def demo(
+    *,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long to feed.")] = 20,
+    rate: Annotated[float, typer.Option(min=1, max=20_000, help="Events a second.")] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed generates the same events.")] = 1,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+    sabotage: Annotated[Sabotage | None, typer.Option(hidden=True)] = None,
+) -> None:
+    from trunkline.cli._stack import Machine, Stack
+
+    contract = _common.read_catalogue(catalogue)
+    with tempfile.TemporaryDirectory(prefix="trunkline-demo-") as directory:
+        data_dir = Path(directory)
+        machine = Machine(
+            data_dir=data_dir, catalogue=contract, catalogue_file=catalogue, host="127.0.0.1", port=0
+        )
+        with Stack(machine, say=_common.note) as stack:
+            ledger = _feed(stack, contract, seconds=seconds, rate=rate, seed=seed)
+            began = time.monotonic()
+            _drain(stack, contract)
+            drained = time.monotonic() - began
+            if sabotage is not None:
+                _damage(sabotage, stack, contract, ledger, data_dir)
+            claims = _balance(stack, contract, ledger, data_dir)
+    by_topic = Counter(event.topic for event in ledger.sent())
+    report = DemoReport(
+        ok=all(claim.holds for claim in claims),
+        seconds=seconds,
+        events=len(ledger),
+        tenants=TENANTS,
+        published_by_topic={name: by_topic[name] for name in contract.topics},
+        drain_seconds=round(drained, 3),
+        claims=claims,
+    )
+    _print(report, as_json=as_json)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _feed(stack: "Stack", catalogue: "Catalogue", *, seconds: float, rate: float, seed: int) -> "Ledger":
+    """Publish for so long, and wait for every outcome."""
+    from trunkline.catalogue.names import TenantId
+    from trunkline.cli._feed import Feed, open_publishers
+    from trunkline.cli._observe import Ledger
+    from trunkline.sources.workload import measure_queries, workload
+
+    _common.note("measuring real queries: TPC-H on DuckDB")
+    tenants = [TenantId(f"tenant-{number:02}") for number in range(1, TENANTS + 1)]
+    queries = measure_queries()
+    events = workload(seed, tenants, clock=lambda: datetime.now(UTC), queries=queries, catalogue=catalogue)
+    ledger, failed = Ledger(), list[TrunklineError]()
+    with ExitStack() as open_until_done:
+        publishers = open_publishers(open_until_done, catalogue, stack.connection)
+        feed = Feed(events, publishers, ledger, rate=rate, on_error=failed.append)
+        _common.note(f"publishing {rate:g} events/s for {seconds:g} s to Kafka at {stack.bootstrap_servers}")
+        feed.start()
+        stack.wait(lambda: bool(failed), seconds=seconds)
+        feed.stop()
+        for publisher in publishers.values():
+            publisher.flush(FLUSH_SECONDS_MAX)
+    if failed:
+        raise failed[0]
+    return ledger
+
+
+def _drain(stack: "Stack", catalogue: "Catalogue") -> None:
+    """Wait until the services have read everything; a service that does not is a broken claim later on."""
+    from trunkline.cli._stack import SERVICES
+    from trunkline.client.admin import group_lag
+
+    _common.note("draining")
+    stack.wait(
+        lambda: (
+            not any(
+                lag.lag for service in SERVICES for lag in group_lag(stack.connection, catalogue, service)
+            )
+        ),
+        seconds=DRAIN_SECONDS_MAX,
+    )
+
+
+def _balance(stack: "Stack", catalogue: "Catalogue", ledger: "Ledger", data_dir: Path) -> "tuple[Claim, ...]":
+    from trunkline.cli._observe import AUDIT, audit_claims, open_audit_store, read_effects, read_log
+    from trunkline.testing.checker import reconcile
+
+    _common.note("reconciling")
+    store = open_audit_store(data_dir)
+    try:
+        claims = reconcile(
+            ledger.sent(),
+            list(read_log(stack.connection, catalogue.topics)),
+            read_effects(store),
+            topics=catalogue.topics,
+            effective_topics=[topic.name for topic in catalogue.consumed_by(AUDIT)],
+        )
+        return (*claims, *audit_claims(store, data_dir))
+    finally:
+        store.close()
+
+
+def _damage(
+    sabotage: Sabotage, stack: "Stack", catalogue: "Catalogue", ledger: "Ledger", data_dir: Path
+) -> None:
+    from sqlalchemy import delete, func, select
+
+    from trunkline.cli._observe import open_audit_store
+    from trunkline.client.publisher import Publisher
+    from trunkline.services.audit.tables import AUDIT_EVENT
+
+    if sabotage is Sabotage.REPEAT:
+        last = ledger.last
+        with Publisher(service=last.service, connection=stack.connection, catalogue=catalogue) as publisher:
+            publisher.publish_envelope(last.envelope).result(FLUSH_SECONDS_MAX)
+        return
+    store = open_audit_store(data_dir)
+    try:
+        with store.write() as tx:
+            newest = select(func.max(AUDIT_EVENT.c.row_id)).scalar_subquery()
+            tx.execute(delete(AUDIT_EVENT).where(AUDIT_EVENT.c.row_id == newest))
+    finally:
+        store.close()
+
+
+def _print(report: DemoReport, *, as_json: bool) -> None:
+    if as_json:
+        _common.print_json(report)
+        return
+    from rich.table import Table
+
+    topics = Table(title=f"{report.events:,} events of {report.tenants} tenants", title_justify="left")
+    topics.add_column("topic")
+    topics.add_column("published", justify="right")
+    for topic, number in report.published_by_topic.items():
+        topics.add_row(topic, f"{number:,}")
+    claims = Table(title="Claims", title_justify="left")
+    for heading in ("", "claim", "found"):
+        claims.add_column(heading)
+    for claim in report.claims:
+        culprits = "".join(f"\n{example}" for example in claim.examples)
+        claims.add_row("holds" if claim.holds else "BROKEN", claim.name, f"{claim.detail}{culprits}")
+    console = _common.console()
+    console.print(topics)
+    console.print(claims)
