@@ -9,7 +9,7 @@ from trunkline.errors import InvalidInput
 from trunkline.services.app import Runnable
 
 RUNNABLE: Final[Mapping[str, str]] = MappingProxyType({"audit-service": "trunkline.services.audit.app"})
-"""Service name -> the module whose `SERVICE` is its `Runnable`. It is imported only when the service is run."""
+"""Service name -> the module whose `SERVICE` is its `Runnable`, imported only when the service is run."""
 
 
 def runnable(name: str) -> Runnable:

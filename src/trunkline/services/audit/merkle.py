@@ -15,7 +15,7 @@ EMPTY_ROOT: Final = sha256(b"").digest()
 """The root of the tree without leaves (RFC 9162 section 2.1.1)."""
 
 NodeReader: TypeAlias = Callable[[int, int], bytes]
-"""`(level, index)` to the root of the perfect subtree over the leaves from `index << level`, `1 << level` of them."""
+"""`(level, index)` to the root of the perfect subtree that is number `index` of height `level`."""
 
 
 def hash_leaf(data: bytes) -> bytes:
