@@ -1,0 +1,1 @@
+"""Benchmarks: the codec, the embedded broker and the client, each beside a peer in the same run."""
