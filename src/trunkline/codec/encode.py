@@ -52,7 +52,7 @@ def validate(event: Event) -> None:
 
 def _encode(envelope: Envelope[Event], wire: WireType) -> Encoded:
     if envelope.type != wire.type:
-        raise InvalidAttribute(f"type {envelope.type!r} does not fit its data, which is a {wire.type}")
+        raise InvalidAttribute(f"type {envelope.type!r} does not fit its data of type {wire.type}")
     key = check_tenant(envelope.tenantid)
     headers: Headers = [
         SPEC_VERSION_HEADER,
