@@ -104,7 +104,11 @@ def test_answers_come_back_in_the_order_of_the_requests() -> None:
             await script.seen_count(3)
             for body, promise in reversed(script.promised):
                 promise.resolve(framed(body))
-            assert [await client.receive() for _ in range(3)] == [b"pipeline 1", b"pipeline 2", b"<echo no. 3>"]
+            assert [await client.receive() for _ in range(3)] == [
+                b"pipeline 1",
+                b"pipeline 2",
+                b"<echo no. 3>",
+            ]
 
     asyncio.run(run())
 

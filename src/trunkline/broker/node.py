@@ -1,6 +1,5 @@
 """A running broker: state, dispatcher and sockets put together, started and stopped in the right order."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,8 +58,6 @@ async def running(
         told = advertised or listening
         broker.advertise(told.host, told.port or port)
         try:
-            # Nothing made so far will ever be garbage: the collector need not look at it again.
-            gc.freeze()
             yield Running(listening, broker, server)
         finally:
             server.stop_accepting()

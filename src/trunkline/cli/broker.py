@@ -1,6 +1,7 @@
 """`trunkline broker`: the embedded Kafka broker alone."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -93,6 +94,8 @@ async def _serve(settings: Settings, listen: Address, advertised: Address | None
         for finding in node.broker.findings:
             note(f"warning: {finding}")
         _announce(node, settings.data_dir, as_json=as_json)
+        # What a start leaves behind is never garbage: the collector need not look at it again.
+        gc.freeze()
         await stop.wait()
 
 

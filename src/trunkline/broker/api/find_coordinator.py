@@ -4,6 +4,8 @@ From version 4 several keys are asked for at once (KIP-699). Transactions (key t
 type 2) have no coordinator here.
 """
 
+from typing import Final
+
 from trunkline.broker.api.call import Call, Handler
 from trunkline.broker.broker import NODE_ID, Broker
 from trunkline.broker.protocol.errors import ErrorCode
@@ -13,7 +15,8 @@ from trunkline.broker.protocol.messages.groups import (
     FindCoordinatorResponse,
 )
 
-GROUP = 0
+GROUP: Final = 0
+TRANSACTION: Final = 1
 
 
 def _handle(broker: Broker, request: FindCoordinatorRequest, call: Call) -> FindCoordinatorResponse:
@@ -38,7 +41,10 @@ def _coordinator(broker: Broker, key: str, key_type: int) -> Coordinator:
             node_id=-1,
             host="",
             port=-1,
-            error_code=ErrorCode.INVALID_REQUEST,
+            # Fatal to a transactional producer at once; other codes have it look for a coordinator for ever.
+            error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            if key_type == TRANSACTION
+            else ErrorCode.INVALID_REQUEST,
             error_message="this broker coordinates consumer groups only; it has no transactions",
         )
     return Coordinator(
