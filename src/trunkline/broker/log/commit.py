@@ -57,8 +57,15 @@ class _Queue:
 class GroupCommit:
     """Syncs logs for an asyncio loop. Create it on that loop and `close` it there."""
 
-    def __init__(self, *, durability: Durability = "fsync", threads: int = SYNC_THREADS) -> None:
+    def __init__(
+        self,
+        *,
+        durability: Durability = "fsync",
+        threads: int = SYNC_THREADS,
+        flush_interval_s: float = OS_FLUSH_INTERVAL_S,
+    ) -> None:
         self._durability = durability
+        self._flush_interval_s = flush_interval_s
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="trunkline-sync")
         self._queues: dict[Syncable, _Queue] = {}
@@ -114,7 +121,7 @@ class GroupCommit:
 
     def _flush_later(self, log: Syncable) -> None:
         if log not in self._flushes:
-            self._flushes[log] = self._loop.call_later(OS_FLUSH_INTERVAL_S, self._flush, log)
+            self._flushes[log] = self._loop.call_later(self._flush_interval_s, self._flush, log)
 
     def _flush(self, log: Syncable) -> None:
         del self._flushes[log]

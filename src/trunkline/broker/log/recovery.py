@@ -11,10 +11,12 @@ CRC. Bytes that are no valid batch are then one of two things:
   bad CRC, as Kafka does because it has replicas, would here throw away good acknowledged records.
 
 After damage the next batch is found by its neighbour's length or, when that too is damaged, by trying every
-byte: a batch has magic 2, a plausible offset and length, and a matching CRC-32C.
+byte: a batch has magic 2, a plausible offset and length, and a matching CRC-32C. Offset and length are not
+under the checksum; that offsets follow each other without gaps stands in for it.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -56,8 +58,7 @@ class RecoveryReport:
         lines = []
         if self.truncated_bytes:
             lines.append(
-                f"{self.directory}: cut a torn tail of {self.truncated_bytes} bytes that no producer had an "
-                f"acknowledgement for"
+                f"{self.directory}: cut {self.truncated_bytes} bytes of an unfinished write off the end"
             )
         lines.extend(
             f"{self.directory}: bytes {damage.start}..{damage.end} of segment {damage.segment} are damaged; "
@@ -173,11 +174,11 @@ def _recover_segments(recovered: Recovered, checkpoint: Checkpoint | None) -> No
         bad = _scan(segment, trusted, recovered)
         if bad is None:
             continue
-        following = [later for later in segments[number + 1 :] if _begins_validly(later)]
+        following = [later for later in segments[number + 1 :] if _holds_batches(later, 0)]
         if following:
             recovered.keep(segment, bad, segment.size, next_offset=following[0].base_offset)
-        elif checkpoint is not None and bad < trusted:
-            end_offset = max(checkpoint.offset, recovered.end_offset)
+        elif bad < trusted or _holds_batches(segment, bad):
+            end_offset = max(checkpoint.offset if checkpoint else 0, recovered.end_offset)
             recovered.keep(segment, bad, segment.size, next_offset=end_offset)
         else:
             recovered.cut(number, bad)
@@ -197,10 +198,10 @@ def _scan(segment: Segment, trusted: int, recovered: Recovered) -> int | None:
     """Check every batch past `trusted`; the position from which on nothing is valid, or None."""
     position = trusted
     if segment.size < trusted:
-        return segment.size
+        return _end_of_batches(segment, recovered)
     while position < segment.size:
-        header = valid_batch(segment, position, recovered.end_offset)
-        if header is not None:
+        header = valid_batch(segment, position)
+        if header is not None and header.base_offset == recovered.end_offset:
             recovered.take(header)
             position += header.size
             continue
@@ -212,8 +213,21 @@ def _scan(segment: Segment, trusted: int, recovered: Recovered) -> int | None:
     return None
 
 
-def _begins_validly(segment: Segment) -> bool:
-    return resynchronise(segment, 0, segment.base_offset) is not None
+def _end_of_batches(segment: Segment, recovered: Recovered) -> int:
+    """Where the whole batches end in a segment that lost synced bytes."""
+    position, recovered.end_offset = 0, segment.base_offset
+    with suppress(BrokenBatch):
+        for start, header in segment.walk(0, segment.size):
+            recovered.end_offset = header.next_offset
+            position = start + header.size
+    return position
+
+
+def _holds_batches(segment: Segment, position: int) -> bool:
+    """Whether any valid batch begins after `position` (or at 0), whatever its offset."""
+    if position == 0 and valid_batch(segment, 0):
+        return True
+    return resynchronise(segment, position, segment.base_offset) is not None
 
 
 class Found(NamedTuple):
@@ -223,15 +237,15 @@ class Found(NamedTuple):
     header: BatchHeader
 
 
-def valid_batch(segment: Segment, position: int, offset_min: int) -> BatchHeader | None:
-    """The header of the batch at `position` if it is whole, its CRC matches and its offset is plausible."""
+def valid_batch(segment: Segment, position: int) -> BatchHeader | None:
+    """The header of the batch at `position` if it is whole, its CRC matches and it can be of this segment."""
     prefix = segment.file.pread(HEADER_BYTES, position)
     if len(prefix) < HEADER_BYTES or prefix[_MAGIC_PLACE] != MAGIC:
         return None
     header = BatchHeader.parse(prefix, 0)
     if not HEADER_BYTES <= header.size <= segment.size - position or header.last_offset_delta < 0:
         return None
-    if not offset_min <= header.base_offset <= segment.base_offset + RELATIVE_OFFSET_MAX:
+    if not 0 <= header.base_offset - segment.base_offset <= RELATIVE_OFFSET_MAX:
         return None
     batch = segment.file.pread(header.size, position)
     return header if crc_matches(batch, header) else None
@@ -240,8 +254,8 @@ def valid_batch(segment: Segment, position: int, offset_min: int) -> BatchHeader
 def resynchronise(segment: Segment, position: int, offset_min: int) -> Found | None:
     """The first valid batch after the broken one at `position`; None when none follows."""
     for candidate in _candidates(segment, position):
-        header = valid_batch(segment, candidate, offset_min)
-        if header is not None:
+        header = valid_batch(segment, candidate)
+        if header is not None and header.base_offset >= offset_min:
             return Found(candidate, header)
     return None
 
@@ -252,6 +266,7 @@ def _candidates(segment: Segment, start: int) -> Iterator[int]:
     if len(prefix) == HEADER_BYTES and BatchHeader.parse(prefix).size > 0:
         yield start + BatchHeader.parse(prefix).size
     magic = bytes((MAGIC,))
+    start += 1
     while start + HEADER_BYTES <= segment.size:
         chunk = segment.file.pread(SCAN_CHUNK_BYTES, start)
         place = chunk.find(magic, _MAGIC_PLACE)

@@ -137,33 +137,37 @@ class Segment:
     def walk(self, position: int, end: int) -> Iterator[tuple[int, BatchHeader]]:
         """The headers of the batches that lie wholly in `position`..`end`. Raises `BrokenBatch`."""
         chunk, chunk_start = b"", position
-        position = self._after_damage(position)
+        expected = self.base_offset if position == 0 else None
+        position, expected = self._step(position, expected)
         while position + HEADER_BYTES <= end:
             if not chunk_start <= position <= chunk_start + len(chunk) - HEADER_BYTES:
                 chunk, chunk_start = self.file.pread(_WALK_CHUNK_BYTES, position), position
             if len(chunk) - (position - chunk_start) < HEADER_BYTES:
                 raise BrokenBatch(self, position)
             header = BatchHeader.parse(chunk, position - chunk_start)
-            if not self._is_plausible(header, position):
+            if not self._is_plausible(header, position, expected):
                 raise BrokenBatch(self, position)
             if position + header.size > end:
                 return
             yield position, header
-            position = self._after_damage(position + header.size)
+            position, expected = self._step(position + header.size, header.next_offset)
 
-    def _is_plausible(self, header: BatchHeader, position: int) -> bool:
+    def _is_plausible(self, header: BatchHeader, position: int, expected: int | None) -> bool:
+        """The checksum covers neither offset nor length; that offsets have no gaps stands in for it."""
         return (
             header.magic == MAGIC
             and HEADER_BYTES <= header.size <= self.size - position
             and 0 <= header.base_offset - self.base_offset <= RELATIVE_OFFSET_MAX
             and header.last_offset_delta >= 0
+            and expected in (None, header.base_offset)
         )
 
-    def _after_damage(self, position: int) -> int:
+    def _step(self, position: int, expected: int | None) -> tuple[int, int | None]:
+        """The next position to read and the offset that must be there, known damage stepped over."""
         for damage in self.damage:
             if damage.start <= position < damage.end:
-                return damage.end
-        return position
+                return damage.end, damage.next_offset
+        return position, expected
 
     def add_damage(self, damage: Damage) -> None:
         """Step over a range from now on."""
