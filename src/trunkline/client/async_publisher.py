@@ -27,7 +27,7 @@ class AsyncPublisher:
         self._woken = False
 
     async def publish(self, event: Event, *, tenant: str, **context: Any) -> Delivered:
-        """Publish and wait for the outcome. Takes what `Publisher.publish` takes, raises what `result` raises.
+        """Publish and wait for the outcome. Takes what `Publisher.publish` does, raises what `result` does.
 
         A full queue is waited for in this call, as in `Publisher.publish`, and blocks the loop that long.
         """

@@ -50,7 +50,7 @@ def _replay_one(store: Store, handler: Handler, failure_id: int, *, now_ms: int)
         if result.refusal is not None:
             failures.failed_again(tx, failure_id, result.refusal, now_ms=now_ms)
         else:
-            failures.settle(tx, failure_id, failures.REPLAYED, note=result.verdict, now_ms=now_ms)
+            failures.settle(tx, failure_id, failures.Status.REPLAYED, note=result.verdict, now_ms=now_ms)
     return result
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
@@ -33,10 +34,13 @@ REASONS: Final[Mapping[str, str]] = {
 LIST_MAX: Final = 1_000
 ERROR_CHARS_MAX: Final = 2_000
 
-Status: TypeAlias = Literal["open", "replayed", "discarded"]
-OPEN: Final[Status] = "open"
-REPLAYED: Final[Status] = "replayed"
-DISCARDED: Final[Status] = "discarded"
+
+class Status(StrEnum):
+    """What has become of a failure."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms:
     changing = {"reason": refusal.reason, "error": refusal.detail[:ERROR_CHARS_MAX], "last_seen_ms": now_ms}
     if found is not None:
         row = update(FAILURE).where(_T.id == found)
-        tx.execute(row.values(attempts=_T.attempts + 1, status=OPEN, note=None, **changing))
+        tx.execute(row.values(attempts=_T.attempts + 1, status=Status.OPEN, note=None, **changing))
         return int(found)
     added = tx.execute(
         insert(FAILURE)
@@ -81,7 +85,7 @@ def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms:
             headers=msgspec.json.encode(record.headers).decode(),
             attempts=1,
             first_seen_ms=now_ms,
-            status=OPEN,
+            status=Status.OPEN,
             **changing,
         )
         .returning(_T.id)
@@ -90,7 +94,7 @@ def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms:
 
 
 def listed(
-    tx: Connection, *, group: str | None = None, status: Status | None = OPEN, limit: int = LIST_MAX
+    tx: Connection, *, group: str | None = None, status: Status | None = Status.OPEN, limit: int = LIST_MAX
 ) -> list[Failure]:
     """The newest failures, oldest first; of all groups and with any status where None is given."""
     query = select(FAILURE).order_by(_T.id.desc()).limit(min(limit, LIST_MAX))
@@ -111,7 +115,7 @@ def open_ids(tx: Connection, *, group: str) -> list[int]:
     """The ids of all open failures of a group, in the order in which they failed."""
     return list(
         tx.execute(
-            select(_T.id).where(_T.consumer_group == group, _T.status == OPEN).order_by(_T.id)
+            select(_T.id).where(_T.consumer_group == group, _T.status == Status.OPEN).order_by(_T.id)
         ).scalars()
     )
 
@@ -128,7 +132,7 @@ def discard(tx: Connection, ids: Sequence[int], *, note: str, now_ms: int) -> No
     """Give up open failures, for a reason that stays on record. Raises `UnknownFailure`, for all or none."""
     for failure_id in ids:
         require_open(get(tx, failure_id))
-        settle(tx, failure_id, DISCARDED, note=note, now_ms=now_ms)
+        settle(tx, failure_id, Status.DISCARDED, note=note, now_ms=now_ms)
 
 
 def settle(tx: Connection, failure_id: int, status: Status, *, note: str, now_ms: int) -> None:
@@ -153,7 +157,7 @@ def failed_again(tx: Connection, failure_id: int, refusal: Refusal, *, now_ms: i
 
 def require_open(failure: Failure) -> None:
     """Raises `UnknownFailure` for one that is settled."""
-    if failure.status != OPEN:
+    if failure.status is not Status.OPEN:
         raise UnknownFailure(f"failure {failure.id} is {failure.status} already ({failure.note})")
 
 
@@ -193,6 +197,6 @@ def _failure(row: Any) -> Failure:
         attempts=row["attempts"],
         first_seen_ms=row["first_seen_ms"],
         last_seen_ms=row["last_seen_ms"],
-        status=row["status"],
+        status=Status(row["status"]),
         note=row["note"],
     )

@@ -1,0 +1,104 @@
+"""`trunkline publish`: one event, as one of the services."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from trunkline.cli import _common
+from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.errors import InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from trunkline.catalogue.events import Event
+
+OUTCOME_SECONDS: Final = 30.0
+
+EXAMPLE: Final = """Publish one event as one of the services.
+
+DATA is a JSON object, @FILE, or - for standard input. What the contract does not allow is refused
+before anything is sent, with exit code 2.
+
+[bold]Example[/bold]
+
+  trunkline publish --service tenant-service --tenant acme tenant.created.v1 @event.json
+"""
+
+app = _common.new_app(EXAMPLE)
+
+
+@app.command(help=EXAMPLE)
+def publish(
+    *,
+    type_name: Annotated[str, typer.Argument(metavar="TYPE", help="Such as query.completed.v1.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A JSON object, @FILE or -.")],
+    service: Annotated[str, typer.Option("--service", "-s", help="The publishing service.")],
+    tenant: Annotated[str, typer.Option("--tenant", "-t", help="Whose event it is; also the record's key.")],
+    event_id: Annotated[
+        str | None, typer.Option("--id", help="The same id again has no second effect. Default: a new one.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="What the event is about.")] = None,
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.catalogue.names import TenantId
+    from trunkline.client.admin import check_reachable
+    from trunkline.client.config import ConnectionOptions
+    from trunkline.client.publisher import Publisher
+    from trunkline.codec import new_envelope
+
+    connection = ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id=service)
+    contract = _common.read_catalogue(catalogue)
+    event = _event(type_name, _read(data))
+    with Publisher(service=service, connection=connection, catalogue=contract) as publisher:
+        envelope = new_envelope(
+            event,
+            tenant=TenantId(tenant),
+            source=publisher.source,
+            id=event_id,
+            time=datetime.now(UTC),
+            subject=subject,
+        )
+        publisher.check(envelope)
+        # Without a cluster the event would wait in the queue until it times out; say so at once instead.
+        check_reachable(connection)
+        try:
+            at = publisher.publish_envelope(envelope).result(OUTCOME_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable(f"{error}; publish it again with --id {envelope.id}") from error
+    if as_json:
+        position = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
+        _common.print_json({"id": envelope.id, "type": envelope.type, "tenant": tenant, **position})
+    else:
+        typer.echo(f"{envelope.id} is at {at.topic}/{at.partition}@{at.offset}")
+
+
+def _read(data: str) -> bytes:
+    if data == "-":
+        return sys.stdin.buffer.read()
+    if not data.startswith("@"):
+        return data.encode()
+    try:
+        return Path(data[1:]).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{data[1:]}: {error.strerror}") from error
+
+
+def _event(type_name: str, data: bytes) -> "Event":
+    import msgspec
+
+    from trunkline.catalogue.events import EVENT_TYPES
+    from trunkline.catalogue.model import near
+    from trunkline.catalogue.names import EventType
+
+    declaration = EVENT_TYPES.get(EventType(type_name))
+    if declaration is None:
+        hint = near(type_name, EVENT_TYPES) or "; `trunkline contract export` lists them all"
+        raise InvalidInput(f"unknown event type {type_name!r}{hint}")
+    try:
+        return msgspec.json.decode(data, type=declaration.cls)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"{type_name}: {error}") from error
