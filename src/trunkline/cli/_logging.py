@@ -1,12 +1,16 @@
 """Where log lines go: standard error, so that standard output stays what a program may read."""
 
+import logging
 import sys
 
 import structlog
 
 
 def log_to_stderr(*, as_json: bool) -> None:
-    """For people, or one JSON object a line."""
+    """For people, or one JSON object a line. What the Kafka library has to say comes as plain lines."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json

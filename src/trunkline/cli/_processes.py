@@ -32,17 +32,17 @@ class Child:
 
     def __init__(self, name: str, arguments: Sequence[str], *, log: Path) -> None:
         self.name = name
-        self.restarts = 0
         self._arguments = list(arguments)
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-        self._started_at = 0.0
+        self._running: _Running | None = None
         self._failures_in_a_row = 0
         self._retry_at: float | None = None
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        """The process id while it runs."""
+        running = self._running
+        return running.process.pid if running is not None and running.process.poll() is None else None
 
     def replace_argument(self, flag: str, value: str) -> None:
         """Change an option for the next start."""
@@ -51,8 +51,46 @@ class Child:
     def start(self) -> dict[str, object]:
         """Start and wait for the ready line, which is returned.
 
-        Raises `Unavailable` with the child's own last words if it ends or stays silent too long.
+        Raises `Unavailable` with the child's own complaint if it ends or stays silent too long.
         """
+        running = self._running = self._spawn()
+        line = running.first_line(READY_SECONDS_MAX)
+        if not line:
+            ended = running.process.poll()
+            running.end(signal.SIGKILL)
+            why = self._complaint(running.log_begin) or (
+                f"no answer within {READY_SECONDS_MAX:g} s" if ended is None else _exit_text(ended)
+            )
+            raise Unavailable(f"{self.name} did not start: {why} (log: {self._log})")
+        ready: dict[str, object] = msgspec.json.decode(line)
+        return ready
+
+    def watch(self, say: Callable[[str], None]) -> None:
+        """Start the child again if it died, after a back-off. Does not wait until it is ready."""
+        running = self._running
+        if running is None or running.process.poll() is None:
+            return
+        now = time.monotonic()
+        if self._retry_at is None:
+            if now - running.started_at > HEALTHY_SECONDS:
+                self._failures_in_a_row = 0
+            wait = BACKOFF_SECONDS[min(self._failures_in_a_row, len(BACKOFF_SECONDS) - 1)]
+            self._failures_in_a_row += 1
+            self._retry_at = now + wait
+            why = self._complaint(running.log_begin) or _exit_text(running.process.returncode)
+            say(f"{self.name} ended ({why}); starting again in {wait:g} s")
+        elif now >= self._retry_at:
+            self._retry_at = None
+            running.end(signal.SIGKILL)
+            self._running = self._spawn()
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL if that takes too long."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.end(signal.SIGTERM)
+
+    def _spawn(self) -> "_Running":
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             begin = log.tell()
@@ -64,83 +102,53 @@ class Child:
                 start_new_session=True,
                 env={**os.environ, PARENT_PIPE: "1"},
             )
-        self._process, self._started_at = process, time.monotonic()
-        line = _first_line(process)
-        if line is None:
-            self._end(process, signal.SIGKILL)
-            raise Unavailable(f"{self.name} did not start: {self._last_words(begin)} (log: {self._log})")
-        ready: dict[str, object] = msgspec.json.decode(line)
-        return ready
+        return _Running(process, log_begin=begin)
 
-    def watch(self, say: Callable[[str], None]) -> None:
-        """Start the child again if it died, after a back-off. Never raises for a child's failure."""
-        process = self._process
-        if process is None or process.poll() is None:
-            return
-        now = time.monotonic()
-        if self._retry_at is None:
-            if now - self._started_at > HEALTHY_SECONDS:
-                self._failures_in_a_row = 0
-            wait = BACKOFF_SECONDS[min(self._failures_in_a_row, len(BACKOFF_SECONDS) - 1)]
-            self._failures_in_a_row += 1
-            self._retry_at = now + wait
-            say(f"{self.name} ended ({_exit_text(process.returncode)}); starting again in {wait:g} s")
-        elif now >= self._retry_at:
-            self._retry_at = None
-            self.restarts += 1
-            try:
-                self.start()
-            except Unavailable as error:
-                say(str(error))
-
-    def stop(self) -> None:
-        """SIGTERM, then SIGKILL if that takes too long."""
-        process, self._process = self._process, None
-        if process is not None:
-            self._end(process, signal.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash would; `watch` will start the child again."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def _end(self, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-        if process.poll() is None:
-            process.send_signal(number)
-        try:
-            process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def _last_words(self, begin: int) -> str:
+    def _complaint(self, begin: int) -> str | None:
+        """The error that the child printed since `begin`, if it did."""
         with self._log.open("rb") as log:
             log.seek(begin)
             lines = log.read().decode(errors="replace").split("\n")
-        words = [line.removeprefix("error: ") for line in lines if line.strip()]
-        return words[-1] if words else f"no answer within {READY_SECONDS_MAX:g} s"
+        complaints = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        return complaints[-1] if complaints else None
 
 
-def _first_line(process: subprocess.Popen[bytes]) -> bytes | None:
-    """The first line of the child's output, or None if it ends or is silent too long. The rest is dropped."""
-    lines: list[bytes] = []
-    arrived = threading.Event()
-    output = process.stdout
-    assert output is not None
+class _Running:
+    """One life of a child. Its output is read to the end, so that it never blocks on a full pipe."""
 
-    def read() -> None:
-        lines.append(output.readline())
-        arrived.set()
-        while output.read(65_536):
-            pass
+    def __init__(self, process: subprocess.Popen[bytes], *, log_begin: int) -> None:
+        self.process = process
+        self.log_begin = log_begin
+        self.started_at = time.monotonic()
+        self._first: bytes = b""
+        self._arrived = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="child-output", daemon=True)
+        self._reader.start()
 
-    threading.Thread(target=read, name="child-output", daemon=True).start()
-    arrived.wait(READY_SECONDS_MAX)
-    return lines[0] if lines and lines[0] else None
+    def first_line(self, seconds: float) -> bytes:
+        """Empty if the child ends without one or is silent for so long."""
+        self._arrived.wait(seconds)
+        return self._first
+
+    def end(self, number: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            self._first = output.readline()
+            self._arrived.set()
+            while output.read(65_536):
+                pass
 
 
 def _exit_text(code: int) -> str:

@@ -5,6 +5,7 @@ call would cost more than the embedded broker's whole start, so the table below 
 """
 
 import importlib
+import logging
 import os
 import sys
 from typing import Annotated, Any, Final, NoReturn
@@ -109,6 +110,8 @@ def complain(message: str) -> None:
 
 
 def main() -> NoReturn:
+    # What the Kafka library logs is for the commands that keep a log, not for the user of the others.
+    logging.getLogger("trunkline").addHandler(logging.NullHandler())
     stop_with_parent()
     sys.exit(run())
 
