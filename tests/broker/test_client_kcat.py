@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from trunkline.broker.protocol.batch import BatchHeader
-from trunkline.broker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from trunkline.testing.processes import BrokerProcess
 from trunkline.testing.wire import WireClient
 
@@ -70,19 +69,7 @@ def test_an_old_librdkafka_keeps_its_compression(broker: BrokerProcess, make_top
     """KAFKA-18659: it turns snappy off without a word unless the broker lists Produce version 0."""
     topic = make_topic()
     kcat(broker, "-P", "-t", topic, "-z", "snappy", lines="".join(f"{'x' * 100}\n" for _ in range(50)))
-    request = FetchRequest(
-        max_wait_ms=0,
-        min_bytes=1,
-        topics=[
-            FetchTopic(
-                topic=topic,
-                partitions=[FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1 << 20)],
-            )
-        ],
-    )
     with WireClient(broker.address) as client:
-        answer = client.ask(request, 12)
-    assert isinstance(answer, FetchResponse)
-    records = answer.responses[0].partitions[0].records
+        records = client.fetch(topic, 0).records
     assert records is not None
     assert BatchHeader.parse(records).codec == SNAPPY

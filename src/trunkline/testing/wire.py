@@ -6,13 +6,54 @@ from types import TracebackType
 from typing import Final, Self
 
 from trunkline.broker.protocol.codec import decode, encode_bytes
+from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.header import encode_request_header, encode_response_header
+from trunkline.broker.protocol.messages.fetch import (
+    FetchPartition,
+    FetchPartitionData,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+)
+from trunkline.broker.protocol.messages.produce import (
+    InitProducerIdRequest,
+    InitProducerIdResponse,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
 from trunkline.broker.protocol.notation import Message
 from trunkline.broker.protocol.registry import API
 
 ANSWER_DEADLINE_S: Final = 20.0
 
+FETCH_BYTES: Final = 1 << 20
+PRODUCE_VERSION: Final = 9
+FETCH_VERSION: Final = 12
+"""The last versions that name topics."""
+
 _SIZE: Final = struct.Struct(">i")
+
+
+def fetch_request(
+    topic: str,
+    offset: int,
+    *,
+    max_wait_ms: int = 0,
+    min_bytes: int = 1,
+    max_bytes: int = FETCH_BYTES,
+    partition_max_bytes: int = FETCH_BYTES,
+) -> FetchRequest:
+    """A fetch of partition 0."""
+    partition = FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=partition_max_bytes)
+    return FetchRequest(
+        max_wait_ms=max_wait_ms,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        topics=[FetchTopic(topic=topic, partitions=[partition])],
+    )
 
 
 class WireClient:
@@ -45,6 +86,48 @@ class WireClient:
         header = encode_response_header(request.api.key, version, correlation_id=self._correlation_id)
         assert frame.startswith(header), "the answer is to another request"
         return decode(API[request.api.key].response, version, frame[len(header) :])
+
+    def produce(self, topic: str, batch: bytes | bytearray, *, acks: int = -1) -> PartitionProduceResponse:
+        """Produce one record batch to partition 0."""
+        partition = PartitionProduceData(index=0, records=batch)
+        request = ProduceRequest(
+            acks=acks,
+            timeout_ms=10_000,
+            topic_data=[TopicProduceData(name=topic, partition_data=[partition])],
+        )
+        answer = self.ask(request, PRODUCE_VERSION)
+        assert isinstance(answer, ProduceResponse)
+        return answer.responses[0].partition_responses[0]
+
+    def fetch(
+        self,
+        topic: str,
+        offset: int,
+        *,
+        max_wait_ms: int = 0,
+        min_bytes: int = 1,
+        max_bytes: int = FETCH_BYTES,
+        partition_max_bytes: int = FETCH_BYTES,
+    ) -> FetchPartitionData:
+        """Fetch from partition 0."""
+        request = fetch_request(
+            topic,
+            offset,
+            max_wait_ms=max_wait_ms,
+            min_bytes=min_bytes,
+            max_bytes=max_bytes,
+            partition_max_bytes=partition_max_bytes,
+        )
+        answer = self.ask(request, FETCH_VERSION)
+        assert isinstance(answer, FetchResponse)
+        return answer.responses[0].partitions[0]
+
+    def producer_id(self) -> tuple[int, int]:
+        """The id and epoch of a new idempotent producer."""
+        answer = self.ask(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60_000), 4)
+        assert isinstance(answer, InitProducerIdResponse)
+        assert answer.error_code == ErrorCode.NONE
+        return answer.producer_id, answer.producer_epoch
 
     def closed_by_peer(self) -> bool:
         """Wait until the broker hangs up; False when it does not within the time-out."""
