@@ -118,13 +118,13 @@ class Storage:
         fs.mkdir(data_dir / "topics")
         lock = _take_lock(fs, data_dir)
         try:
-            identity = _load(fs, data_dir / "broker.json", _Identity) or _Identity(
-                FORMAT_VERSION, _cluster_id(new_id()), 0
-            )
+            known = _load(fs, data_dir / "broker.json", _Identity)
+            identity = known or _Identity(FORMAT_VERSION, _cluster_id(new_id()), 0)
             storage = cls(
                 fs, data_dir, lock=lock, identity=identity, defaults=defaults or LogOptions(), new_id=new_id
             )
-            storage._write_identity()
+            if known is None:
+                storage._write_identity()
             storage._open_topics(now_ms)
         except BaseException:
             lock.release()

@@ -109,7 +109,8 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
 def test_an_append_that_fits_only_in_part_leaves_no_part(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys, pathlib; from trunkline.broker.log.fs import OsFs, DiskFull\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "file = OsFs().open(pathlib.Path(sys.argv[1])); file.append(b'x' * 700)\n"
         "try: file.append(b'y' * 700)\n"
         "except DiskFull: print(file.size)"

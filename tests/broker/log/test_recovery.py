@@ -79,6 +79,17 @@ def test_a_missing_or_unreadable_checkpoint_means_that_all_is_scanned() -> None:
     assert desk.values() == numbers(range(10))
 
 
+def test_epochs_are_read_back_from_the_batches_without_a_checkpoint(desk: LogDesk) -> None:
+    desk.append(b"torn")
+    desk.crash(torn_bytes=20)
+    desk.append(b"a")
+    desk.commit()
+    assert desk.log.leader_epoch == 1
+    desk.fs.remove(desk.directory / CHECKPOINT_NAME)
+    assert desk.open().leader_epoch == 1
+    assert desk.log.end_offset_for_epoch(0) == (0, 0)
+
+
 def test_a_flipped_byte_in_the_middle_costs_one_record_and_not_the_rest() -> None:
     """Truncating at the first bad checksum would throw away 50 acknowledged records."""
     desk = filled(100)

@@ -21,5 +21,5 @@ class LogOptions:
     max_message_bytes: int = 1_048_588
     timestamp_type: TimestampType = "CreateTime"
     producer_expiry_ms: int = DAY_MS
-    checkpoint_interval_bytes: int = 32 * 2**20
+    checkpoint_interval_bytes: int = 16 * 2**20
     """How much is appended between two checkpoints, and so how much a restart after a crash has to scan."""

@@ -99,6 +99,8 @@ class Recovered:
                 header.producer_id, header.producer_epoch, header.base_sequence, header.record_count
             )
             self.producers.record(batch, base_offset=header.base_offset, timestamp_ms=self.now_ms)
+        if header.leader_epoch > self.epochs[-1][0]:
+            self.epochs.append((header.leader_epoch, header.base_offset))
         self.scanned_bytes += header.size
         self.end_offset = header.next_offset
 
@@ -199,18 +201,44 @@ def _scan(segment: Segment, trusted: int, recovered: Recovered) -> int | None:
     position = trusted
     if segment.size < trusted:
         return _end_of_batches(segment, recovered)
-    while position < segment.size:
-        header = valid_batch(segment, position)
-        if header is not None and header.base_offset == recovered.end_offset:
-            recovered.take(header)
-            position += header.size
-            continue
+    while (position := _take_run(segment, position, recovered)) < segment.size:
         found = resynchronise(segment, position, recovered.end_offset)
         if found is None:
             return position
         recovered.keep(segment, position, found.position, next_offset=found.header.base_offset)
         position = found.position
     return None
+
+
+def _take_run(segment: Segment, position: int, recovered: Recovered) -> int:
+    """Count in the batches from `position` on while each is valid and follows the last; where they end."""
+    while position < segment.size:
+        chunk = segment.file.pread(SCAN_CHUNK_BYTES, position)
+        start = 0
+        while len(chunk) - start >= HEADER_BYTES:
+            header = BatchHeader.parse(chunk, start)
+            end = start + header.size
+            if not start + HEADER_BYTES <= end <= len(chunk) or not _follows(header, chunk, start, recovered):
+                break
+            recovered.take(header)
+            start = end
+        if start == 0:
+            large = valid_batch(segment, position)
+            if large is None or large.base_offset != recovered.end_offset:
+                return position
+            recovered.take(large)
+            start = large.size
+        position += start
+    return position
+
+
+def _follows(header: BatchHeader, chunk: bytes, start: int, recovered: Recovered) -> bool:
+    return (
+        header.magic == MAGIC
+        and header.base_offset == recovered.end_offset
+        and header.last_offset_delta >= 0
+        and crc_matches(chunk, header, start)
+    )
 
 
 def _end_of_batches(segment: Segment, recovered: Recovered) -> int:
