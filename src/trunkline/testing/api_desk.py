@@ -33,6 +33,10 @@ class ApiDesk:
     def __init__(self, address: str) -> None:
         self.wire = WireClient(address)
 
+    def close(self) -> None:
+        """Hang up."""
+        self.wire.close()
+
     def ask(self, request: Message, version: int, response: type[M]) -> M:
         """The answer to a request."""
         answer = self.wire.ask(request, version)

@@ -1,6 +1,7 @@
 """A broker in this process, shared by the tests of one module, and a client of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -16,8 +17,17 @@ def thread() -> Iterator[BrokerThread]:
 
 
 @pytest.fixture
-def desk(thread: BrokerThread) -> Iterator[ApiDesk]:
+def connect() -> Iterator[Callable[[BrokerThread], ApiDesk]]:
+    """Opens connections that are closed with the test."""
+    with ExitStack() as opened:
+
+        def connect(broker: BrokerThread) -> ApiDesk:
+            return opened.enter_context(closing(ApiDesk(broker.address)))
+
+        yield connect
+
+
+@pytest.fixture
+def desk(thread: BrokerThread, connect: Callable[[BrokerThread], ApiDesk]) -> ApiDesk:
     """A connection of the test's own."""
-    one = ApiDesk(thread.address)
-    yield one
-    one.wire.close()
+    return connect(thread)
