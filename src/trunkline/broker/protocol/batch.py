@@ -40,6 +40,10 @@ _ATTRIBUTES_AT: Final = 21
 HEADER: Final = Struct(">qiibIhiqqqhii")
 """All 61 bytes, in the order of `BatchHeader`."""
 
+CHECKSUM_STEP_BYTES: Final = 64 * 1024
+"""The checksum library takes nothing but `bytes`. Copies of this size stay in the processor's cache and reuse
+the same memory; one copy of a whole large batch would be fresh memory from the system every time."""
+
 _BASE_OFFSET: Final = Struct(">q")
 _LEADER_EPOCH: Final = Struct(">i")
 _LEADER_EPOCH_AT: Final = 12
@@ -168,8 +172,10 @@ def crc_matches(buffer: Buffer, header: BatchHeader, start: int = 0) -> bool:
 
 def checksum(buffer: Buffer, start: int, end: int) -> int:
     """The CRC-32C of the batch that lies between `start` and `end`."""
-    # google_crc32c takes nothing but bytes, hence one copy; it costs 2 us for 100 KB.
-    crc: int = google_crc32c.value(bytes(memoryview(buffer)[start + _ATTRIBUTES_AT : end]))
+    view = memoryview(buffer)
+    crc = 0
+    for begin in range(start + _ATTRIBUTES_AT, end, CHECKSUM_STEP_BYTES):
+        crc = google_crc32c.extend(crc, bytes(view[begin : min(begin + CHECKSUM_STEP_BYTES, end)]))
     return crc
 
 
