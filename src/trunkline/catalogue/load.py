@@ -1,6 +1,6 @@
 """Reads a catalogue file, refusing it whole with every problem in it, each with its line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from trunkline.catalogue.model import (
     near,
 )
 from trunkline.catalogue.names import SERVICE_PATTERN, TOPIC_PATTERN, ServiceName, TopicName
-from trunkline.catalogue.nodes import NodeReader
+from trunkline.catalogue.nodes import Entry, NodeReader
 from trunkline.errors import InvalidInput
 
 FILE_BYTES_MAX: Final = 1_048_576
@@ -71,7 +71,7 @@ def parse_catalogue(text: str, *, file: str) -> Catalogue:
     """The contract in this text; `file` is what problems call it. Raises `CatalogueError`."""
     reader = NodeReader(file)
     root = reader.compose(text)
-    sections = reader.mapping(root, "the catalogue", SECTIONS, required=SECTIONS) or _NO_NODES
+    sections = reader.mapping(root, "the catalogue", allowed=SECTIONS, required=SECTIONS) or _NO_NODES
     services = dict(_services(reader, sections))
     environments = dict(_environments(reader, sections))
     topics = dict(_Topics(reader, services, environments).read(sections))
@@ -83,21 +83,23 @@ def parse_catalogue(text: str, *, file: str) -> Catalogue:
     )
 
 
-def _entries(reader: NodeReader, sections: Mapping[str, Node], section: str) -> Mapping[str, Node]:
+def _entries(reader: NodeReader, sections: Mapping[str, Node], section: str) -> Mapping[str, Entry]:
     node = sections.get(section)
     if node is None:
-        return _NO_NODES  # Already noted as missing.
+        return {}  # Already noted as missing.
     if not isinstance(node, MappingNode) or not node.value:
         reader.at(node, f"{section} must be a mapping with at least one entry")
-        return _NO_NODES
+        return {}
     return reader.entries(node, section)
 
 
 def _services(reader: NodeReader, sections: Mapping[str, Node]) -> Iterator[tuple[ServiceName, Service]]:
-    for name, node in _entries(reader, sections, "services").items():
+    for name, entry in _entries(reader, sections, "services").items():
         if not SERVICE_PATTERN.fullmatch(name):
-            reader.at(node, f"service {name!r} is not lower-case words joined by hyphens, as in query-engine")
-        keys = reader.mapping(node, f"service {name}", ("title",), required=("title",)) or _NO_NODES
+            reader.at(
+                entry.name, f"service {name!r} is not lower-case words joined by hyphens, as in query-engine"
+            )
+        keys = _keys(reader, entry, f"service {name}", allowed=("title",), required=("title",))
         title = reader.text(keys["title"], f"title of service {name}") if "title" in keys else None
         yield ServiceName(name), Service(ServiceName(name), title or name)
 
@@ -106,13 +108,21 @@ def _environments(
     reader: NodeReader, sections: Mapping[str, Node]
 ) -> Iterator[tuple[str, Environment | None]]:
     """Each environment, None where it is at fault: topics may still name it without a second complaint."""
-    for name, node in _entries(reader, sections, "environments").items():
-        yield name, _environment(reader, name, node)
+    for name, entry in _entries(reader, sections, "environments").items():
+        yield name, _environment(reader, name, entry)
 
 
-def _environment(reader: NodeReader, name: str, node: Node) -> Environment | None:
+def _keys(
+    reader: NodeReader, entry: Entry, where: str, *, allowed: Sequence[str], required: Sequence[str]
+) -> Mapping[str, Node]:
+    return (
+        reader.mapping(entry.value, where, allowed=allowed, required=required, name=entry.name) or _NO_NODES
+    )
+
+
+def _environment(reader: NodeReader, name: str, entry: Entry) -> Environment | None:
     where = f"environment {name}"
-    keys = reader.mapping(node, where, ENVIRONMENT_KEYS, required=ENVIRONMENT_KEYS) or _NO_NODES
+    keys = _keys(reader, entry, where, allowed=ENVIRONMENT_KEYS, required=ENVIRONMENT_KEYS)
     read = {key: reader.positive(keys[key], f"{key} of {where}") for key in COUNT_KEYS if key in keys}
     counts = {key: count for key, count in read.items() if count is not None}
     for lower, upper in (("replication_factor", "brokers"), ("min_insync_replicas", "replication_factor")):
@@ -151,17 +161,19 @@ class _Topics:
         self._environments = environments
 
     def read(self, sections: Mapping[str, Node]) -> Iterator[tuple[TopicName, Topic]]:
-        for name, node in _entries(self._reader, sections, "topics").items():
+        for name, entry in _entries(self._reader, sections, "topics").items():
             if not TOPIC_PATTERN.fullmatch(name):
-                self._reader.at(node, f"topic {name!r} is not {{domain}}.{{entity}}.{{action}} in lower case")
-            topic = self._topic(TopicName(name), node)
+                self._reader.at(
+                    entry.name, f"topic {name!r} is not {{domain}}.{{entity}}.{{action}} in lower case"
+                )
+            topic = self._topic(TopicName(name), entry)
             if topic is not None:
                 yield topic.name, topic
 
-    def _topic(self, name: TopicName, node: Node) -> Topic | None:
-        keys = self._reader.mapping(node, f"topic {name}", TOPIC_KEYS, required=("publisher", "consumers"))
-        if keys is None:
-            return None
+    def _topic(self, name: TopicName, entry: Entry) -> Topic | None:
+        keys = _keys(
+            self._reader, entry, f"topic {name}", allowed=TOPIC_KEYS, required=("publisher", "consumers")
+        )
         publisher = self._publisher(keys["publisher"], f"topic {name}") if "publisher" in keys else None
         consumers = (
             self._consumers(keys["consumers"], f"consumers of topic {name}") if "consumers" in keys else ()
@@ -197,7 +209,7 @@ class _Topics:
     def _partitions(self, node: Node | None, where: str) -> Mapping[str, int]:
         counts = {name: env.default_partitions for name, env in self._environments.items() if env is not None}
         if node is not None:
-            given = self._reader.mapping(node, where, tuple(self._environments), required=()) or _NO_NODES
+            given = self._reader.mapping(node, where, allowed=tuple(self._environments)) or _NO_NODES
             for name, count_node in given.items():
                 count = self._reader.positive(count_node, f"{where} in {name}")
                 if count is not None:

@@ -11,6 +11,9 @@ from trunkline.errors import InvalidInput
 Deployment: TypeAlias = Literal["strimzi", "embedded"]
 Compression: TypeAlias = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
+NEAR_MAX: Final = 3
+"""How many near matches an error suggests."""
+
 MS_PER_DAY: Final = 86_400_000
 """Retention is written in days and kept in milliseconds, Kafka's own unit."""
 
@@ -93,8 +96,10 @@ class Catalogue:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """`; did you mean a or b?` for the known names that resemble this one, or nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    """`; did you mean a or b?` for the known names that begin so or resemble it, or nothing."""
+    names = list(known)
+    begun = [candidate for candidate in names if name and candidate.startswith(name)]
+    matches = begun[:NEAR_MAX] or difflib.get_close_matches(name, names, n=NEAR_MAX)
     return f"; did you mean {' or '.join(matches)}?" if matches else ""
 
 

@@ -6,6 +6,7 @@ dictionary would silently drop.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
 import yaml
@@ -23,6 +24,14 @@ DEPTH_MAX: Final = 20
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _INTEGER_TAG: Final = "tag:yaml.org,2002:int"
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A name and what stands under it, each with its own place in the file."""
+
+    name: ScalarNode
+    value: Node
 
 
 class NodeReader:
@@ -62,9 +71,18 @@ class NodeReader:
         self.note(node.start_mark.line + 1, message)
 
     def mapping(
-        self, node: Node, where: str, allowed: Sequence[str], *, required: Sequence[str]
+        self,
+        node: Node,
+        where: str,
+        *,
+        allowed: Sequence[str],
+        required: Sequence[str] = (),
+        name: Node | None = None,
     ) -> Mapping[str, Node] | None:
-        """The entries under allowed keys, after noting unknown, repeated and missing ones."""
+        """The values under allowed keys, after noting unknown, repeated and missing ones.
+
+        A missing key is noted at the name that the mapping stands under, where there is one.
+        """
         if not isinstance(node, MappingNode):
             self.at(node, f"{where} must be a mapping of {', '.join(allowed)}")
             return None
@@ -75,19 +93,19 @@ class NodeReader:
                 self.at(key_node, f"{where} has an unknown key {key_node.value!r}{hint}")
         for key in required:
             if key not in entries:
-                self.at(node, f"{where} has no {key}")
-        return {key: value for key, value in entries.items() if key in allowed}
+                self.at(node if name is None else name, f"{where} has no {key}")
+        return {key: entry.value for key, entry in entries.items() if key in allowed}
 
-    def entries(self, node: MappingNode, where: str) -> Mapping[str, Node]:
+    def entries(self, node: MappingNode, where: str) -> Mapping[str, Entry]:
         """Every entry by key; of a key written twice the first counts and the second is a problem."""
-        found: dict[str, Node] = {}
+        found: dict[str, Entry] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
                 self.at(key_node, f"{where} has a key that is not a name")
             elif key_node.value in found:
                 self.at(key_node, f"{where} has {key_node.value!r} twice")
             else:
-                found[key_node.value] = value_node
+                found[key_node.value] = Entry(key_node, value_node)
         return found
 
     def text(self, node: Node, where: str) -> str | None:
