@@ -1,0 +1,43 @@
+import json
+from typing import Any
+
+import pytest
+
+from trunkline.catalogue.load import load_catalogue
+from trunkline.cli.main import run
+
+
+def demo(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
+    code = run(["demo", "--seconds", "2", "--rate", "300", "--json", *options])
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return code, report
+
+
+def broken(report: dict[str, Any]) -> list[str]:
+    return [claim["name"] for claim in report["claims"] if not claim["holds"]]
+
+
+def test_every_claim_holds_and_all_ten_topics_carry_events(capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = demo(capsys)
+    assert broken(report) == []
+    assert report["ok"] is True
+    assert code == 0
+    assert set(report["published_by_topic"]) == set(load_catalogue().topics)
+    assert all(report["published_by_topic"].values())
+
+
+def test_an_event_that_is_in_the_log_twice_breaks_a_claim(capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = demo(capsys, "--sabotage", "repeat")
+    assert code == 1
+    assert report["ok"] is False
+    assert "no event is in the log twice" in broken(report)
+    # The consumer recognised the duplicate: what took effect is unharmed.
+    assert "no event took effect twice" not in broken(report)
+
+
+@pytest.mark.slow
+def test_an_effect_that_was_lost_breaks_claims(capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = demo(capsys, "--sabotage", "lose")
+    assert code == 1
+    assert "the audit ledger verifies" in broken(report)
+    assert "every event in the log took effect, and nothing else did" in broken(report)

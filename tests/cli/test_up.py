@@ -1,0 +1,105 @@
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trunkline.testing.processes import CommandProcess
+
+READY_SECONDS = 40
+
+
+@contextmanager
+def started(data_dir: Path, *options: str) -> Iterator[CommandProcess]:
+    with CommandProcess(
+        ["up", "--data-dir", str(data_dir), "--port", "0", "--json", *options],
+        ready=lambda line: line.startswith('{"bootstrap_servers"'),
+        ready_deadline_s=READY_SECONDS,
+    ) as process:
+        yield process
+
+
+def counts(process: CommandProcess, wanted: str) -> dict[str, Any]:
+    """The next status line in which the figure `wanted` is above zero."""
+    line = process.stdout.wait_line(
+        lambda line: line.startswith('{"topics"') and json.loads(line)[wanted] > 0, timeout_s=READY_SECONDS
+    )
+    assert line is not None, process.stderr.text
+    figures: dict[str, Any] = json.loads(line)
+    return figures
+
+
+def interrupt(process: CommandProcess) -> int:
+    os.kill(process.pid, signal.SIGINT)
+    return process.wait()
+
+
+def test_counts_flow_ctrl_c_ends_with_0_and_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
+    with started(tmp_path, "--feed", "--rate", "100") as first:
+        assert counts(first, "in_ledger")["published"] > 0
+        assert interrupt(first) == 0
+        assert first.stderr.text.endswith("stopped")
+    with started(tmp_path) as second:
+        kept = counts(second, "in_ledger")
+        assert kept["published"] == 0
+        assert sum(topic["in_log"] for topic in kept["topics"]) >= kept["in_ledger"] > 0
+        assert interrupt(second) == 0
+
+
+def test_a_second_up_on_the_same_directory_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    with started(tmp_path, "--feed") as first:
+        second = CommandProcess(["up", "--data-dir", str(tmp_path), "--port", "0"])
+        assert second.wait() == 4
+        assert "in use" in second.stderr.text
+        assert len(second.stderr.text.splitlines()) == 1
+        counts(first, "in_ledger")
+        assert interrupt(first) == 0
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = CommandProcess(["up", "--data-dir", str(tmp_path), "--port", str(port)])
+        assert process.wait() == 4
+        assert f"127.0.0.1:{port}" in process.stderr.text
+
+
+def test_ctrl_c_while_it_starts_ends_it_with_0_and_nothing_left_running(tmp_path: Path) -> None:
+    process = CommandProcess(["up", "--data-dir", str(tmp_path), "--port", "0"])
+    wait_until_broker_log(process, tmp_path)
+    assert interrupt(process) == 0
+    with started(tmp_path) as again:
+        assert interrupt(again) == 0
+
+
+def wait_until_broker_log(process: CommandProcess, data_dir: Path) -> None:
+    """Until the broker was spawned: from then on there is something to clean up."""
+    while not (data_dir / "logs" / "broker.log").exists():
+        assert process.running
+
+
+def test_a_service_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    with started(tmp_path, "--feed") as process:
+        victim = json.loads(process.ready_line)["processes"]["broker"]
+        counts(process, "in_ledger")
+        os.kill(victim, signal.SIGKILL)
+        line = process.stderr.wait_line(lambda line: "broker ended" in line, timeout_s=READY_SECONDS)
+        assert line == "broker ended (killed by SIGKILL); starting again in 0.2 s"
+        before = counts(process, "published")["published"]
+        grown = process.stdout.wait_line(
+            lambda line: line.startswith('{"topics"') and json.loads(line)["published"] > before,
+            timeout_s=READY_SECONDS,
+        )
+        assert grown is not None
+        assert interrupt(process) == 0
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRUNKLINE_")]:
+        monkeypatch.delenv(name)
