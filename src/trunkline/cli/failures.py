@@ -101,7 +101,7 @@ def show(
         return
     headers = shown.pop("headers")
     for name, value in shown.items():
-        typer.echo(f"{name:<11} {value}")
+        typer.echo(f"{name:<11} {'-' if value is None else value}")
     for name, value in headers:
         typer.echo(f"{'header':<11} {name}: {value}")
 
@@ -209,9 +209,9 @@ def _as_json(failure: "Failure", *, whole: bool = False) -> dict[str, Any]:
 
 
 def _print_table(found: list["Failure"]) -> None:
-    from rich.table import Table
+    from trunkline.cli._tables import new_table, print_table
 
-    table = Table("id", "seen", "position", "key", "reason", "error", box=None)
+    table = new_table("id", "seen", "position", "key", "reason", "error", right=("id",))
     for failure in found:
         record = failure.record
         table.add_row(
@@ -222,7 +222,7 @@ def _print_table(found: list["Failure"]) -> None:
             failure.reason if failure.status == "open" else f"{failure.reason} ({failure.status})",
             failure.error,
         )
-    _common.console().print(table)
+    print_table(table)
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EXAMPLE: Final = """Show how many records each consumer group has still to process.
 
 A service's group has the service's name. Without --group, every group of the contract that has consumed
-anything.
+anything. --json tells the offsets of every partition.
 
 [bold]Example[/bold]
 
@@ -47,16 +47,15 @@ def lag(
 
 
 def _print_table(found: list["Lag"]) -> None:
-    from rich.table import Table
+    from trunkline.cli._tables import new_table, print_table
 
-    table = Table("group", "topic", box=None)
-    for heading in ("partition", "committed", "end", "lag"):
-        table.add_column(heading, justify="right")
-    for group, rows in groupby(found, key=lambda row: row.group):
-        total = 0
-        for row in rows:
-            committed = "never" if row.committed is None else f"{row.committed:,}"
-            table.add_row(group, row.topic, str(row.partition), committed, f"{row.end:,}", f"{row.lag:,}")
-            total += row.lag
-        table.add_row(group, "all topics", "", "", "", f"{total:,}", style="bold", end_section=True)
-    _common.console().print(table)
+    counts = ("partitions", "lag")
+    table = new_table("group", "topic", *counts, right=counts)
+    for group, of_group in groupby(found, key=lambda row: row.group):
+        partitions = total = 0
+        for topic, of_topic in groupby(of_group, key=lambda row: row.topic):
+            behind = [row.lag for row in of_topic]
+            table.add_row(group, topic, str(len(behind)), f"{sum(behind):,}")
+            partitions, total = partitions + len(behind), total + sum(behind)
+        table.add_row(group, "all topics", str(partitions), f"{total:,}", style="bold")
+    print_table(table)

@@ -1,7 +1,6 @@
 """`trunkline publish`: one event, as one of the services."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -44,24 +43,15 @@ def publish(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.catalogue.names import TenantId
     from trunkline.client.admin import check_reachable
     from trunkline.client.config import ConnectionOptions
     from trunkline.client.publisher import Publisher
-    from trunkline.codec import new_envelope
 
     connection = ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id=service)
     contract = _common.read_catalogue(catalogue)
     event = _event(type_name, _read(data))
     with Publisher(service=service, connection=connection, catalogue=contract) as publisher:
-        envelope = new_envelope(
-            event,
-            tenant=TenantId(tenant),
-            source=publisher.source,
-            id=event_id,
-            time=datetime.now(UTC),
-            subject=subject,
-        )
+        envelope = publisher.new_envelope(event, tenant=tenant, id=event_id, subject=subject)
         publisher.check(envelope)
         # Without a cluster the event would wait in the queue until it times out; say so at once instead.
         check_reachable(connection)

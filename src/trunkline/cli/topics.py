@@ -11,7 +11,7 @@ from trunkline.errors import TrunklineError
 if TYPE_CHECKING:
     from trunkline.client.admin import TopicView
 
-EXAMPLE: Final = """Compare the contract's topics with the cluster's: partitions, records, who is on either end.
+EXAMPLE: Final = """Compare the contract's topics with the cluster's: partitions, records, both ends.
 
 [bold]Example[/bold]
 
@@ -19,7 +19,7 @@ EXAMPLE: Final = """Compare the contract's topics with the cluster's: partitions
   trunkline topics create --environment development
 """
 
-CREATE_EXAMPLE: Final = """Create the contract's topics where they are missing; doing it again changes nothing.
+CREATE_EXAMPLE: Final = """Create the contract's topics where they are missing; a second time changes nothing.
 
 A topic that is there and differs from the contract is reported, never changed, and the exit code is 1.
 
@@ -48,7 +48,7 @@ def topics(
     if as_json:
         _common.print_json([_as_json(view) for view in views])
     else:
-        _print_table(views)
+        _print_table(views, services=len(contract.services))
 
 
 @app.command(help=CREATE_EXAMPLE)
@@ -90,22 +90,21 @@ def _as_json(view: "TopicView") -> dict[str, object]:
     }
 
 
-def _print_table(views: list["TopicView"]) -> None:
-    from rich.table import Table
+def _print_table(views: list["TopicView"], *, services: int) -> None:
+    from trunkline.cli._tables import new_table, print_table
 
-    table = Table("topic", "publisher", "consumers", box=None)
-    table.add_column("partitions", justify="right")
-    table.add_column("records", justify="right")
+    counts = ("partitions", "records")
+    table = new_table("topic", *counts, "publisher", "consumers", right=counts)
     for view in views:
         there = bool(view.partitions)
         table.add_row(
             view.name,
-            view.publisher,
-            ", ".join(view.consumers),
             str(view.partitions) if there else "missing",
             f"{_records(view):,}" if there else "",
+            view.publisher,
+            "all services" if len(view.consumers) == services else ", ".join(view.consumers),
         )
-    _common.console().print(table)
+    print_table(table)
 
 
 def _records(view: "TopicView") -> int:

@@ -8,11 +8,11 @@ import asyncio
 import threading
 from collections import deque
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from trunkline.catalogue.events import Event
 from trunkline.client.delivery import Delivered, Delivery
-from trunkline.client.publisher import CLOSE_SECONDS, Publisher
+from trunkline.client.publisher import CLOSE_SECONDS, Context, Publisher
 from trunkline.codec import Envelope
 
 
@@ -26,7 +26,7 @@ class AsyncPublisher:
         self._arrived: deque[tuple[asyncio.Future[Delivered], Delivery]] = deque()
         self._woken = False
 
-    async def publish(self, event: Event, *, tenant: str, **context: Any) -> Delivered:
+    async def publish(self, event: Event, *, tenant: str, **context: Unpack[Context]) -> Delivered:
         """Publish and wait for the outcome. Takes what `Publisher.publish` does, raises what `result` does.
 
         A full queue is waited for in this call, as in `Publisher.publish`, and blocks the loop that long.

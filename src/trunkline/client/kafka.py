@@ -34,6 +34,8 @@ REPLY_SECONDS: Final = 5.0
 """How long a metadata or administration request may take before the cluster counts as unavailable."""
 
 _LOGGER: Final = logging.getLogger("trunkline.kafka")
+# Silent until the program asks for it: every failure also comes back as an error or a log event of ours.
+_LOGGER.addHandler(logging.NullHandler())
 
 Token = TypeVar("Token")
 Partition: TypeAlias = tuple[str, int]

@@ -5,7 +5,7 @@ import time as clock
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict, Unpack
 
 import structlog
 
@@ -39,6 +39,18 @@ CLOSE_SECONDS: Final = 30.0
 _REPEAT: Final = "it may be in the log, and may be published again with the same id"
 
 _log = structlog.get_logger("trunkline.publisher")
+
+
+class Context(TypedDict, total=False):
+    """The optional context attributes of a new event."""
+
+    id: str | None
+    time: datetime | None
+    subject: str | None
+    correlationid: str | None
+    causationid: str | None
+    traceparent: str | None
+    extensions: Mapping[str, str]
 
 
 class Publisher:
@@ -76,7 +88,7 @@ class Publisher:
         self._thread = threading.Thread(target=self._serve, name=f"publisher-{service}", daemon=True)
         self._thread.start()
 
-    def publish(
+    def new_envelope(
         self,
         event: Event,
         *,
@@ -88,27 +100,28 @@ class Publisher:
         causationid: str | None = None,
         traceparent: str | None = None,
         extensions: Mapping[str, str] = NO_EXTENSIONS,
-    ) -> Delivery:
-        """Publish one event of a tenant, with a new id and the present time unless given.
+    ) -> Envelope[Event]:
+        """An event of this service, with a new id and the present time unless given; not checked yet."""
+        return new_envelope(
+            event,
+            tenant=TenantId(tenant),
+            source=self.source,
+            id=id,
+            time=time or datetime.now(UTC),
+            subject=subject,
+            correlationid=correlationid,
+            causationid=causationid,
+            traceparent=traceparent,
+            extensions=extensions,
+        )
+
+    def publish(self, event: Event, *, tenant: str, **context: Unpack[Context]) -> Delivery:
+        """Publish one event of a tenant; `context` is what `new_envelope` takes.
 
         Raises `NotPublisher`, `InvalidTenant`, `InvalidEvent`, `EventTooLarge`, `QueueFull` and
         `PublisherClosed`; the event was not sent then.
         """
-        _check_tenant(tenant)
-        return self.publish_envelope(
-            new_envelope(
-                event,
-                tenant=TenantId(tenant),
-                source=self.source,
-                id=id,
-                time=time or datetime.now(UTC),
-                subject=subject,
-                correlationid=correlationid,
-                causationid=causationid,
-                traceparent=traceparent,
-                extensions=extensions,
-            )
-        )
+        return self.publish_envelope(self.new_envelope(event, tenant=tenant, **context))
 
     def publish_envelope(self, envelope: Envelope[Event]) -> Delivery:
         """Publish an event whose context is complete. Raises as `publish` does."""
