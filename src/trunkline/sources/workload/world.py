@@ -37,6 +37,7 @@ class TenantState:
     users: tuple[str, ...]
     suspended: bool = False
     usage: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reached: set[tuple[str, str, int]] = field(default_factory=set)
     versions: Counter[str] = field(default_factory=Counter)
     policy_revision: int = 0
     policies: dict[str, int] = field(default_factory=dict)
@@ -47,12 +48,19 @@ class TenantState:
         return self.versions[of]
 
     def use(self, meter: str, period: str, quantity: int) -> tuple[int, int, list[int]]:
-        """Books usage: the total, the limit, and the levels (percent) that this booking reaches first."""
-        before = self.usage[meter, period]
-        after = self.usage[meter, period] = before + quantity
-        limit = LIMITS[meter][self.tier]
-        reached = [level for level in LEVELS_PERCENT if before * 100 < level * limit <= after * 100]
-        return after, limit, reached
+        """Books usage: the total, the limit, and the levels (percent) reached for the first time in the period.
+
+        A change of tier moves the limit; a level that was reached before is not reached again.
+        """
+        self.usage[meter, period] += quantity
+        used, limit = self.usage[meter, period], LIMITS[meter][self.tier]
+        reached = [
+            level
+            for level in LEVELS_PERCENT
+            if used * 100 >= level * limit and (meter, period, level) not in self.reached
+        ]
+        self.reached.update((meter, period, level) for level in reached)
+        return used, limit, reached
 
 
 class World:
