@@ -26,8 +26,14 @@ def compile_decoder(layout: Layout) -> Callable[[primitives.Buffer], Any]:
 
 
 class _Decoder:
+    """Writes the source of one decoder.
+
+    Fixed-size values are not read at once: they gather in `_pending`, as `struct` code and variable, until
+    one of them is needed (`flush`).
+    """
+
     def __init__(self) -> None:
-        self.source = Source("decode(buffer)")
+        self.source = Source("decode", "buffer")
         self.source.constants.update(
             read_uvarint=primitives.read_uvarint,
             read_ints=primitives.read_ints,
@@ -66,6 +72,7 @@ class _Decoder:
             raise TypeError(f"{cls.__name__}.{name} is not in every version and has no default")
         if field.default_factory is list:
             return "[]"
+        # Every other default is immutable, so all messages may share it.
         return self.source.constant(name, field.make_default())
 
     def field(self, layout: Layout, name: str, field: Field) -> str:

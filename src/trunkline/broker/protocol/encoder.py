@@ -21,8 +21,14 @@ def compile_encoder(layout: Layout) -> Callable[[Any, bytearray], list[primitive
 
 
 class _Encoder:
+    """Writes the source of one encoder.
+
+    Fixed-size values are not written at once: they gather in `_pending`, as `struct` code and expression,
+    until something of variable size needs them out (`flush`).
+    """
+
     def __init__(self) -> None:
-        self.source = Source("encode(message, out)")
+        self.source = Source("encode", "message", "out")
         self.source.constants.update(
             write_uvarint=primitives.write_uvarint, small=primitives.SMALL_UVARINTS, pack=pack
         )
@@ -78,9 +84,9 @@ class _Encoder:
                 self._pending.append(("b", "1"))
             self.structure(layout.nested(field.element), value)
         else:
-            self.bytes(layout, field, value)
+            self.octets(layout, field, value)
 
-    def bytes(self, layout: Layout, field: Field, value: str) -> None:
+    def octets(self, layout: Layout, field: Field, value: str) -> None:
         line = self.source.line
         if field.kind == "string":
             line(f"{value} = {value}.encode()")

@@ -21,24 +21,23 @@ SMALL_UVARINTS: Final = tuple(bytes((value,)) for value in range(128))
 SMALL_ARRAY: Final = 9
 """Integer arrays shorter than this (replicas, in-sync replicas) have a ready-made struct."""
 
-_INT_CODES: Final = {"int8": "b", "int16": "h", "int32": "i", "int64": "q"}
+_INT_CODES: Final = {"int32": "i", "int64": "q"}
+"""The integers that the protocol has arrays of, and their `struct` codes."""
 
+# By kind, then by count.
 INT_READERS: Final = {
     kind: tuple(Struct(f">{count}{code}").unpack_from for count in range(SMALL_ARRAY))
     for kind, code in _INT_CODES.items()
-    if kind in ("int32", "int64")
 }
 
 COMPACT_INT_WRITERS: Final = {
     kind: tuple(Struct(f">B{count}{code}").pack for count in range(SMALL_ARRAY))
     for kind, code in _INT_CODES.items()
-    if kind in ("int32", "int64")
 }
 
 INT_WRITERS: Final = {
     kind: tuple(Struct(f">i{count}{code}").pack for count in range(SMALL_ARRAY))
     for kind, code in _INT_CODES.items()
-    if kind in ("int32", "int64")
 }
 
 

@@ -8,13 +8,15 @@ from typing import Any
 class Source:
     """Collects the lines and the constants of one function."""
 
-    def __init__(self, signature: str) -> None:
-        self._lines = [f"def {signature}:"]
+    def __init__(self, name: str, *parameters: str) -> None:
+        self._name = name
+        self._lines = [f"def {name}({', '.join(parameters)}):"]
         self._depth = 1
         self._names = 0
         self.constants: dict[str, Any] = {}
 
     def line(self, text: str) -> None:
+        """Adds a line at the present depth."""
         self._lines.append("    " * self._depth + text)
 
     @contextmanager
@@ -40,5 +42,5 @@ class Source:
         """The finished function; `title` stands in tracebacks for a file name."""
         code = compile("\n".join(self._lines), f"<{title}>", "exec")
         exec(code, self.constants)  # noqa: S102 - the source is made here from declarations, never from input
-        function: Callable[..., Any] = self.constants[code.co_consts[0].co_name]
+        function: Callable[..., Any] = self.constants[self._name]
         return function
