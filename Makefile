@@ -11,7 +11,8 @@ install: $(VENV)/.installed  ## the product in .venv, from the lock
 dev: $(VENV)/.developed  ## the product and the development tools in .venv, from the lock
 
 run: install  ## broker, services and demo input on this machine; Ctrl-C stops cleanly
-	@exec $(BIN)/trunkline up --data-dir $(DATA_DIR) --feed
+	@# In a terminal the command gets Ctrl-C to itself (job control), or make would report an interrupt and fail.
+	@if [ -t 0 ]; then set -m; fi; $(BIN)/trunkline up --data-dir $(DATA_DIR) --feed
 
 test: dev  ## what needs only pip, in under five minutes
 	$(BIN)/python -m pytest -m "not slow"
