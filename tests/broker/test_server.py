@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from trunkline.broker.exchange import Answer, Chunks, CloseConnection, Deferred, Session
+from trunkline.broker.connection import DEFAULT_LIMITS, PIPELINE_MAX, Limits
+from trunkline.broker.exchange import Answer, CloseConnection, Deferred, Session
 from trunkline.broker.pending import Pending
-from trunkline.broker.server import PIPELINE_MAX, Limits, Server
+from trunkline.broker.server import Server
 from trunkline.errors import Unavailable
 
 DEADLINE_S = 10.0
@@ -20,14 +21,14 @@ def framed(*pieces: bytes) -> list[bytes]:
 
 
 class Script:
-    """A dispatcher whose requests say what they want: `echo`, `later`, `pipeline`, `big`, `close`, `crash`, `none`."""
+    """A dispatcher whose requests begin with what they want done to them."""
 
     def __init__(self) -> None:
         self.seen: list[bytes] = []
-        self.promised: list[tuple[bytes, Pending[Chunks]]] = []
+        self.promised: list[tuple[bytes, Pending[bytes]]] = []
         self.arrived = asyncio.Event()
 
-    def dispatch(self, frame: memoryview, session: Session) -> Answer:
+    def dispatch(self, frame: memoryview, session: Session) -> Answer:  # noqa: ARG002 - the port's signature
         body = bytes(frame)
         self.seen.append(body)
         self.arrived.set()
@@ -35,9 +36,9 @@ class Script:
         if wish == b"echo":
             return framed(b"<", body, b">")
         if wish in (b"later", b"pipeline"):
-            promise: Pending[Chunks] = Pending()
+            promise: Pending[bytes] = Pending()
             self.promised.append((body, promise))
-            return Deferred(promise, pipelined=wish == b"pipeline")
+            return Deferred(promise, framed, pipelined=wish == b"pipeline")
         if wish == b"big":
             return framed(b"head", bytes(8_000_000))
         if wish == b"crash":
@@ -77,7 +78,7 @@ Connect = Callable[[], Awaitable[Client]]
 
 
 @asynccontextmanager
-async def serving(limits: Limits = Limits()) -> AsyncIterator[tuple[Server, Script, Connect]]:
+async def serving(limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[tuple[Server, Script, Connect]]:
     script = Script()
     server = Server(script, limits=limits)
     port = await server.listen("127.0.0.1", 0)
@@ -103,7 +104,7 @@ def test_answers_come_back_in_the_order_of_the_requests() -> None:
             client.send(b"pipeline 1", b"pipeline 2", b"echo no. 3")
             await script.seen_count(3)
             for body, promise in reversed(script.promised):
-                promise.resolve(framed(body))
+                promise.resolve(body)
             assert [await client.receive() for _ in range(3)] == [
                 b"pipeline 1",
                 b"pipeline 2",
@@ -123,7 +124,7 @@ def test_a_request_waits_for_the_answer_before_it_unless_that_one_is_pipelined()
             other.send(b"echo from another connection")
             await other.receive()
             assert script.seen == [b"later on", b"echo from another connection"]
-            script.promised[0][1].resolve(framed(b"now"))
+            script.promised[0][1].resolve(b"now")
             assert [await client.receive(), await client.receive()] == [b"now", b"<echo after>"]
 
     asyncio.run(run())
@@ -137,7 +138,7 @@ def test_pipelining_is_bounded() -> None:
             await script.seen_count(PIPELINE_MAX)
             assert len(script.seen) == PIPELINE_MAX
             for body, promise in tuple(script.promised):
-                promise.resolve(framed(body))
+                promise.resolve(body)
             await script.seen_count(PIPELINE_MAX + 5)
 
     asyncio.run(run())
@@ -258,7 +259,7 @@ def test_a_stop_sends_the_answers_that_are_owed() -> None:
             client.send(b"pipeline 1", b"echo no. 2")
             await script.seen_count(2)
             server.stop_accepting()
-            script.promised[0][1].resolve(framed(b"done"))
+            script.promised[0][1].resolve(b"done")
             assert [await client.receive(), await client.receive()] == [b"done", b"<echo no. 2>"]
             assert await client.closed()
             await server.closed(timeout_s=DEADLINE_S)

@@ -8,7 +8,6 @@ from trunkline.broker.api import api_versions
 from trunkline.broker.api.call import Call, Handler
 from trunkline.broker.broker import Broker
 from trunkline.broker.exchange import Answer, Chunks, CloseConnection, Deferred, Session
-from trunkline.broker.pending import Pending
 from trunkline.broker.protocol.codec import MalformedMessage, decode
 from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.header import (
@@ -50,7 +49,11 @@ class ApiDispatcher:
             return _framed(response, header)
         if response is None:
             return None
-        return Deferred(_encoded(response, header), handler.pipelined)
+
+        def encode(message: Message) -> Chunks:
+            return encode_response(message, header.api_version, correlation_id=header.correlation_id)
+
+        return Deferred(response, encode, handler.pipelined)
 
     def _refuse(self, header: RequestHeader) -> Chunks:
         if header.api_key != API_VERSIONS_KEY:
@@ -65,13 +68,3 @@ class ApiDispatcher:
 def _framed(body: bytes, header: RequestHeader) -> Chunks:
     head = encode_response_header(header.api_key, header.api_version, correlation_id=header.correlation_id)
     return [_SIZE.pack(len(head) + len(body)) + head + body]
-
-
-def _encoded(response: Pending[Message], header: RequestHeader) -> Pending[Chunks]:
-    encoded: Pending[Chunks] = Pending(response.abandon)
-    response.then(
-        lambda message: encoded.resolve(
-            encode_response(message, header.api_version, correlation_id=header.correlation_id)
-        )
-    )
-    return encoded

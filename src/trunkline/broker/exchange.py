@@ -1,8 +1,8 @@
 """What the sockets' side and the protocol's side of the broker say to each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from trunkline.broker.pending import Pending
 
@@ -32,7 +32,9 @@ class Session:
 class Deferred:
     """An answer to come. Unless `pipelined`, the connection's next request waits for it, as in Kafka."""
 
-    answer: Pending[Chunks]
+    value: Pending[Any]
+    encode: Callable[[Any], Chunks]
+    """Makes the answer of the value."""
     pipelined: bool
 
 

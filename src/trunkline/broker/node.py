@@ -7,11 +7,11 @@ from typing import Final
 
 from trunkline.broker.api.registry import HANDLERS
 from trunkline.broker.broker import Broker, Settings
+from trunkline.broker.connection import DEFAULT_LIMITS, Limits
 from trunkline.broker.dispatch import ApiDispatcher
 from trunkline.broker.log.fs import Fs
-from trunkline.broker.server import Limits, Server
+from trunkline.broker.server import Server
 
-DEFAULT_LIMITS: Final = Limits()
 DRAIN_S: Final = 5.0
 """How long a stop waits for answers that are owed, before the connections are cut."""
 

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from trunkline.broker.broker import Broker, Settings
+from trunkline.broker.connection import DEFAULT_LIMITS, Limits
 from trunkline.broker.log.fs import Fs
 from trunkline.broker.log.memory_fs import MemoryFs
-from trunkline.broker.node import DEFAULT_LIMITS, Address, running
-from trunkline.broker.server import Limits
+from trunkline.broker.node import Address, running
 
 DEADLINE_S: Final = 20.0
 
