@@ -64,7 +64,9 @@ def test_an_import_survives_kills_of_broker_and_service(tmp_path: Path) -> None:
         with CommandProcess(service_command, ready=lambda line: line.startswith("{")) as service:
             for _ in range(KILLS):
                 with CommandProcess(import_command) as importing:
-                    time.sleep(chance.uniform(0.3, IMPORT_S))  # The moment of the fault, not a wait for anything.
+                    time.sleep(
+                        chance.uniform(0.3, IMPORT_S)
+                    )  # The moment of the fault, not a wait for anything.
                     for victim in chance.choice([[broker], [service], [broker, service]]):
                         victim.restart()
                     importing.wait(timeout_s=DEADLINE_S)

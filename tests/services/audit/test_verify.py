@@ -133,7 +133,7 @@ def test_a_tenant_wiped_whole_is_found_by_its_checkpoints(filled: Any) -> None:
 
 
 def test_a_ledger_rewritten_with_a_fitting_tree_is_found_by_its_checkpoints(filled: Any) -> None:
-    """A forger with the program itself: everything in the database fits together, only the signed past does not."""
+    """A forger with the program itself: the database fits together, only the signed past does not fit."""
     with filled.store.write() as tx:
         entries = [
             Entry(*row) for row in tx.execute(select(*ENTRY_COLUMNS).where(AUDIT_EVENT.c.tenant == "acme"))
@@ -230,7 +230,8 @@ def insert_row(database: Database, chance: random.Random) -> None:
     columns = ", ".join(f'"{name}"' for name in Entry.__struct_fields__ if name not in {"seq", "id"})
     database.execute(
         f"INSERT INTO audit_event (seq, id, {columns}) "
-        f"SELECT (SELECT max(seq) FROM audit_event) + ?, 'forged', {columns} FROM audit_event WHERE row_id = ?",
+        f"SELECT (SELECT max(seq) FROM audit_event) + ?, 'forged', {columns} "
+        "FROM audit_event WHERE row_id = ?",
         (chance.choice([1, 1, 2, 10**12]), chance.randint(1, 100)),
     )
 
