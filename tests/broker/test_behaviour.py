@@ -9,6 +9,11 @@ import pytest
 
 from trunkline.broker.protocol.batch import BatchHeader, split
 from trunkline.broker.protocol.errors import ErrorCode
+from trunkline.broker.protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+)
 from trunkline.broker.protocol.messages.produce import (
     PartitionProduceData,
     ProduceRequest,
@@ -158,3 +163,11 @@ def test_a_write_that_wants_no_answer_gets_none(client: WireClient, make_topic: 
     data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=batch())])
     client.send(ProduceRequest(acks=0, timeout_ms=1_000, topic_data=[data]), PRODUCE_VERSION)
     assert client.fetch(topic, 0, max_wait_ms=5_000).high_watermark == 1
+
+
+@pytest.mark.parametrize("version", [10, 11])
+def test_a_version_that_cannot_ask_by_id_is_told_so(client: WireClient, version: int) -> None:
+    nameless = MetadataRequestTopic(name=None, topic_id=bytes(range(16)))
+    answer = client.ask(MetadataRequest(topics=[nameless]), version)
+    assert isinstance(answer, MetadataResponse)
+    assert [topic.error_code for topic in answer.topics] == [ErrorCode.INVALID_REQUEST]

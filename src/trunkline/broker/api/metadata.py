@@ -23,6 +23,9 @@ from trunkline.broker.protocol.messages.metadata import (
 from trunkline.broker.protocol.notation import ZERO_UUID, Message
 from trunkline.broker.storage import Topic
 
+IDS_FROM_VERSION: Final = 12
+"""Versions 10 and 11 carry an id but do not ask by it, and their answers cannot leave out the name."""
+
 KEPT_MAX: Final = 256
 """Encoded answers kept, about 1 MB; clients of one program ask for the same few sets of topics."""
 
@@ -59,7 +62,12 @@ def _handle(broker: Broker, request: MetadataRequest, call: Call) -> Message | b
         topics = [describe(topic) for topic in broker.storage.topics.values()]
     else:
         may_create = request.allow_auto_topic_creation and broker.settings.auto_create_topics
-        topics = [_find(broker, topic, may_create=may_create) for topic in request.topics or ()]
+        topics = [
+            _find(broker, topic, may_create=may_create)
+            if topic.name is not None or call.version >= IDS_FROM_VERSION
+            else _missing(ErrorCode.INVALID_REQUEST, "", topic.topic_id)
+            for topic in request.topics or ()
+        ]
     response = MetadataResponse(
         brokers=[MetadataResponseBroker(node_id=NODE_ID, host=broker.host, port=broker.port)],
         cluster_id=broker.cluster_id,
