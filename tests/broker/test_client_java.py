@@ -1,4 +1,4 @@
-"""Apache Kafka's own Java client, newest line: it asks for the top version of every API and trusts every array."""
+"""The Java client of Kafka 4.3: it asks for the top version of every API and trusts every array."""
 
 import shutil
 import subprocess

@@ -12,6 +12,8 @@ from random import Random
 import psutil
 import pytest
 
+from trunkline.broker.protocol.errors import ErrorCode
+from trunkline.broker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from trunkline.broker.protocol.messages.versions import ApiVersionsRequest
 from trunkline.broker.protocol.records import NewRecord, build
 from trunkline.testing.processes import BrokerProcess, CommandProcess
@@ -142,3 +144,26 @@ def test_a_broker_that_was_stopped_cleanly_has_nothing_to_repair(tmp_path: Path)
         broker.restart()
         assert broker.stderr.text == ""
         assert_healthy(broker)
+
+
+def test_a_full_disk_refuses_what_does_not_fit_and_takes_it_when_there_is_room(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk; the system reports both the same way."""
+    with (
+        BrokerProcess(tmp_path / "d", "--auto-create-topics") as broker,
+        WireClient(broker.address) as client,
+    ):
+        client.ask(MetadataRequest(topics=[MetadataRequestTopic(name="t")]), 9)
+        process = psutil.Process(broker.pid)
+        _, most = process.rlimit(psutil.RLIMIT_FSIZE)
+        process.rlimit(psutil.RLIMIT_FSIZE, (3_000, most))
+        batch = build([NewRecord(b"k", bytes(1_000))])
+        errors = [client.produce("t", batch).error_code for _ in range(5)]
+        assert errors == [ErrorCode.NONE] * 2 + [ErrorCode.KAFKA_STORAGE_ERROR] * 3
+        assert client.fetch("t", 0).high_watermark == 2
+        process.rlimit(psutil.RLIMIT_FSIZE, (most, most))
+        answer = client.produce("t", batch)
+        assert (answer.error_code, answer.base_offset) == (ErrorCode.NONE, 2)
+        broker.kill()
+        broker.restart()
+        with WireClient(broker.address) as again:
+            assert again.fetch("t", 0).high_watermark == 3
