@@ -51,9 +51,12 @@ _FORBIDDEN: Final = re.compile(
 # RFC 3986 section 4.1, by its alphabet: enough to keep spaces, quotes and control characters out of a URI.
 _URI_REFERENCE: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 
-_CACHED_SOURCES: Final = 1_024
-_CACHED_TENANTS: Final = 16_384
+CACHED_SOURCES: Final = 1_024
+CACHED_TENANTS: Final = 16_384
+"""How many checked values are remembered; a source or tenant beyond them is checked again."""
 
+# msgspec writes and checks RFC 3339 an order of magnitude faster than datetime does.
+_encode_json: Final = msgspec.json.Encoder().encode
 _instant_decoder: Final[msgspec.json.Decoder[datetime]] = msgspec.json.Decoder(
     Annotated[datetime, msgspec.Meta(tz=True)]
 )
@@ -61,14 +64,16 @@ _instant_decoder: Final[msgspec.json.Decoder[datetime]] = msgspec.json.Decoder(
 
 def check_text(name: str, value: str) -> str:
     """The value itself if it may be this attribute. Raises `InvalidAttribute`."""
+    # Printable text, which is nearly all of it, cannot contain what the pattern looks for.
+    if 0 < len(value) <= ATTRIBUTE_CHARS_MAX and value.isprintable():
+        return value
     if not value:
         raise InvalidAttribute(f"{name} is empty")
     if len(value) > ATTRIBUTE_CHARS_MAX:
         raise InvalidAttribute(
             f"{name} has {len(value)} characters, at most {ATTRIBUTE_CHARS_MAX} are allowed"
         )
-    # Printable text, which is nearly all of it, cannot contain what the pattern looks for.
-    if not value.isprintable() and (found := _FORBIDDEN.search(value)):
+    if found := _FORBIDDEN.search(value):
         raise InvalidAttribute(f"{name} contains the forbidden character U+{ord(found[0]):04X}")
     return value
 
@@ -82,7 +87,7 @@ def check_extension(name: str, value: str) -> None:
     check_text(name, value)
 
 
-@lru_cache(_CACHED_SOURCES)
+@lru_cache(CACHED_SOURCES)
 def check_source(value: str) -> bytes:
     """The bytes of a source, which is a URI reference (RFC 3986). Raises `InvalidAttribute`."""
     check_text("source", value)
@@ -91,7 +96,7 @@ def check_source(value: str) -> bytes:
     return value.encode()
 
 
-@lru_cache(_CACHED_TENANTS)
+@lru_cache(CACHED_TENANTS)
 def check_tenant(value: str) -> bytes:
     """The bytes of a tenant id, which are also the record's key. Raises `InvalidAttribute`."""
     if not TENANT_PATTERN.fullmatch(value):
@@ -104,15 +109,15 @@ def check_tenant(value: str) -> bytes:
 
 def time_bytes(value: datetime) -> bytes:
     """RFC 3339 in UTC. Raises `InvalidAttribute` for a time without an offset."""
-    offset = value.utcoffset()
-    if offset is None:
+    written = _encode_json(value)
+    if written[-2:] == b'Z"':
+        return written[1:-1]
+    if value.utcoffset() is None:
         raise InvalidAttribute(f"time {value.isoformat()} has no offset; give it in UTC")
-    if offset:
-        try:
-            value = value.astimezone(UTC)
-        except OverflowError as error:
-            raise InvalidAttribute(f"time {value.isoformat()} has no UTC equivalent") from error
-    return value.replace(tzinfo=None).isoformat().encode() + b"Z"
+    try:
+        return _encode_json(value.astimezone(UTC))[1:-1]
+    except OverflowError as error:
+        raise InvalidAttribute(f"time {value.isoformat()} has no UTC equivalent") from error
 
 
 def parse_time(raw: bytes) -> datetime:

@@ -5,12 +5,15 @@ trusted. What is ambiguous, such as an attribute given twice, is refused, since 
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.names import TenantId
 from trunkline.codec.attributes import (
+    CACHED_SOURCES,
+    CACHED_TENANTS,
     EXTENSIONS_MAX,
     SPEC_VERSION,
     check_extension,
@@ -37,7 +40,15 @@ PREFIX: Final = "ce_"
 REQUIRED: Final = ("specversion", "id", "source", "type", "time", "tenantid")
 """CloudEvents requires the first four; the contract also needs to know when, and whose it is."""
 
+_KNOWN: Final = {
+    **{
+        f"{PREFIX}{name}": name
+        for name in (*REQUIRED, "subject", "correlationid", "causationid", "traceparent")
+    },
+    "content-type": "content-type",
+}
 _SPEC_VERSION: Final = SPEC_VERSION.encode()
+_JSON: Final = CONTENT_TYPE.encode()
 _STRUCTURED: Final = b"application/cloudevents"
 
 
@@ -60,20 +71,27 @@ def _attributes(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]
     """The context attributes by name without the prefix, and the content type; other headers are not ours."""
     found: dict[str, bytes] = {}
     for header, raw in headers:
-        if header[:3] == PREFIX:
-            name = header[3:]
-        elif header[:3].lower() == PREFIX:
-            raise InvalidAttribute(f"header {header[:80]!r} is not in lower case")
-        elif header.lower() == "content-type":
-            name = "content-type"
-        else:
+        name = _KNOWN.get(header) or _unusual(header)
+        if name is None:
             continue
-        if name in found:
-            raise InvalidAttribute(f"header {header[:80]!r} is given twice")
         if raw is None:
             raise InvalidAttribute(f"header {header[:80]!r} has no value")
+        if name in found:
+            raise InvalidAttribute(f"header {header[:80]!r} is given twice")
         found[name] = raw
     return found
+
+
+def _unusual(header: str) -> str | None:
+    """The attribute of a header that is not among the usual ones, or None for somebody else's header."""
+    lowered = header.lower()
+    if lowered == "content-type":
+        return lowered
+    if not lowered.startswith(PREFIX):
+        return None
+    if header != lowered:
+        raise InvalidAttribute(f"header {header[:80]!r} is not in lower case")
+    return header.removeprefix(PREFIX)
 
 
 def _assemble(
@@ -81,15 +99,13 @@ def _assemble(
 ) -> Envelope[Event]:
     take = attributes.pop
     try:
-        spec_version, event_id = take("specversion"), take("id")
-        source, type_raw = take("source"), take("type")
-        time, tenant_raw = take("time"), take("tenantid")
+        spec_version, event_id, source = take("specversion"), take("id"), take("source")
+        type_raw, time, tenant_raw = take("type"), take("time"), take("tenantid")
     except KeyError as error:
         raise _missing(record, str(error.args[0]), attributes) from None
     if spec_version != _SPEC_VERSION:
         raise InvalidAttribute(f"specversion is {_text('specversion', spec_version)!r}, not {SPEC_VERSION}")
-    tenant = _text("tenantid", tenant_raw)
-    check_tenant(tenant)
+    tenant = _tenant(tenant_raw)
     if record.key != tenant_raw:
         raise KeyMismatch(f"the key is {_shown(record.key)} and the tenant is {tenant}")
     wire = wire_of_header(type_raw)
@@ -97,36 +113,45 @@ def _assemble(
         raise UnknownType(f"nobody declared the event type {_shown(type_raw)}")
     if wire.topic != record.topic:
         raise WrongTopic(f"{wire.type} belongs on {wire.topic}, not on {record.topic}")
-    source_text = _text("source", source)
-    check_source(source_text)
-    envelope_id = check_text("id", _text("id", event_id))
-    moment = parse_time(time)
-    subject, correlation = take("subject", None), take("correlationid", None)
-    causation, traceparent = take("causationid", None), take("traceparent", None)
     return Envelope(
-        id=envelope_id,
-        source=source_text,
+        id=check_text("id", _text("id", event_id)),
+        source=_source(source),
         type=wire.type,
-        tenantid=TenantId(tenant),
-        time=moment,
-        data=wire.read(_json_value(content_type, value)),
-        subject=None if subject is None else check_text("subject", _text("subject", subject)),
-        correlationid=(
-            None if correlation is None else check_text("correlationid", _text("correlationid", correlation))
-        ),
-        causationid=None if causation is None else check_text("causationid", _text("causationid", causation)),
-        traceparent=(
-            None if traceparent is None else check_text("traceparent", _text("traceparent", traceparent))
-        ),
+        tenantid=tenant,
+        time=parse_time(time),
+        subject=_optional("subject", take("subject", None)),
+        correlationid=_optional("correlationid", take("correlationid", None)),
+        causationid=_optional("causationid", take("causationid", None)),
+        traceparent=_optional("traceparent", take("traceparent", None)),
         extensions=_extensions(attributes) if attributes else NO_EXTENSIONS,
+        data=wire.read(_json_value(content_type, value)),
     )
+
+
+# A consumer sees the same few sources and tenants again and again; errors are not remembered.
+@lru_cache(CACHED_TENANTS)
+def _tenant(raw: bytes) -> TenantId:
+    tenant = _text("tenantid", raw)
+    check_tenant(tenant)
+    return TenantId(tenant)
+
+
+@lru_cache(CACHED_SOURCES)
+def _source(raw: bytes) -> str:
+    source = _text("source", raw)
+    check_source(source)
+    return source
+
+
+def _optional(name: str, raw: bytes | None) -> str | None:
+    return None if raw is None else check_text(name, _text(name, raw))
 
 
 def _json_value(content_type: bytes | None, value: bytes | None) -> bytes:
     """The data's bytes. No content type means JSON, as in CloudEvents' own JSON format."""
-    if content_type is not None:
+    if content_type is not None and content_type != _JSON:
         media_type = content_type.partition(b";")[0].strip().lower()
-        if media_type != CONTENT_TYPE.encode() and not media_type.endswith(b"+json"):
+        if media_type != _JSON and not media_type.endswith(b"+json"):
             raise Undecodable(f"the content type is {_shown(content_type)}, not {CONTENT_TYPE}")
     if value is None:
         raise Undecodable("the value is null; an event of this contract always has data")

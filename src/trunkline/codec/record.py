@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
+
 Headers: TypeAlias = list[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """An event ready for a Kafka producer."""
+class Encoded(msgspec.Struct, frozen=True):
+    """An event ready for a Kafka producer. A struct, because one is built for every event that is sent."""
 
     key: bytes
     value: bytes

@@ -48,7 +48,7 @@ class TenantState:
         return self.versions[of]
 
     def use(self, meter: str, period: str, quantity: int) -> tuple[int, int, list[int]]:
-        """Books usage: the total, the limit, and the levels (percent) reached for the first time in the period.
+        """Books usage: the total, the limit, and the levels (percent) first reached in the period.
 
         A change of tier moves the limit; a level that was reached before is not reached again.
         """
