@@ -20,7 +20,7 @@ _encoders: dict[tuple[type[Message], int], Callable[[Any, bytearray], list[Buffe
 
 
 def decode(cls: type[M], version: int, buffer: Buffer) -> M:
-    """Reads one message from the whole of `buffer`.
+    """Reads the message that `buffer` begins with; what follows it is ignored.
 
     Records come out as slices of `buffer`, which must stay unchanged as long as they are used; everything
     else is copied. Raises `MalformedMessage` for any bytes that are not such a message, and `ValueError` for

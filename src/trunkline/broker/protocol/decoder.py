@@ -17,7 +17,7 @@ from trunkline.broker.protocol.source import Source
 
 
 def compile_decoder(layout: Layout) -> Callable[[primitives.Buffer], Any]:
-    """The decoder of a layout: takes the whole body, returns the instance.
+    """The decoder of a layout: takes the body, returns the instance.
 
     The function raises `MalformedMessage`, or `IndexError`, `struct.error` or `UnicodeDecodeError` for bytes
     that end early or are not UTF-8.

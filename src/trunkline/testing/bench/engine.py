@@ -11,7 +11,7 @@ from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin
 from trunkline.testing.bench import raw
 from trunkline.testing.bench.figures import Figure, figure, percentile
-from trunkline.testing.bench.servers import MockProcess, ready_ms, usage
+from trunkline.testing.bench.servers import MockProcess, ready_ms, sync_ms, usage
 from trunkline.testing.processes import BrokerProcess
 
 PART: Final = "embedded broker"
@@ -20,6 +20,8 @@ MOCK: Final = "librdkafka mock"
 VALUE_BYTES: Final = 1000
 VALUES: Final = 500
 RATE_PER_SECOND: Final = 100.0
+SYNC: Final = "disk alone, append and sync 1 KB"
+SYNCS: Final = 300
 LATENCY_SECONDS_MIN: Final = 3.0
 """A 99th percentile of fewer than 300 samples would be the worst one."""
 
@@ -35,6 +37,8 @@ LOADS: Final = (
     ("produce", "MB/s", 200.0),
     (CPU, "s", None),
     ("consume", "MB/s", 500.0),
+    (f"{SYNC} p50", "ms", None),
+    (f"{SYNC} p99", "ms", None),
     ("acknowledged p50", "ms", None),
     ("acknowledged p99", "ms", None),
     ("produce to consume p50", "ms", None),
@@ -71,6 +75,9 @@ def measure(directory: Path, *, seconds: float, rounds: int, say: Say) -> list[F
             create_topic(broker.address, topic)
             _load(broker.address, topic, values=values, seconds=seconds, into=ours, pid=broker.pid)
             _load(mock.address, topic, values=values, seconds=seconds, into=theirs, pid=mock.pid)
+            syncs = sync_ms(directory, times=SYNCS)
+            ours[f"{SYNC} p50"].append(percentile(syncs, 50))
+            ours[f"{SYNC} p99"].append(percentile(syncs, 99))
         after = usage(broker.pid)
     if idle is not None and after is not None:
         figures += [
@@ -84,7 +91,7 @@ def measure(directory: Path, *, seconds: float, rounds: int, say: Say) -> list[F
             samples=ours[name],
             unit=unit,
             better="more" if unit == "MB/s" else "less",
-            reference=theirs[name],
+            reference=theirs.get(name, ()),
             peer=MOCK,
             target=target,
         )

@@ -76,6 +76,22 @@ class MockProcess:
         self.close()
 
 
+def sync_ms(directory: Path, *, times: int) -> list[float]:
+    """Milliseconds the disk takes to append and sync 1 KB; no acknowledgement can be faster."""
+    samples = []
+    handle = os.open(directory / "sync", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        for _ in range(times):
+            started = time.perf_counter()
+            os.write(handle, bytes(1000))
+            # macOS has no fdatasync.
+            getattr(os, "fdatasync", os.fsync)(handle)
+            samples.append((time.perf_counter() - started) * 1e3)
+    finally:
+        os.close(handle)
+    return samples
+
+
 def ready_ms(data_dir: Path) -> tuple[float, float]:
     """Milliseconds from starting a process to its first client being able to connect: ours, and the mock."""
     started = time.perf_counter()
