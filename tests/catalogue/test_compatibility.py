@@ -165,3 +165,22 @@ def test_breaking_changes_come_first() -> None:
         contract["events"].pop(QUERY)
 
     assert [change.severity for change in compare(original(), edited(edit))] == ["breaking", "compatible"]
+
+
+def retire(contract: dict[str, Any]) -> None:
+    contract["events"][QUERY]["retired"] = {"warehouse": {"type": "string", "default": ""}}
+
+
+def test_a_retired_member_may_come_back_as_what_it_was() -> None:
+    def revive(contract: dict[str, Any]) -> None:
+        schema(contract)["properties"]["warehouse"] = {"type": "string", "default": ""}
+
+    assert [change.code for change in compare(edited(retire), edited(revive))] == ["optional_field_added"]
+
+
+def test_a_retired_member_that_comes_back_as_something_else_hurts_consumers() -> None:
+    def revive(contract: dict[str, Any]) -> None:
+        schema(contract)["properties"]["warehouse"] = {"type": "integer", "default": 0}
+
+    (change,) = breaking(compare(edited(retire), edited(revive)))
+    assert (change.code, change.hurts) == ("field_revived", QUERY_CONSUMERS)

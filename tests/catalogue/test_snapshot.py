@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from trunkline.catalogue.events import EVENT_TYPES
 from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.snapshot import (
+    EventPart,
     load_snapshot,
     packaged_snapshot_path,
     parse_snapshot,
@@ -18,7 +20,9 @@ from trunkline.errors import InvalidInput
 
 def test_the_committed_snapshot_is_the_contract_byte_for_byte() -> None:
     """If this fails, `trunkline contract check` says what changed and whom it hurts."""
-    assert packaged_snapshot_path().read_bytes() == render_snapshot(take_snapshot(load_catalogue()))
+    assert packaged_snapshot_path().read_bytes() == render_snapshot(
+        take_snapshot(load_catalogue(), after=load_snapshot())
+    )
 
 
 def test_a_snapshot_survives_being_written_and_read() -> None:
@@ -58,3 +62,18 @@ def test_a_file_that_is_no_snapshot_is_refused_by_name(
     with pytest.raises(InvalidInput, match=words) as refused:
         load_snapshot(path)
     assert "contract.json" in str(refused.value)
+
+
+def test_a_member_that_is_gone_stays_on_record_as_retired() -> None:
+    now = take_snapshot(load_catalogue())
+    schema = now.events["query.failed.v1"].schema
+    richer = {**schema, "properties": {**schema["properties"], "gone": {"type": "string"}}}
+    before = msgspec.structs.replace(
+        now,
+        events={**now.events, "query.failed.v1": EventPart(topic="x", schema=richer, retired={"older": {}})},
+    )
+    after = take_snapshot(load_catalogue(), after=before)
+    assert after.events["query.failed.v1"].retired == {"gone": {"type": "string"}, "older": {}}
+    again = take_snapshot(load_catalogue(), after=after)
+    assert again == after
+    assert parse_snapshot(render_snapshot(after), file="x") == after

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from trunkline.catalogue.changes import Change
 from trunkline.catalogue.schema_diff import compare_schemas
-from trunkline.catalogue.snapshot import Snapshot
+from trunkline.catalogue.snapshot import EventPart, Snapshot
 
 # Less of these leaves somebody with less than was promised.
 PROMISES: Final[Mapping[str, str]] = {
@@ -117,6 +117,7 @@ def _events(old: Snapshot, new: Snapshot) -> Iterator[Change]:
         if before.topic != after.topic:
             moved = f"it moved from {before.topic} to {after.topic}"
             yield _breaks("event_moved", name, moved, consumers)
+        yield from _revived(name, before, after, consumers)
         for found in compare_schemas(before.schema, after.schema):
             hurt = consumers if found.severity == "breaking" else ()
             yield Change(
@@ -126,6 +127,17 @@ def _events(old: Snapshot, new: Snapshot) -> Iterator[Change]:
                 message=found.message,
                 hurts=_names(hurt),
             )
+
+
+def _revived(event: str, before: EventPart, after: EventPart, consumers: Sequence[str]) -> Iterator[Change]:
+    """A member may come back only as what it was: events that had it are still in the log."""
+    for name in sorted(before.retired.keys() & after.schema.get("properties", {}).keys()):
+        for found in compare_schemas(
+            before.retired[name], after.schema["properties"][name], path=f"$.{name}"
+        ):
+            if found.severity == "breaking":
+                message = f"$.{name} was retired and comes back changed: {found.message}"
+                yield _breaks("field_revived", event, message, consumers)
 
 
 def _breaks(code: str, subject: str, message: str, hurt: Iterable[str]) -> Change:

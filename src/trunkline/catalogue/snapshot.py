@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import field
 
 from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
 from trunkline.catalogue.model import Catalogue
@@ -33,11 +34,16 @@ class TopicPart(msgspec.Struct, frozen=True, kw_only=True):
     partitions: dict[str, int]
 
 
-class EventPart(msgspec.Struct, frozen=True, kw_only=True):
-    """One event type, as recorded: its topic and the binding part of its schema."""
+class EventPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event type, as recorded: its topic and the binding part of its schema.
+
+    `retired` holds the schemas of members that earlier contracts had. Events with them are still in the log,
+    so such a name never comes back with another meaning.
+    """
 
     topic: str
     schema: dict[str, Any]
+    retired: dict[str, Any] = field(default_factory=dict)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +57,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_snapshot(
-    catalogue: Catalogue, declarations: Mapping[EventType, EventDeclaration] = EVENT_TYPES
+    catalogue: Catalogue,
+    declarations: Mapping[EventType, EventDeclaration] = EVENT_TYPES,
+    *,
+    after: Snapshot | None = None,
 ) -> Snapshot:
-    """The contract as it is now."""
+    """The contract as it is now. What the snapshot `after` which it comes had retired stays retired."""
+    recorded = {} if after is None else after.events
     return Snapshot(
         format=FORMAT,
         services=tuple(sorted(catalogue.services)),
@@ -68,11 +78,15 @@ def take_snapshot(
             )
             for name, topic in catalogue.topics.items()
         },
-        events={
-            item.type: EventPart(topic=item.topic, schema=_binding(event_schema(item)))
-            for item in declarations.values()
-        },
+        events={item.type: _event_part(item, recorded.get(item.type)) for item in declarations.values()},
     )
+
+
+def _event_part(declaration: EventDeclaration, before: EventPart | None) -> EventPart:
+    schema = _binding(event_schema(declaration))
+    earlier = {} if before is None else {**before.retired, **before.schema.get("properties", {})}
+    retired = {name: member for name, member in earlier.items() if name not in schema["properties"]}
+    return EventPart(topic=declaration.topic, schema=schema, retired=retired)
 
 
 def render_snapshot(snapshot: Snapshot) -> bytes:
@@ -93,7 +107,29 @@ def parse_snapshot(raw: bytes, *, file: str) -> Snapshot:
         raise InvalidInput(
             f"{file} has snapshot format {snapshot.format}; this version reads format {FORMAT}"
         )
+    for name, part in snapshot.events.items():
+        if not all(_is_schema(schema) for schema in (part.schema, *part.retired.values())):
+            raise InvalidInput(f"{file} holds no readable schema for {name}")
     return snapshot
+
+
+def _is_schema(node: Any) -> bool:
+    """Whether the keywords that a comparison descends into have the shape that JSON Schema gives them."""
+    return isinstance(node, dict) and all(_fits(keyword, value) for keyword, value in node.items())
+
+
+def _fits(keyword: str, value: Any) -> bool:
+    match keyword:
+        case "items" | "additionalProperties" | "propertyNames":
+            return _is_schema(value)
+        case "properties" | "$defs":
+            return isinstance(value, dict) and all(map(_is_schema, value.values()))
+        case "anyOf":
+            return isinstance(value, list) and all(map(_is_schema, value))
+        case "enum" | "required":
+            return isinstance(value, list)
+        case _:
+            return True
 
 
 def load_snapshot(path: Path | None = None) -> Snapshot:

@@ -94,7 +94,7 @@ def check(against: Against = None, catalogue: CatalogueFile = None, as_json: AsJ
     from trunkline.catalogue.snapshot import load_snapshot, take_snapshot
 
     recorded = load_snapshot(against)
-    changes = _compare(recorded, take_snapshot(_common.read_catalogue(catalogue)))
+    changes = _compare(recorded, take_snapshot(_common.read_catalogue(catalogue), after=recorded))
     _print_changes(changes, as_json=as_json)
     _refuse_breaking(changes)
     if changes:
@@ -154,10 +154,10 @@ def _record(contract: "Catalogue", path: Path | None, *, accept_breaking: bool) 
     )
 
     target = packaged_snapshot_path() if path is None else path
-    taken = take_snapshot(contract)
-    if target.exists() and not accept_breaking:
-        changes = _compare(load_snapshot(target), taken)
-        _refuse_breaking(changes)
+    recorded = load_snapshot(target) if target.exists() else None
+    taken = take_snapshot(contract, after=recorded)
+    if recorded is not None and not accept_breaking:
+        _refuse_breaking(_compare(recorded, taken))
     _write(target, render_snapshot(taken))
     return target
 
@@ -165,12 +165,12 @@ def _record(contract: "Catalogue", path: Path | None, *, accept_breaking: bool) 
 def _write_all(contract: "Catalogue", directory: Path, environment: str) -> list[Path]:
     from trunkline.catalogue.asyncapi import asyncapi_document
     from trunkline.catalogue.schema import event_schemas
-    from trunkline.catalogue.snapshot import render_snapshot, take_snapshot
+    from trunkline.catalogue.snapshot import load_snapshot, render_snapshot, take_snapshot
 
     document = asyncapi_document(contract, environment=contract.environment(environment), version=__version__)
     contents = {
         Path("asyncapi.json"): _pretty(document),
-        Path("contract.json"): render_snapshot(take_snapshot(contract)),
+        Path("contract.json"): render_snapshot(take_snapshot(contract, after=load_snapshot())),
         **{
             Path("schemas") / f"{name}.schema.json": _pretty(schema)
             for name, schema in event_schemas().items()
