@@ -204,13 +204,30 @@ def test_producer_ids_are_never_given_twice(fs: MemoryFs) -> None:
     assert len(set(given)) == len(given)
 
 
+def test_a_missing_partition_directory_is_reported(fs: MemoryFs) -> None:
+    storage = opened(fs)
+    storage.create_topic(TOPIC, partitions=2, now_ms=NOW_MS)
+    storage.close()
+    directory = DATA_DIR / "topics" / f"{TOPIC}-1"
+    for name in fs.listdir(directory):
+        fs.remove(directory / name)
+    fs.rmdir(directory)
+    lines = [line for report in opened(fs).reports for line in report.lines()]
+    assert lines == [f"{directory}: was missing; the partition begins again, empty"]
+
+
 def test_retention_runs_over_all_topics(fs: MemoryFs) -> None:
     storage = opened(fs)
     short = storage.create_topic("short", partitions=1, now_ms=NOW_MS, configs={"retention.ms": "1000"})
     long = storage.create_topic("long", partitions=1, now_ms=NOW_MS)
     for topic in (short, long):
         store(topic.partitions[0], b"a")
-    assert storage.retention(NOW_MS + 1001) == [short.partitions[0]]
+    changed = storage.retention(NOW_MS + 1001)
+    assert changed == [short.partitions[0], long.partitions[0]]
+    assert [log.log_start_offset for log in changed] == [1, 0]
+    for log in changed:
+        log.sync()
+    assert storage.retention(NOW_MS + 1001) == []
 
 
 def test_ids_come_from_the_source_that_was_given(fs: MemoryFs) -> None:

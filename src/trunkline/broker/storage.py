@@ -16,6 +16,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,7 @@ from typing import TypeVar
 import msgspec
 
 from trunkline.broker.log.errors import TopicRefused
-from trunkline.broker.log.fs import Fs, Lock, Locked, replace_file
+from trunkline.broker.log.fs import Fs, FsError, Lock, Locked, replace_file
 from trunkline.broker.log.options import LogOptions
 from trunkline.broker.log.partition import PartitionLog
 from trunkline.broker.log.recovery import RecoveryReport
@@ -93,6 +94,8 @@ class Storage:
         self.defaults = defaults
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[uuid.UUID, Topic] = {}
+        self.reports: list[RecoveryReport] = []
+        """What recovery found in each partition at open."""
         self._fs = fs
         self._lock = lock
         self._identity = identity
@@ -131,11 +134,6 @@ class Storage:
             raise
         return storage
 
-    @property
-    def reports(self) -> list[RecoveryReport]:
-        """What recovery found in each partition at open."""
-        return [log.recovery for topic in self.topics.values() for log in topic.partitions]
-
     def partition(self, topic: str, index: int) -> PartitionLog | None:
         """The log of a partition; None when there is none."""
         known = self.topics.get(topic)
@@ -154,6 +152,7 @@ class Storage:
         for index in range(partitions):
             self._set_aside(name, index, entry.id)
         topic = self._open_topic(entry, now_ms)
+        self._fs.sync_dir(self._logs_dir)
         self._write_topics({**self.topics, name: topic})
         return topic
 
@@ -176,6 +175,7 @@ class Storage:
         for index, log in enumerate(topic.partitions):
             log.abandon()
             self._set_aside(name, index, topic.id)
+        self._fs.sync_dir(self._logs_dir)
         return topic
 
     def grow_topic(self, name: str, partitions: int, *, now_ms: int) -> Topic:
@@ -192,6 +192,7 @@ class Storage:
         added = tuple(
             self._open_log(name, index, topic.configs, now_ms) for index in range(count, partitions)
         )
+        self._fs.sync_dir(self._logs_dir)
         grown = Topic(name, topic.id, topic.configs, topic.partitions + added)
         self._write_topics({**self.topics, name: grown})
         return grown
@@ -231,10 +232,17 @@ class Storage:
         return producer_id
 
     def retention(self, now_ms: int) -> list[PartitionLog]:
-        """Apply every log's retention; those returned delete their old segments at their next sync."""
-        return [
-            log for topic in self.topics.values() for log in topic.partitions if log.retention(now_ms=now_ms)
-        ]
+        """Apply every log's retention; those returned have something to do in a sync.
+
+        A log whose device refuses is left as it is until the next time.
+        """
+        unsynced = []
+        for topic in self.topics.values():
+            for log in topic.partitions:
+                with suppress(FsError):
+                    if log.retention(now_ms=now_ms):
+                        unsynced.append(log)
+        return unsynced
 
     def close(self) -> None:
         """Close every log cleanly and release the directory."""
@@ -248,7 +256,9 @@ class Storage:
     def _open_topics(self, now_ms: int) -> None:
         stored = _load(self._fs, self.data_dir / "topics.json", _TopicsFile)
         for entry in stored.topics if stored else []:
-            self._register(self._open_topic(entry, now_ms))
+            topic = self._open_topic(entry, now_ms)
+            self._register(topic)
+            self.reports.extend(log.recovery for log in topic.partitions)
 
     def _open_topic(self, entry: _TopicEntry, now_ms: int) -> Topic:
         logs = tuple(
@@ -268,7 +278,6 @@ class Storage:
         directory = self._log_dir(name, index)
         if self._fs.exists(directory):
             self._fs.rename(directory, self._logs_dir / f"{index}.{topic_id.hex}{_DELETED_SUFFIX}")
-            self._fs.sync_dir(self._logs_dir)
 
     def _known(self, name: str) -> Topic:
         topic = self.topics.get(name)

@@ -28,6 +28,7 @@ class LogDesk:
         self.options = LogOptions(**options)
         self.now_ms = NOW_MS
         self.log = self.open()
+        self.fs.sync_dir(self.directory.parent)
 
     def open(self) -> PartitionLog:
         """Open the log as a starting broker does."""

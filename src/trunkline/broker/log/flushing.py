@@ -70,14 +70,19 @@ class Flusher:
         self._names_changed = True
         self._checkpoint_wanted = True
 
-    def condemn(self, segments: Sequence[Segment]) -> None:
-        """These segments are to be deleted, once a checkpoint says that the log starts after them."""
-        self._condemned.extend(segments)
+    def condemn(self, segment: Segment) -> None:
+        """This segment is to be deleted, once a checkpoint says that the log starts after it."""
+        self._condemned.append(segment)
         self._checkpoint_wanted = True
 
     def want_checkpoint(self) -> None:
         """The next sync writes a checkpoint."""
         self._checkpoint_wanted = True
+
+    def checkpoint_if_changed(self) -> bool:
+        """Want a checkpoint if one would say anything new; whether it would."""
+        self._checkpoint_wanted = self._checkpoint_wanted or self._bytes_since_checkpoint > 0
+        return self._checkpoint_wanted
 
     def take_mark(self, offset: int) -> Mark | None:
         """The last synced state that does not reach beyond `offset`; forgets it and those before."""

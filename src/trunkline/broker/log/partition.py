@@ -61,10 +61,10 @@ class PartitionLog:
 
     @classmethod
     def open(cls, fs: Fs, directory: Path, *, options: LogOptions, now_ms: int) -> "PartitionLog":
-        """Open or create the log and recover it; `.recovery` says what was found. Raises `FsError`."""
-        if not fs.exists(directory):
-            fs.mkdir(directory)
-            fs.sync_dir(directory.parent)
+        """Open or create the log and recover it; `.recovery` says what was found. Raises `FsError`.
+
+        A created one is there after a crash once the caller has synced the directory above.
+        """
         log = cls(fs, directory, options=options, recovered=recover(fs, directory, now_ms=now_ms))
         log._settle(now_ms)
         return log
@@ -73,12 +73,15 @@ class PartitionLog:
         """Make what recovery decided durable before anyone may read it."""
         if not self._segments[-1].accepts(self.log_end_offset):
             self._roll(now_ms)
+        if self.recovery.truncated_bytes or self.recovery.new_damage:
+            self._flusher.want_checkpoint()
         if self.recovery.changed:
             for segment in self._segments:
+                # An index file may be ahead of what was left of its segment; loading it now finds out.
                 self._mending(partial(_load_index, segment))
                 self._flusher.wrote(segment, 0)
-            self._flusher.want_checkpoint()
-        self.advance(self.sync())
+            self.sync()
+        self.advance(self.log_end_offset)
 
     @property
     def leader_epoch(self) -> int:
@@ -278,10 +281,11 @@ class PartitionLog:
         return self.log_start_offset
 
     def retention(self, now_ms: int) -> bool:
-        """Drop the oldest segments that are too old or too much; whether any was, and a `sync` deletes it.
+        """Drop the oldest segments that are too old or too much; the next `sync` deletes them.
 
         Never the active segment, but one that has expired as a whole is closed first. Also forgets producers
-        that have been idle for `producer_expiry_ms`. Raises `FsError`.
+        that have been idle for `producer_expiry_ms`, and asks for a checkpoint if there is something new to
+        note. Returns whether a `sync` has anything to do. Raises `FsError`.
         """
         with self._flusher.lock:
             self._producers.expire(idle_since_ms=now_ms - self.options.producer_expiry_ms)
@@ -297,7 +301,8 @@ class PartitionLog:
                 break
             excess -= segment.size
             start = next_base
-        return self._raise_start(start)
+        self._raise_start(start)
+        return self._flusher.checkpoint_if_changed()
 
     def _is_expired(self, segment: Segment, now_ms: int) -> bool:
         limit = self.options.retention_ms
@@ -306,15 +311,14 @@ class PartitionLog:
         latest = self._mending(lambda: segment.max_timestamp_ms)
         return now_ms - (latest if latest >= 0 else segment.created_ms) > limit
 
-    def _raise_start(self, offset: int) -> bool:
+    def _raise_start(self, offset: int) -> None:
         if offset <= self.log_start_offset:
-            return False
+            return
         with self._flusher.lock:
             self.log_start_offset = offset
             self._flusher.want_checkpoint()
             while len(self._segments) > 1 and self._segments[1].base_offset <= offset:
-                self._flusher.condemn([self._segments.pop(0)])
-        return True
+                self._flusher.condemn(self._segments.pop(0))
 
     # Closing
 

@@ -38,6 +38,7 @@ class RecoveryReport:
     """What recovery found in one partition. `damage` is all that is known, not only what is new."""
 
     directory: Path
+    created: bool = False
     scanned_bytes: int = 0
     truncated_bytes: int = 0
     damage: tuple[Damage, ...] = ()
@@ -51,11 +52,13 @@ class RecoveryReport:
     @property
     def is_clean(self) -> bool:
         """Nothing was lost and nothing is broken."""
-        return not self.truncated_bytes and not self.damage
+        return not self.created and not self.truncated_bytes and not self.damage
 
     def lines(self) -> list[str]:
-        """One sentence for the operator about everything that was not as it should be."""
+        """One sentence for the operator about everything that is not as it should be in a known partition."""
         lines = []
+        if self.created:
+            lines.append(f"{self.directory}: was missing; the partition begins again, empty")
         if self.truncated_bytes:
             lines.append(
                 f"{self.directory}: cut {self.truncated_bytes} bytes of an unfinished write off the end"
@@ -72,6 +75,7 @@ class RecoveryReport:
 class Recovered:
     """The state of a partition as the bytes tell it."""
 
+    created: bool
     segments: list[Segment]
     producers: Producers
     log_start_offset: int
@@ -86,6 +90,7 @@ class Recovered:
         """What to tell the operator."""
         return RecoveryReport(
             directory=directory,
+            created=self.created,
             scanned_bytes=self.scanned_bytes,
             truncated_bytes=self.truncated_bytes,
             damage=tuple(damage for segment in self.segments for damage in segment.damage),
@@ -123,11 +128,15 @@ class Recovered:
 
 
 def recover(fs: Fs, directory: Path, *, now_ms: int) -> Recovered:
-    """Read a partition's directory and decide about everything past its checkpoint. Raises `FsError`."""
+    """Read or create a partition's directory; decide about all past its checkpoint. Raises `FsError`."""
+    created = not fs.exists(directory)
+    if created:
+        fs.mkdir(directory)
     checkpoint = read_checkpoint(fs, directory)
     segments = _find_segments(fs, directory, checkpoint, now_ms)
     first = segments[0].base_offset
     recovered = Recovered(
+        created=created,
         segments=segments,
         producers=Producers(checkpoint.producers if checkpoint else []),
         log_start_offset=max(first, checkpoint.log_start_offset) if checkpoint else first,
