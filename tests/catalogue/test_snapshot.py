@@ -18,6 +18,13 @@ from trunkline.catalogue.snapshot import (
 from trunkline.errors import InvalidInput
 
 
+def with_schema(schema: bytes) -> bytes:
+    return (
+        b'{"format":1,"services":[],"environments":{},"topics":{},"events":{"query.x.v1":'
+        b'{"topic":"query.execution.events","schema":' + schema + b"}}}"
+    )
+
+
 def test_the_committed_snapshot_is_the_contract_byte_for_byte() -> None:
     """If this fails, `trunkline contract check` says what changed and whom it hurts."""
     assert packaged_snapshot_path().read_bytes() == render_snapshot(
@@ -51,6 +58,10 @@ def test_a_field_named_like_an_annotation_stays() -> None:
         (b"[]", "not a contract snapshot"),
         (b'{"format":1}', "not a contract snapshot"),
         (b'{"format":2,"services":[],"environments":{},"topics":{},"events":{}}', "snapshot format 2"),
+        (with_schema(b'{"properties":[]}'), "no readable schema for query.x.v1"),
+        (with_schema(b'{"properties":{"a":1}}'), "no readable schema for query.x.v1"),
+        (with_schema(b'{"anyOf":{}}'), "no readable schema for query.x.v1"),
+        (with_schema(b'{"required":1}'), "no readable schema for query.x.v1"),
     ],
 )
 def test_a_file_that_is_no_snapshot_is_refused_by_name(
@@ -68,10 +79,8 @@ def test_a_member_that_is_gone_stays_on_record_as_retired() -> None:
     now = take_snapshot(load_catalogue())
     schema = now.events["query.failed.v1"].schema
     richer = {**schema, "properties": {**schema["properties"], "gone": {"type": "string"}}}
-    before = msgspec.structs.replace(
-        now,
-        events={**now.events, "query.failed.v1": EventPart(topic="x", schema=richer, retired={"older": {}})},
-    )
+    part = EventPart(topic="query.execution.events", schema=richer, retired={"older": {}})
+    before = msgspec.structs.replace(now, events={**now.events, "query.failed.v1": part})
     after = take_snapshot(load_catalogue(), after=before)
     assert after.events["query.failed.v1"].retired == {"gone": {"type": "string"}, "older": {}}
     again = take_snapshot(load_catalogue(), after=after)

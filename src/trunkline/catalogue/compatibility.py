@@ -131,10 +131,9 @@ def _events(old: Snapshot, new: Snapshot) -> Iterator[Change]:
 
 def _revived(event: str, before: EventPart, after: EventPart, consumers: Sequence[str]) -> Iterator[Change]:
     """A member may come back only as what it was: events that had it are still in the log."""
-    for name in sorted(before.retired.keys() & after.schema.get("properties", {}).keys()):
-        for found in compare_schemas(
-            before.retired[name], after.schema["properties"][name], path=f"$.{name}"
-        ):
+    members = after.schema.get("properties", {})
+    for name in sorted(before.retired.keys() & members.keys()):
+        for found in compare_schemas(before.retired[name], members[name], path=f"$.{name}"):
             if found.severity == "breaking":
                 message = f"$.{name} was retired and comes back changed: {found.message}"
                 yield _breaks("field_revived", event, message, consumers)

@@ -121,7 +121,7 @@ def _is_schema(node: Any) -> bool:
 def _fits(keyword: str, value: Any) -> bool:
     match keyword:
         case "items" | "additionalProperties" | "propertyNames":
-            return _is_schema(value)
+            return isinstance(value, bool) or _is_schema(value)
         case "properties" | "$defs":
             return isinstance(value, dict) and all(map(_is_schema, value.values()))
         case "anyOf":
