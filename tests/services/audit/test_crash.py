@@ -67,7 +67,8 @@ def test_an_import_survives_kills_of_broker_and_service(tmp_path: Path) -> None:
                     time.sleep(
                         chance.uniform(0.3, IMPORT_S)
                     )  # The moment of the fault, not a wait for anything.
-                    for victim in chance.choice([[broker], [service], [broker, service]]):
+                    victims: list[list[CommandProcess]] = [[broker], [service], [broker, service]]
+                    for victim in chance.choice(victims):
                         victim.restart()
                     importing.wait(timeout_s=DEADLINE_S)
             with CommandProcess(import_command) as importing:

@@ -58,7 +58,7 @@ def verify_export(lines: Iterable[bytes], notes: Sequence[bytes], verifier: Veri
         parsed = _parse(line, number)
         if isinstance(parsed, Header):
             if check is not None:
-                reports.append(_finished(check))
+                reports.append(_finished(check, findings))
             checkpoints = judge_notes(
                 by_tenant.get(parsed.tenant, []), verifier, tenant=parsed.tenant, findings=findings
             )
@@ -76,7 +76,7 @@ def verify_export(lines: Iterable[bytes], notes: Sequence[bytes], verifier: Veri
             check.tree.changed.clear()
     if check is None:
         raise InvalidInput("the export is empty")
-    reports.append(_finished(check))
+    reports.append(_finished(check, findings))
     return Report(
         ok=not findings.count,
         entries=sum(report.entries for report in reports),
@@ -107,8 +107,11 @@ def _parse(line: bytes, number: int) -> Header | Entry:
         raise InvalidInput(f"line {number}: not a line of an audit export: {error}") from error
 
 
-def _finished(check: LedgerCheck) -> TenantReport:
+def _finished(check: LedgerCheck, findings: Findings) -> TenantReport:
     check.finish()
+    if check.entries and not check.checkpoints:
+        detail = "no checkpoint that can be trusted was given for this tenant: nothing proves its entries"
+        findings.add(check.tenant, "unsigned", detail)
     return TenantReport(check.tenant, check.entries, check.checkpoints, check.covered)
 
 
