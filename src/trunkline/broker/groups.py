@@ -117,10 +117,13 @@ class GroupService:
         self.carry_out(self.coordinator.tick(self.now_ms()))
 
     async def close(self) -> None:
-        """Make everything durable and release the journal."""
+        """Make everything durable and release the journal. A device that fails now is only logged."""
         if self._timer is not None:
             self._timer.cancel()
-        await self._commit.durable(self._journal)
+        try:
+            await self._commit.durable(self._journal)
+        except (FsError, LogStopped) as error:
+            log.error("the group journal was not closed cleanly: %s", error)  # noqa: TRY400 - no traceback helps
         self._journal.close()
 
 

@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,6 +20,9 @@ from trunkline.cli._parent import stop_with_parent
 from trunkline.errors import InvalidInput, Unavailable
 
 app = new_app("Run the embedded Kafka broker alone.")
+
+EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not listened on
+"""Addresses to listen on that nobody can connect to."""
 
 
 class Durability(StrEnum):
@@ -77,7 +81,10 @@ def broker(  # noqa: PLR0917 - typer calls it, by name
         auto_create_topics=auto_create_topics,
         default_partitions=default_partitions,
     )
+    if advertised is None and host in EVERYWHERE:
+        raise InvalidInput(f"--host {host} needs --advertised HOST:PORT: the address that clients can reach")
     told = None if advertised is None else _address(advertised)
+    _raise_file_limit()
     stop_with_parent()
     try:
         asyncio.run(_serve(settings, Address(host, port), told, as_json=as_json))
@@ -111,6 +118,12 @@ def _announce(node: Running, data_dir: Path, *, as_json: bool) -> None:
         )
     else:
         typer.echo(f"broker ready at {node.listening} (cluster {node.broker.cluster_id}, data {data_dir})")
+
+
+def _raise_file_limit() -> None:
+    """Every partition and every connection holds an open file; the usual soft limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _address(text: str) -> Address:

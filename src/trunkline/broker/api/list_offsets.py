@@ -11,6 +11,7 @@ from trunkline.broker.api.fetch import epoch_error
 from trunkline.broker.broker import Broker, partition_log
 from trunkline.broker.log.fs import FsError
 from trunkline.broker.log.partition import PartitionLog
+from trunkline.broker.log.times import TimestampOffset
 from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.messages.fetch import (
     ListOffsetsPartition,
@@ -24,10 +25,9 @@ LATEST: Final = -1
 EARLIEST: Final = -2
 MAX_TIMESTAMP: Final = -3
 EARLIEST_LOCAL: Final = -4
-LATEST_TIERED: Final = -5
 EARLIEST_PENDING_UPLOAD: Final = -6
-NONE: Final = (-1, -1)
-"""Offset and timestamp when there is no such record."""
+NOTHING: Final = -1
+"""Offset, timestamp or epoch when there is no such record."""
 
 
 def _handle(broker: Broker, request: ListOffsetsRequest, _call: Call) -> ListOffsetsResponse:
@@ -51,27 +51,29 @@ def _partition(log: PartitionLog | None, wanted: ListOffsetsPartition) -> ListOf
     if wanted.timestamp < EARLIEST_PENDING_UPLOAD:
         return _error(wanted, ErrorCode.INVALID_REQUEST)
     try:
-        offset, timestamp_ms = _search(log, wanted.timestamp)
+        found = _search(log, wanted.timestamp)
     except FsError:
         return _error(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
     return ListOffsetsPartitionResponse(
         partition_index=wanted.partition_index,
         error_code=ErrorCode.NONE,
-        timestamp=timestamp_ms,
-        offset=offset,
-        leader_epoch=log.leader_epoch,
+        timestamp=found.timestamp_ms,
+        offset=found.offset,
+        leader_epoch=found.leader_epoch,
     )
 
 
-def _search(log: PartitionLog, timestamp: int) -> tuple[int, int]:
+def _search(log: PartitionLog, timestamp: int) -> TimestampOffset:
     if timestamp == LATEST:
-        return log.high_watermark, -1
+        return TimestampOffset(NOTHING, log.high_watermark, log.leader_epoch)
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
-        return log.log_start_offset, -1
-    if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
-        return NONE
-    found = log.max_timestamp_offset() if timestamp == MAX_TIMESTAMP else log.offset_for_time(timestamp)
-    return NONE if found is None else (found.offset, found.timestamp_ms)
+        return TimestampOffset(NOTHING, log.log_start_offset, log.leader_epoch)
+    found = None
+    if timestamp == MAX_TIMESTAMP:
+        found = log.max_timestamp_offset()
+    elif timestamp >= 0:
+        found = log.offset_for_time(timestamp)
+    return found or TimestampOffset(NOTHING, NOTHING, NOTHING)
 
 
 def _error(wanted: ListOffsetsPartition, error: ErrorCode) -> ListOffsetsPartitionResponse:
