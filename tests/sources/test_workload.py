@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -188,3 +189,10 @@ def test_a_workload_of_nobody_or_nothing_is_refused() -> None:
         stream(tenants=[])
     with pytest.raises(InvalidInput, match="at least one measured query"):
         workload(1, TENANTS, clock=Ticking(), queries=())
+
+
+def test_a_catalogue_without_one_of_the_topics_is_refused() -> None:
+    whole = load_catalogue()
+    topics = {name: topic for name, topic in whole.topics.items() if name != "ml.model.events"}
+    with pytest.raises(InvalidInput, match=r"lacks ml\.model\.events"):
+        workload(1, TENANTS, clock=Ticking(), queries=QUERIES, catalogue=replace(whole, topics=topics))

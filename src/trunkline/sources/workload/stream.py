@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from trunkline.catalogue.events import Event, declaration_of
+from trunkline.catalogue.events import EVENT_TYPES, Event, declaration_of
 from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import ServiceName, TenantId, TopicName
@@ -69,16 +69,20 @@ def workload(
     Ids follow from the seed and an event's place in the stream: the same arguments give the same ids, and a
     feed that adds to an earlier one needs another seed. The clock, which must tell timezone-aware times,
     dates each event as it is drawn. `queries` are the executions that query events report, over and over;
-    without them TPC-H runs once, here, before the first event. Raises `InvalidInput` for no tenants, and
-    where DuckDB is needed and not installed.
+    without them TPC-H runs once, here, before the first event. Raises `InvalidInput` for no tenants, for a
+    catalogue without one of the topics, and where DuckDB is needed and not installed.
     """
     if not tenants:
         raise InvalidInput("a workload needs at least one tenant")
     measured = measure_queries() if queries is None else queries
     if not measured:
         raise InvalidInput("a workload needs at least one measured query")
+    contract = catalogue or load_catalogue()
+    absent = sorted({declaration.topic for declaration in EVENT_TYPES.values()} - contract.topics.keys())
+    if absent:
+        raise InvalidInput(f"a workload publishes on every topic; the catalogue lacks {', '.join(absent)}")
     world = World(seed, tenants, clock=clock, queries=measured)
-    return _interleave(world, _Narrator(seed, world, catalogue or load_catalogue()))
+    return _interleave(world, _Narrator(seed, world, contract))
 
 
 def _interleave(world: World, narrator: "_Narrator") -> Iterator[Produced]:
