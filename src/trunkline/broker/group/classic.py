@@ -23,6 +23,7 @@ from trunkline.broker.group.model import (
     Token,
 )
 from trunkline.broker.group.state import GroupState, check_transition
+from trunkline.broker.group.window import JoinWindow
 from trunkline.broker.protocol.errors import ErrorCode
 
 
@@ -53,11 +54,8 @@ class ClassicGroup:
         self._emit = emit
         self._new_member_id = new_member_id
         self._wall_ms = wall_ms
-        self._join_deadline_ms: int | None = None
+        self._window = JoinWindow()
         self._sync_deadline_ms: int | None = None
-        self._delay_left_ms: int | None = None
-        """Set during the initial delay: what is left of the rebalance timeout to extend it."""
-        self._grew_in_delay = False
 
     # -- restart
 
@@ -150,7 +148,8 @@ class ClassicGroup:
             self.protocol_type = request.protocol_type
             self.leader = member_id
         self.members.add(member)
-        self._grew_in_delay = self.state is GroupState.PREPARING_REBALANCE
+        if self.state is GroupState.PREPARING_REBALANCE:
+            self._window.grew()
         self._begin_rebalance(now_ms)
         member.joining, member.join_token = True, token
         self._complete_join_if_all_came(now_ms)
@@ -233,27 +232,16 @@ class ClassicGroup:
             self._answer_sync(member, SyncResult(error=ErrorCode.REBALANCE_IN_PROGRESS), now_ms)
         timeout_ms = self.members.rebalance_timeout_ms()
         if self.state is GroupState.EMPTY:
-            delay_ms = min(self._config.initial_rebalance_delay_ms, timeout_ms)
-            self._join_deadline_ms = now_ms + delay_ms
-            self._delay_left_ms = timeout_ms - delay_ms
+            delay_ms = self._config.initial_rebalance_delay_ms
+            self._window.open_delayed(delay_ms, timeout_ms, now_ms=now_ms)
         else:
-            self._join_deadline_ms = now_ms + timeout_ms
+            self._window.open(timeout_ms, now_ms=now_ms)
         self._sync_deadline_ms = None
         self._go(GroupState.PREPARING_REBALANCE)
 
     def _complete_join_if_all_came(self, now_ms: int) -> None:
-        delayed = self._delay_left_ms is not None and len(self.members) > 0
+        delayed = self._window.delayed and len(self.members) > 0
         if not delayed and not self.pending and self.members.joining() == len(self.members):
-            self._complete_join(now_ms)
-
-    def _end_of_join(self, now_ms: int) -> None:
-        delay_ms = min(self._config.initial_rebalance_delay_ms, self._delay_left_ms or 0)
-        if self._grew_in_delay and delay_ms > 0:
-            # Others came during the delay, so more may follow: wait once more, within the rebalance timeout.
-            self._join_deadline_ms = now_ms + delay_ms
-            self._delay_left_ms = (self._delay_left_ms or 0) - delay_ms
-            self._grew_in_delay = False
-        else:
             self._complete_join(now_ms)
 
     def _complete_join(self, now_ms: int) -> None:
@@ -263,9 +251,9 @@ class ClassicGroup:
                 self._remove(member, now_ms)
         if len(self.members) and not self._elect_leader():
             # Only absent static members are left, and nobody to make an assignment.
-            self._join_deadline_ms = now_ms + self.members.rebalance_timeout_ms()
+            self._window.open(self.members.rebalance_timeout_ms(), now_ms=now_ms)
             return
-        self._join_deadline_ms = self._delay_left_ms = None
+        self._window.close()
         self.generation += 1
         if not len(self.members):
             self._become_empty()
@@ -438,7 +426,7 @@ class ClassicGroup:
         """When `expire` has something to do, unless something happens before."""
         deadlines = [member.deadline_ms for member in self.members]
         deadlines += self.pending.values()
-        deadlines += (self._join_deadline_ms, self._sync_deadline_ms)
+        deadlines += (self._window.deadline_ms, self._sync_deadline_ms)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def expire(self, *, now_ms: int) -> None:
@@ -451,8 +439,9 @@ class ClassicGroup:
         for member in silent:
             self._remove(member, now_ms)
         self.settle(now_ms=now_ms, departed=bool(silent))
-        if self._join_deadline_ms is not None and self._join_deadline_ms <= now_ms:
-            self._end_of_join(now_ms)
+        due_ms = self._window.deadline_ms
+        if due_ms is not None and due_ms <= now_ms and self._window.end(now_ms=now_ms):
+            self._complete_join(now_ms)
 
     # -- answers
 
