@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trunkline.catalogue.load import load_catalogue, parse_catalogue
 from trunkline.catalogue.problems import CatalogueError
@@ -182,3 +184,25 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(InvalidInput, match=words):
         load_catalogue(path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    place=st.integers(0, len(GOOD)),
+    cut=st.integers(0, 30),
+    pasted=st.text(max_size=4)
+    | st.sampled_from(["[", "{", "*a", "&a ", "? ", "!!int ", "<<: ", "- ", "\t", "1_0"]),
+)
+def test_a_damaged_file_is_loaded_or_refused_and_never_a_crash(place: int, cut: int, pasted: str) -> None:
+    problem: CatalogueError | None = None
+    try:
+        parse_catalogue(GOOD[:place] + pasted + GOOD[place + cut :], file="contract.yaml")
+    except CatalogueError as error:
+        problem = error
+    assert problem is None or all(item.line >= 1 and item.message for item in problem.problems)
+
+
+def test_an_alias_of_itself_is_refused() -> None:
+    assert problems(changed("[a-service, b-service]", "&loop [*loop]")) == [
+        (17, "consumers of topic one.two.three must be a text")
+    ]
