@@ -219,6 +219,20 @@ def test_followers_wait_for_the_leaders_assignment(desk: Desk) -> None:
     assert desk.synced(desk.ask_sync(follower, 1)).assignment == b"b"
 
 
+def test_a_follower_that_waits_for_the_assignment_need_not_heartbeat(desk: Desk) -> None:
+    tokens = [desk.ask_join(session_timeout_ms=10_000), desk.ask_join(session_timeout_ms=10_000)]
+    desk.advance(100)
+    leader, follower = (desk.joined(token).member_id for token in tokens)
+    waiting = desk.ask_sync(follower, 1)
+    desk.advance(8_000)
+    desk.heartbeat(leader, 1)
+    desk.advance(8_000)
+    desk.ask_sync(leader, 1, assignments={follower: b"b"})
+    assert desk.synced(waiting).assignment == b"b"
+    desk.advance(9_999)
+    assert desk.heartbeat(follower, 1) is ErrorCode.NONE
+
+
 def test_a_join_during_the_sync_sends_everyone_back(desk: Desk) -> None:
     tokens = [desk.ask_join(), desk.ask_join()]
     desk.advance(100)

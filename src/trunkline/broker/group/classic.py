@@ -262,7 +262,7 @@ class ClassicGroup:
         self._go(GroupState.COMPLETING_REBALANCE)
         self._sync_deadline_ms = now_ms + self.members.rebalance_timeout_ms()
         for member in self.members:
-            member.assignment, member.synced = b"", False
+            member.synced = False
             if member.joining:
                 member.is_new = False
                 member.refresh(now_ms)
@@ -407,8 +407,6 @@ class ClassicGroup:
         self._answer_join(member, ErrorCode.UNKNOWN_MEMBER_ID)
         self._answer_sync(member, SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID), now_ms)
         self.members.remove(member)
-        if member.member_id == self.leader:
-            self.leader = next((other.member_id for other in self.members), "")
 
     def _refresh(self, member_id: str, now_ms: int) -> None:
         member = self.members.get(member_id)
