@@ -144,14 +144,14 @@ class Publishers:
     def of(self, event: "Event") -> "Publisher":
         """The publisher of the event's topic. Raises `ClusterUnavailable` when no broker answers."""
         from trunkline.catalogue.events import declaration_of
-        from trunkline.client.config import admin_config
-        from trunkline.client.kafka import Admin
+        from trunkline.client.admin import check_reachable
         from trunkline.client.publisher import Publisher
 
         service = self._catalogue.topic(declaration_of(event).topic).publisher
         if service not in self._open:
             if not self._open:
-                Admin(admin_config(self._connection)).cluster_id()
+                # Without a cluster the events would wait in the queue until they time out.
+                check_reachable(self._connection)
             self._open[service] = self._closing.enter_context(
                 Publisher(service=service, connection=self._connection, catalogue=self._catalogue)
             )

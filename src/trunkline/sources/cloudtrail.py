@@ -158,12 +158,7 @@ def to_event(raw: bytes, *, tenant: str | None = None) -> Envelope[ApiCalled]:
         record, members = _record.decode(raw), _members.decode(raw)
     except msgspec.DecodeError as error:
         raise ValueError(f"not a CloudTrail record: {error}") from error
-    if (
-        record.event_id is None
-        or record.event_time is None
-        or not record.event_source
-        or not record.event_name
-    ):
+    if not record.event_id or record.event_time is None or not record.event_source or not record.event_name:
         required = ("eventID", "eventTime", "eventSource", "eventName")
         lacking = [name for name in required if not members.get(name)]
         raise ValueError(f"not a CloudTrail record: it lacks {', '.join(lacking)}")
