@@ -1,5 +1,6 @@
 """What the client's tests share: a broker with the contract's topics, a store, events."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,11 @@ from trunkline.client.config import ConnectionOptions
 from trunkline.client.publisher import Publisher
 from trunkline.client.store import Store, migrate, open_store
 from trunkline.testing.processes import BrokerProcess
+
+with warnings.catch_warnings():
+    # kafka-python reads its own data files in a deprecated way, once, when it is imported.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import kafka.record.default_records  # noqa: F401 - imported for the tests that come
 
 EXAMPLE_TYPE = EventType("query.completed.v1")
 

@@ -161,7 +161,7 @@ def test_only_the_poisonous_event_goes_to_the_ledger_wherever_it_is_in_the_batch
 def test_records_that_are_no_events_go_to_the_ledger_and_the_consumer_goes_on(bench: Bench) -> None:
     producer = confluent_kafka.Producer({"bootstrap.servers": bench.connection.bootstrap_servers})
     no_header: list[tuple[str, str | bytes | None]] = []
-    garbage = [
+    garbage: list[tuple[bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]] = [
         (b"\xff\xfe", None, no_header),
         (None, b"k", [("ce_id", b"\xff")]),
         (b"{}", b"k", [("ce_" + "x" * 300, b""), ("ce_id", None)]),

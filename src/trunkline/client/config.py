@@ -28,6 +28,9 @@ LEADER_ELECTION_MS: Final = 10_000
 """KRaft's `broker.session.timeout.ms` of 9 s and a second for the election itself."""
 
 DELIVERY_TIMEOUT_MS: Final = 120_000
+UNKNOWN_TOPIC_MS: Final = 10_000
+"""A topic that was just created may be unknown to a broker for a moment; after this it counts as missing."""
+
 LINGER_MS: Final = 5
 QUEUE_MESSAGES_MAX: Final = 100_000
 QUEUE_KIB_MAX: Final = 64 * 1024
@@ -127,6 +130,7 @@ def producer_config(connection: ConnectionOptions, options: ProducerOptions) -> 
         "retry.backoff.ms": RETRY_BACKOFF_MS,
         "retry.backoff.max.ms": RETRY_BACKOFF_MAX_MS,
         "delivery.timeout.ms": options.delivery_timeout_ms,
+        "topic.metadata.propagation.max.ms": UNKNOWN_TOPIC_MS,
         "linger.ms": options.linger_ms,
         "batch.size": min(BATCH_BYTES_MAX, options.message_bytes_max),
         "message.max.bytes": options.message_bytes_max,

@@ -1,0 +1,52 @@
+"""Which events count as seen before."""
+
+from collections.abc import Callable
+
+from trunkline.client.handler import Received
+from trunkline.client.store import Store, dedupe
+
+Receive = Callable[..., Received]
+
+
+def test_an_event_is_fresh_once_and_a_duplicate_ever_after(store: Store, receive: Receive) -> None:
+    batch = [receive("1"), receive("2", offset=1)]
+    with store.write() as tx:
+        sifted = dedupe.sift(tx, "g", batch)
+        assert sifted.fresh == batch
+        dedupe.remember(tx, "g", sifted.fresh)
+    with store.write() as tx:
+        sifted = dedupe.sift(tx, "g", [*batch, receive("3", offset=2)])
+    assert [received.event.id for received in sifted.fresh] == ["3"]
+    assert sifted.duplicates == batch
+    assert sifted.conflicts == []
+
+
+def test_a_repetition_within_a_batch_is_a_duplicate_too(store: Store, receive: Receive) -> None:
+    with store.write() as tx:
+        sifted = dedupe.sift(tx, "g", [receive("1"), receive("1", offset=1), receive("1", offset=2)])
+    assert [received.record.offset for received in sifted.fresh] == [0]
+    assert [received.record.offset for received in sifted.duplicates] == [1, 2]
+
+
+def test_the_same_identity_with_other_content_is_a_conflict(store: Store, receive: Receive) -> None:
+    with store.write() as tx:
+        dedupe.remember(tx, "g", [receive("1")])
+        sifted = dedupe.sift(tx, "g", [receive("1", subject="another")])
+    assert len(sifted.conflicts) == 1
+    assert sifted.fresh == []
+
+
+def test_one_tenants_id_does_not_suppress_anothers_nor_one_groups_anothers(
+    store: Store, receive: Receive
+) -> None:
+    with store.write() as tx:
+        dedupe.remember(tx, "g", [receive("1")])
+        assert len(dedupe.sift(tx, "g", [receive("1", tenant="other")]).fresh) == 1
+        assert len(dedupe.sift(tx, "h", [receive("1")]).fresh) == 1
+
+
+def test_an_empty_batch_asks_the_store_nothing(store: Store) -> None:
+    with store.read() as tx:
+        assert dedupe.sift(tx, "g", []) == dedupe.Sifted([], [], [])
+    with store.write() as tx:
+        dedupe.remember(tx, "g", [])

@@ -1,0 +1,80 @@
+"""The contract's settings, as librdkafka gets them."""
+
+import confluent_kafka
+import confluent_kafka.admin
+import pytest
+
+from trunkline.client.config import (
+    LEADER_ELECTION_MS,
+    RETRY_JITTER,
+    ConnectionOptions,
+    ConsumerOptions,
+    ProducerOptions,
+    admin_config,
+    consumer_config,
+    producer_config,
+    reader_config,
+    retry_budget_ms,
+    retry_waits_ms,
+)
+from trunkline.errors import InvalidInput
+
+CONNECTION = ConnectionOptions(bootstrap_servers="127.0.0.1:1")
+
+
+def test_the_producer_is_the_contracts() -> None:
+    config = producer_config(CONNECTION, ProducerOptions())
+    contract = {
+        "acks": "all",
+        "retries": 3,
+        "enable.idempotence": True,
+        "max.in.flight.requests.per.connection": 1,
+        "compression.type": "snappy",
+        "partitioner": "murmur2_random",
+    }
+    assert contract.items() <= config.items()
+
+
+def test_the_consumer_is_the_contracts_and_commits_nothing_by_itself() -> None:
+    config = consumer_config(CONNECTION, ConsumerOptions(group="g"))
+    contract = {
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "group.id": "g",
+    }
+    assert contract.items() <= config.items()
+
+
+def test_three_retries_outlast_a_leader_election_even_with_the_shortest_jitter() -> None:
+    assert sum(retry_waits_ms()) * (1 - RETRY_JITTER) > LEADER_ELECTION_MS
+    assert retry_waits_ms() == (2_000, 4_000, 8_000)
+
+
+def test_librdkafka_accepts_every_configuration() -> None:
+    confluent_kafka.Producer(producer_config(CONNECTION, ProducerOptions()))
+    confluent_kafka.Consumer(consumer_config(CONNECTION, ConsumerOptions(group="g"))).close()
+    confluent_kafka.Consumer(reader_config(CONNECTION)).close()
+    confluent_kafka.admin.AdminClient(dict(admin_config(CONNECTION)))
+
+
+def test_a_delivery_time_out_that_would_cut_off_the_retries_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="would cut off the 3 retries"):
+        ProducerOptions(delivery_timeout_ms=retry_budget_ms())
+
+
+def test_a_poll_interval_below_the_session_time_out_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="raise it"):
+        ConsumerOptions(group="g", session_timeout_ms=10_000, poll_interval_max_ms=9_999)
+
+
+def test_security_is_passed_through_and_nothing_else_is() -> None:
+    secured = ConnectionOptions(
+        bootstrap_servers="a:1", security={"security.protocol": "SASL_SSL", "ssl.ca.location": "/ca.pem"}
+    )
+    assert producer_config(secured, ProducerOptions())["security.protocol"] == "SASL_SSL"
+    with pytest.raises(InvalidInput, match="acks is not a security property"):
+        ConnectionOptions(bootstrap_servers="a:1", security={"acks": "0"})
+    with pytest.raises(InvalidInput, match="no bootstrap servers"):
+        ConnectionOptions(bootstrap_servers=" ")

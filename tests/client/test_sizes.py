@@ -1,0 +1,70 @@
+"""The size limit, against the broker that enforces it."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.record.default_records import DefaultRecordBatchBuilder
+
+from trunkline.client.config import (
+    MESSAGE_BYTES_MAX,
+    ConnectionOptions,
+    ProducerOptions,
+    producer_config,
+)
+from trunkline.client.kafka import Producer, Report
+from trunkline.client.sizes import batch_bytes, fits
+from trunkline.codec import Encoded
+
+HEADERS = st.lists(st.tuples(st.text(max_size=80), st.binary(max_size=200)), max_size=20)
+
+
+@given(key=st.binary(max_size=200), value=st.binary(max_size=5_000), headers=HEADERS)
+def test_the_size_is_that_of_a_batch_built_by_another_client(
+    key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+) -> None:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 30)
+    assert builder.append(0, 1_700_000_000_000, key, value, headers) is not None
+    assert batch_bytes(Encoded(key, value, headers)) == len(builder.build())
+
+
+@given(value=st.binary(max_size=300), limit=st.integers(0, 500))
+def test_the_cheap_check_never_disagrees_with_the_exact_size(value: bytes, limit: int) -> None:
+    encoded = Encoded(b"tenant", value, [("ce_id", b"1")])
+    assert fits(encoded, limit) == (batch_bytes(encoded) <= limit)
+
+
+@pytest.fixture
+def send(connection: ConnectionOptions) -> Callable[[Encoded], Report[str]]:
+    """Sends past our own refusal, so that the broker is the judge."""
+    config = producer_config(connection, ProducerOptions(message_bytes_max=2 * MESSAGE_BYTES_MAX))
+
+    def deliver(encoded: Encoded) -> Report[str]:
+        producer: Producer[str] = Producer(config)
+        producer.send("query.execution.events", encoded, "it")
+        while not (reports := producer.poll(10)):
+            pass
+        return reports[0]
+
+    return deliver
+
+
+def test_what_just_fits_is_taken_by_the_broker_and_one_byte_more_is_not(
+    send: Callable[[Encoded], Report[str]],
+) -> None:
+    headers = [("ce_id", b"1"), ("ce_type", b"query.completed.v1")]
+    noise = random.Random(7).randbytes(MESSAGE_BYTES_MAX)  # which snappy cannot shrink
+    over = next(
+        cut
+        for cut in range(1_000)
+        if batch_bytes(Encoded(b"tenant", noise[cut:], headers)) == MESSAGE_BYTES_MAX
+    )
+    largest = Encoded(b"tenant", noise[over:], headers)
+    assert fits(largest, MESSAGE_BYTES_MAX)
+    assert send(largest).code is None
+    larger = Encoded(b"tenant", noise[over - 1 :], headers)
+    assert not fits(larger, MESSAGE_BYTES_MAX)
+    assert send(larger).code == "MSG_SIZE_TOO_LARGE"
+    assert send(larger).lost
