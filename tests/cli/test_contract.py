@@ -48,6 +48,16 @@ def test_export_writes_schemas_asyncapi_and_the_snapshot(
     assert (tmp_path / "out" / "contract.json").read_bytes() == packaged_snapshot_path().read_bytes()
 
 
+def test_export_removes_schemas_of_types_that_are_gone_and_nothing_else(tmp_path: Path) -> None:
+    schemas = tmp_path / "schemas"
+    schemas.mkdir()
+    for name in ("query.gone.v1.schema.json", "mine.schema.json", "notes.txt"):
+        (schemas / name).write_text("{}")
+    assert run(["contract", "export", "-o", str(tmp_path)]) == 0
+    left = {path.name for path in schemas.iterdir()}
+    assert left == {f"{name}.schema.json" for name in EVENT_TYPES} | {"mine.schema.json", "notes.txt"}
+
+
 def test_a_breaking_change_exits_1_and_names_its_victims(
     recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 app = _common.new_app("Export the contract, check it for incompatible changes.", no_args_is_help=True)
 
 DEFAULT_DIRECTORY: Final = Path("contract")
+SCHEMAS: Final = Path("schemas")
+SCHEMA_SUFFIX: Final = ".schema.json"
 
 EXPORT_HELP: Final = """Write the contract for other languages and tools.
 
@@ -171,14 +173,21 @@ def _write_all(contract: "Catalogue", directory: Path, environment: str) -> list
     contents = {
         Path("asyncapi.json"): _pretty(document),
         Path("contract.json"): render_snapshot(take_snapshot(contract, after=load_snapshot())),
-        **{
-            Path("schemas") / f"{name}.schema.json": _pretty(schema)
-            for name, schema in event_schemas().items()
-        },
+        **{SCHEMAS / f"{name}{SCHEMA_SUFFIX}": _pretty(schema) for name, schema in event_schemas().items()},
     }
     for relative, content in contents.items():
         _write(directory / relative, content)
+    _remove_stale(directory / SCHEMAS, kept={directory / relative for relative in contents})
     return [directory / relative for relative in contents]
+
+
+def _remove_stale(directory: Path, *, kept: set[Path]) -> None:
+    """Removes schemas that an earlier export wrote of event types that are gone; nothing else in there."""
+    from trunkline.catalogue.names import EVENT_TYPE_PATTERN
+
+    for path in directory.glob(f"*{SCHEMA_SUFFIX}"):
+        if path not in kept and EVENT_TYPE_PATTERN.fullmatch(path.name.removesuffix(SCHEMA_SUFFIX)):
+            path.unlink()
 
 
 def _pretty(document: Any) -> bytes:
