@@ -2,41 +2,51 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from trunkline.cli import _common
 
 if TYPE_CHECKING:
-    from trunkline.services.audit.queries import Page
+    from trunkline.services.audit.queries import EntryView, Page
     from trunkline.services.audit.verify import Report
+
+COLUMNS: Final = ("time", "tenant", "seq", "actor", "action", "resource", "outcome", "id")
 
 
 def show_page(page: "Page") -> None:
-    """A table of entries, and how to see more."""
+    """The entries found, and how to see more: a table on a terminal, else tab-separated columns."""
     from rich.table import Table
 
-    table = Table("time", "tenant", "seq", "actor", "action", "resource", "outcome", "id", box=None)
-    for entry in page.entries:
-        resource = " ".join(part for part in (entry.resource_type, entry.resource_id) if part)
-        table.add_row(
-            f"{entry.time:%Y-%m-%d %H:%M:%S}",
-            entry.tenant,
-            str(entry.seq),
-            entry.actor_id or "-",
-            entry.action or entry.type,
-            resource or "-",
-            entry.outcome or "-",
-            entry.id,
-        )
+    rows = [_row(entry) for entry in page.entries]
     console = _common.console()
-    if page.entries:
+    if not rows:
+        _common.note("nothing found")
+    elif console.is_terminal:
+        table = Table(*COLUMNS, box=None)
+        for row in rows:
+            table.add_row(*row)
         console.print(table)
     else:
-        _common.note("nothing found")
+        for row in rows:
+            typer.echo("\t".join(row))
     if page.next is not None:
         _common.note(f"more: --after {page.next}")
+
+
+def _row(entry: "EntryView") -> tuple[str, ...]:
+    resource = " ".join(part for part in (entry.resource_type, entry.resource_id) if part)
+    return (
+        f"{entry.time:%Y-%m-%dT%H:%M:%SZ}",
+        entry.tenant,
+        str(entry.seq),
+        entry.actor_id or "-",
+        entry.action or entry.type,
+        resource or "-",
+        entry.outcome or "-",
+        entry.id,
+    )
 
 
 def show_report(report: "Report") -> None:
