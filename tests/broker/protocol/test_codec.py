@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 from trunkline.broker.protocol.codec import MalformedMessage, decode, encode, encode_bytes
 from trunkline.broker.protocol.messages.fetch import (
     FetchableTopicResponse,
+    FetchPartition,
     FetchPartitionData,
     FetchRequest,
     FetchResponse,
+    FetchTopic,
 )
 from trunkline.broker.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from trunkline.broker.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from trunkline.broker.protocol.messages.topics import DeleteTopicsResponse
 from trunkline.broker.protocol.messages.versions import ApiVersionsRequest, ApiVersionsResponse
 from trunkline.broker.protocol.notation import Message
+from trunkline.broker.protocol.primitives import ELEMENTS_MAX, write_uvarint
 from trunkline.broker.protocol.registry import API, ApiDeclaration
 
 MakeMessage = Callable[[type[Message], int, Random], Message]
@@ -99,9 +102,30 @@ def test_an_array_count_beyond_the_message_is_refused_before_anything_is_allocat
         decode(MetadataRequest, 1, count)
 
 
-def test_a_tag_count_beyond_the_message_ends_at_once() -> None:
-    with pytest.raises(MalformedMessage, match="ends early"):
-        decode(MetadataRequest, 9, b"\x00\x00\x00\x00\xff\xff\xff\xff\x0f")
+@pytest.mark.parametrize(
+    ("cls", "version", "before"),
+    [(MetadataRequest, 9, b"\x00\x00\x00"), (FetchResponse, 16, bytes(10) + b"\x01")],
+    ids=["unknown tags", "known tags"],
+)
+def test_more_tagged_fields_than_anyone_sends_are_refused_before_they_are_read(
+    cls: type[Message], version: int, before: bytes
+) -> None:
+    with pytest.raises(MalformedMessage, match="more than 64 tagged fields"):
+        decode(cls, version, before + write_uvarint(65) + b"\x7f\x00" * 65)
+    with pytest.raises(MalformedMessage, match="more than 64 tagged fields"):
+        decode(cls, version, before + b"\xff\xff\xff\xff\x0f")
+
+
+def test_more_array_elements_than_anyone_sends_are_refused_however_they_are_nested() -> None:
+    def request(topics: int, partitions: int) -> FetchRequest:
+        wanted = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1)
+        topic = FetchTopic(topic="t", partitions=[wanted] * partitions)
+        return FetchRequest(max_wait_ms=1, min_bytes=1, topics=[topic] * topics)
+
+    inside = encode_bytes(request(100, ELEMENTS_MAX // 100 - 1), 12)
+    assert len(decode(FetchRequest, 12, inside).topics) == 100
+    with pytest.raises(MalformedMessage, match="more than 200000 array elements"):
+        decode(FetchRequest, 12, encode_bytes(request(100, ELEMENTS_MAX // 100), 12))
 
 
 def test_null_is_refused_where_the_version_demands_a_value() -> None:

@@ -40,6 +40,7 @@ class _Decoder:
             skip_tags=primitives.skip_tags,
             overrun=primitives.overrun,
             missing=primitives.missing,
+            too_many=primitives.too_many,
             MalformedMessage=primitives.MalformedMessage,
         )
         self._pending: list[tuple[str, str]] = []
@@ -49,6 +50,7 @@ class _Decoder:
         line("view = memoryview(buffer)")
         line("size = len(buffer)")
         line("position = 0")
+        line(f"elements_left = {primitives.ELEMENTS_MAX}")
         result = self.structure(layout)
         # Bytes after the message are ignored, as Apache Kafka does: librdkafka 2.16 writes the null array of
         # a Metadata request for all topics three bytes too long.
@@ -127,6 +129,9 @@ class _Decoder:
         element_min = layout.element_bytes_min(field.element)
         with self.source.block(f"if {count} * {element_min} > size - position:"):
             line(f"raise overrun(position + {count} * {element_min}, size)")
+        line(f"elements_left -= {count}")
+        with self.source.block("if elements_left < 0:"):
+            line(f"raise too_many({primitives.ELEMENTS_MAX}, 'array elements')")
         if field.element in primitives.INT_READERS:
             code, width = FIXED[field.element]
             readers = self.source.constant("readers", primitives.INT_READERS[field.element])
@@ -171,6 +176,8 @@ class _Decoder:
             line(f"{values[name]} = {self.default(layout.cls, name)}")
         with self.source.block(f"if {count} > 127:"):
             line(f"{count}, position = read_uvarint(buffer, position - 1)")
+        with self.source.block(f"if {count} > {primitives.TAGS_MAX}:"):
+            line(f"raise too_many({primitives.TAGS_MAX}, 'tagged fields in one section')")
         tag, end = self.source.name("tag"), self.source.name("end")
         with self.source.block(f"for _ in range({count}):"):
             line(f"{tag}, position = read_uvarint(buffer, position)")

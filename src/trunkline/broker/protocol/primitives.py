@@ -15,6 +15,14 @@ UVARINT_BYTES_MAX: Final = 5
 
 UINT32_MAX: Final = 0xFFFFFFFF
 
+ELEMENTS_MAX: Final = 200_000
+"""Array elements in one message, nested ones included. An element of two bytes becomes an object of a
+hundred, so without this a frame of 100 MB would take gigabytes and half a minute. No client comes near it: a
+fetch names each partition once."""
+
+TAGS_MAX: Final = 64
+"""Tagged fields in one section; the protocol has not needed more than four."""
+
 SMALL_UVARINTS: Final = tuple(bytes((value,)) for value in range(128))
 """Nearly every length on the wire is below 128."""
 
@@ -70,6 +78,8 @@ def write_uvarint(value: int) -> bytes:
 def skip_tags(buffer: Buffer, position: int, size: int) -> int:
     """Returns the position after a tagged section; unknown tags are allowed and ignored (KIP-482)."""
     count, position = read_uvarint(buffer, position)
+    if count > TAGS_MAX:
+        raise too_many(TAGS_MAX, "tagged fields in one section")
     for _ in range(count):
         _, position = read_uvarint(buffer, position)
         length, position = read_uvarint(buffer, position)
@@ -82,6 +92,11 @@ def skip_tags(buffer: Buffer, position: int, size: int) -> int:
 def overrun(position: int, size: int) -> MalformedMessage:
     """The error for a length or a count that points past the end of the message."""
     return MalformedMessage(f"a length reaches to byte {position} of a message of {size} bytes")
+
+
+def too_many(limit: int, what: str) -> MalformedMessage:
+    """The error for a message that would cost more than any honest one does."""
+    return MalformedMessage(f"more than {limit} {what}")
 
 
 def missing(field: str) -> MalformedMessage:
