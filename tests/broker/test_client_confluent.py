@@ -47,6 +47,12 @@ def producer(broker: BrokerProcess, **config: Any) -> Producer:
     return Producer({"bootstrap.servers": broker.address, "linger.ms": 5, **CONTRACT, **config})
 
 
+@pytest.fixture(scope="module")
+def writer(broker: BrokerProcess) -> Producer:
+    """One producer for all: an idempotent one takes half a second to start."""
+    return producer(broker)
+
+
 def consumer(broker: BrokerProcess, group: str, **config: Any) -> Consumer:
     """A consumer that commits when it says so."""
     return Consumer(
@@ -112,10 +118,10 @@ def poll_until(clients: list[Consumer], condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("strategy", ["cooperative-sticky", "range"])
 def test_a_group_reads_every_record_in_the_order_of_its_key(
-    broker: BrokerProcess, make_topic: MakeTopic, strategy: str
+    broker: BrokerProcess, make_topic: MakeTopic, strategy: str, writer: Producer
 ) -> None:
     topic = make_topic(6)
-    produce(producer(broker), topic, range(500))
+    produce(writer, topic, range(500))
     reader = consumer(broker, f"{topic}.group", **{"partition.assignment.strategy": strategy})
     reader.subscribe([topic])
     messages = consume(reader, 500)
@@ -150,10 +156,10 @@ def test_two_members_share_the_partitions_and_the_second_one_hands_its_own_back(
 
 
 def test_a_synchronous_commit_is_where_the_next_member_begins(
-    broker: BrokerProcess, make_topic: MakeTopic
+    broker: BrokerProcess, make_topic: MakeTopic, writer: Producer
 ) -> None:
     topic = make_topic()
-    produce(producer(broker), topic, range(30))
+    produce(writer, topic, range(30))
     first = consumer(broker, f"{topic}.group")
     first.subscribe([topic])
     consume(first, 10)
@@ -168,11 +174,38 @@ def test_a_synchronous_commit_is_where_the_next_member_begins(
     second.close()
 
 
+@pytest.mark.parametrize("strategy", ["cooperative-sticky", "range"])
+def test_a_member_commits_what_it_has_done_while_another_one_joins(
+    broker: BrokerProcess, admin: AdminClient, make_topic: MakeTopic, strategy: str
+) -> None:
+    """Nothing is given away before it has rejoined, so its work need not be done twice."""
+    topic = make_topic(2)
+    group = f"{topic}.group"
+    config = {"partition.assignment.strategy": strategy, "heartbeat.interval.ms": 200}
+    first, second = (consumer(broker, group, **config) for _ in range(2))
+    first.subscribe([topic])
+    poll_until([first], lambda: len(first.assignment()) == 2)
+    second.subscribe([topic])
+    poll_until([second], lambda: state_of(admin, group) == ConsumerGroupState.PREPARING_REBALANCING)
+    committed = first.commit(offsets=[TopicPartition(topic, 0, 7)], asynchronous=False)
+    assert committed is not None
+    assert [part.error for part in committed] == [None]
+    poll_until([first, second], lambda: len(first.assignment()) == len(second.assignment()) == 1)
+    for member in (first, second):
+        member.close()
+
+
+def state_of(admin: AdminClient, group: str) -> ConsumerGroupState:
+    """The group's state as the broker describes it."""
+    described = admin.describe_consumer_groups([group])[group].result(DEADLINE_S)
+    return ConsumerGroupState(described.state)
+
+
 def test_a_consumer_without_subscription_seeks_where_it_wants(
-    broker: BrokerProcess, make_topic: MakeTopic
+    broker: BrokerProcess, make_topic: MakeTopic, writer: Producer
 ) -> None:
     topic = make_topic()
-    produce(producer(broker), topic, range(50))
+    produce(writer, topic, range(50))
     reader = consumer(broker, f"{topic}.group")
     reader.assign([TopicPartition(topic, 0, 40)])
     assert numbers(consume(reader, 10)) == list(range(40, 50))
@@ -182,12 +215,11 @@ def test_a_consumer_without_subscription_seeks_where_it_wants(
     reader.close()
 
 
-def test_offsets_are_found_by_time(broker: BrokerProcess, make_topic: MakeTopic) -> None:
+def test_offsets_are_found_by_time(broker: BrokerProcess, make_topic: MakeTopic, writer: Producer) -> None:
     topic = make_topic()
-    client = producer(broker)
     for value in range(10):
-        client.produce(topic, value=str(value), timestamp=1_700_000_000_000 + value * 1_000)
-    client.flush(DEADLINE_S)
+        writer.produce(topic, value=str(value), timestamp=1_700_000_000_000 + value * 1_000)
+    writer.flush(DEADLINE_S)
     reader = consumer(broker, f"{topic}.group")
     wanted = [-1, 0, 4_500, 9_000, 9_001]
     found = [
@@ -199,10 +231,10 @@ def test_offsets_are_found_by_time(broker: BrokerProcess, make_topic: MakeTopic)
 
 
 def test_a_position_beyond_the_end_resets_to_the_earliest(
-    broker: BrokerProcess, make_topic: MakeTopic
+    broker: BrokerProcess, make_topic: MakeTopic, writer: Producer
 ) -> None:
     topic = make_topic()
-    produce(producer(broker), topic, range(5))
+    produce(writer, topic, range(5))
     reader = consumer(broker, f"{topic}.group")
     reader.assign([TopicPartition(topic, 0, 1_000)])
     assert numbers(consume(reader, 5)) == list(range(5))
@@ -214,7 +246,7 @@ def test_every_compression_comes_back_as_it_went_in(
     broker: BrokerProcess, make_topic: MakeTopic, codec: str
 ) -> None:
     topic = make_topic()
-    produce(producer(broker, **{"compression.type": codec}), topic, range(200))
+    produce(producer(broker, **{"compression.type": codec, "enable.idempotence": False}), topic, range(200))
     reader = consumer(broker, f"{topic}.group")
     reader.assign([TopicPartition(topic, 0, 0)])
     assert numbers(consume(reader, 200)) == list(range(200))
@@ -233,7 +265,7 @@ def test_an_unknown_topic_is_reported_as_such(broker: BrokerProcess) -> None:
 def test_a_message_beyond_the_topics_limit_is_refused(broker: BrokerProcess, make_topic: MakeTopic) -> None:
     topic = make_topic(max_message_bytes="2000")
     errors: list[KafkaError | None] = []
-    client = producer(broker, **{"compression.type": "none"})
+    client = producer(broker, **{"compression.type": "none", "enable.idempotence": False})
     client.produce(topic, bytes(4_000), on_delivery=lambda error, _message: errors.append(error))
     client.flush(DEADLINE_S)
     assert errors[0] is not None
@@ -283,11 +315,11 @@ def test_topic_configs_are_described_and_changed(admin: AdminClient, make_topic:
 
 
 def test_groups_are_listed_described_and_deleted(
-    broker: BrokerProcess, admin: AdminClient, make_topic: MakeTopic
+    broker: BrokerProcess, admin: AdminClient, make_topic: MakeTopic, writer: Producer
 ) -> None:
     topic = make_topic(2)
     group = f"{topic}.group"
-    produce(producer(broker), topic, range(20))
+    produce(writer, topic, range(20))
     reader = consumer(broker, group, **{"client.id": "reader"})
     reader.subscribe([topic])
     consume(reader, 20)
@@ -321,10 +353,10 @@ def test_an_administrator_moves_the_offsets_of_a_group_without_members(
 
 
 def test_an_administrator_lists_offsets_and_deletes_records(
-    broker: BrokerProcess, admin: AdminClient, make_topic: MakeTopic
+    broker: BrokerProcess, admin: AdminClient, make_topic: MakeTopic, writer: Producer
 ) -> None:
     topic = make_topic()
-    produce(producer(broker), topic, range(10))
+    produce(writer, topic, range(10))
     admin.delete_records([TopicPartition(topic, 0, 4)])[TopicPartition(topic, 0)].result(DEADLINE_S)
     part = TopicPartition(topic, 0)
     earliest = admin.list_offsets({part: OffsetSpec.earliest()})[part].result(DEADLINE_S)  # type: ignore[no-untyped-call]  # its own
