@@ -5,10 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trunkline.catalogue.compatibility import breaking, compare, hurt_services
 from trunkline.catalogue.load import load_catalogue
-from trunkline.catalogue.snapshot import Snapshot, take_snapshot
+from trunkline.catalogue.snapshot import Snapshot, parse_snapshot, take_snapshot
+from trunkline.errors import InvalidInput
 
 BASE: dict[str, Any] = msgspec.to_builtins(take_snapshot(load_catalogue()))
 QUERY = "query.completed.v1"
@@ -184,3 +187,33 @@ def test_a_retired_member_that_comes_back_as_something_else_hurts_consumers() ->
 
     (change,) = breaking(compare(edited(retire), edited(revive)))
     assert (change.code, change.hurts) == ("field_revived", QUERY_CONSUMERS)
+
+
+ODD: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(draw=st.data())
+def test_a_damaged_snapshot_is_compared_or_refused_and_never_a_crash(draw: st.DataObject) -> None:
+    contract = msgspec.json.decode(msgspec.json.encode(BASE))
+    contract["events"] = {QUERY: contract["events"][QUERY]}
+    node, depth = contract, draw.draw(st.integers(1, 6))
+    for level in range(depth):
+        names = sorted(node) if isinstance(node, dict) else range(len(node))
+        place = draw.draw(st.sampled_from(list(names)))
+        if level == depth - 1 or not isinstance(node[place], dict | list) or not node[place]:
+            node[place] = draw.draw(ODD)
+            break
+        node = node[place]
+    damaged: Snapshot | None = None
+    try:
+        damaged = parse_snapshot(msgspec.json.encode(contract), file="damaged.json")
+    except InvalidInput as error:
+        assert "damaged.json" in str(error)  # noqa: PT017 - being compared is as good an outcome
+    if damaged is not None:
+        for change in (*compare(original(), damaged), *compare(damaged, original())):
+            assert str(change)

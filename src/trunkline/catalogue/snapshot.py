@@ -4,7 +4,7 @@ The packaged snapshot is committed with the code; `trunkline contract export --s
 holds what binds publishers and consumers and leaves out what does not: descriptions, titles and examples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import EventType
 from trunkline.catalogue.schema import event_schema
+from trunkline.catalogue.schema_diff import LOWER_BOUNDS, NESTED, UPPER_BOUNDS
 from trunkline.errors import InvalidInput
 
 FORMAT: Final = 1
@@ -115,21 +116,44 @@ def parse_snapshot(raw: bytes, *, file: str) -> Snapshot:
 
 def _is_schema(node: Any) -> bool:
     """Whether the keywords that a comparison descends into have the shape that JSON Schema gives them."""
-    return isinstance(node, dict) and all(_fits(keyword, value) for keyword, value in node.items())
+    return isinstance(node, dict) and all(
+        keyword not in _SHAPES or _SHAPES[keyword](value) for keyword, value in node.items()
+    )
 
 
-def _fits(keyword: str, value: Any) -> bool:
-    match keyword:
-        case "items" | "additionalProperties" | "propertyNames":
-            return isinstance(value, bool) or _is_schema(value)
-        case "properties" | "$defs":
-            return isinstance(value, dict) and all(map(_is_schema, value.values()))
-        case "anyOf":
-            return isinstance(value, list) and all(map(_is_schema, value))
-        case "enum" | "required":
-            return isinstance(value, list)
-        case _:
-            return True
+def _is_schema_or_flag(value: Any) -> bool:
+    return isinstance(value, bool) or _is_schema(value)
+
+
+def _are_named_schemas(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_schema, value.values()))
+
+
+def _are_schemas(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_schema, value))
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+_SHAPES: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "properties": _are_named_schemas,
+    "$defs": _are_named_schemas,
+    "anyOf": _are_schemas,
+    "required": _are_names,
+    "enum": _is_list,
+    **dict.fromkeys(NESTED, _is_schema_or_flag),
+    **dict.fromkeys((*LOWER_BOUNDS, *UPPER_BOUNDS), _is_number),
+}
 
 
 def load_snapshot(path: Path | None = None) -> Snapshot:

@@ -1,7 +1,7 @@
 """What is constant per event type on the wire, prepared once per type."""
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -13,8 +13,6 @@ from trunkline.codec.errors import InvalidData, Undecodable
 CONTENT_TYPE: Final = "application/json"
 SPEC_VERSION_HEADER: Final = ("ce_specversion", SPEC_VERSION.encode())
 CONTENT_TYPE_HEADER: Final = ("content-type", CONTENT_TYPE.encode())
-
-EventClass: TypeAlias = type[Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,11 @@ class WireType:
 
 
 # Filled on first use, so that a type declared after this module was imported works too.
-_by_class: Final[dict[EventClass, WireType]] = {}
+_by_class: Final[dict[type[Event], WireType]] = {}
 _by_header: Final[dict[bytes, WireType]] = {}
 
 
-def wire_of_class(cls: EventClass) -> WireType:
+def wire_of_class(cls: type[Event]) -> WireType:
     """How events of this class travel. Raises TypeError for a class without `@event`."""
     return _by_class.get(cls) or _prepare(declaration_of(cls))
 

@@ -21,7 +21,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def summary(self) -> AuditFields:
         """Who did what to which thing with what outcome, the same five answers for every type of event."""
-        declaration = _declaration(type(self))
+        declaration = declaration_of(type(self))
         return audit_fields(self, declaration.type, declaration.audit)
 
 
@@ -86,18 +86,15 @@ def event(
     return declare
 
 
-def event_type_of(subject: Event | type[Event]) -> EventType:
-    """The declared type of an event or of its class. Raises TypeError for a class without `@event`."""
-    return _declaration(subject if isinstance(subject, type) else type(subject)).type
-
-
 def declaration_of(subject: Event | type[Event]) -> EventDeclaration:
     """The declaration of an event or of its class. Raises TypeError for a class without `@event`."""
-    return _declaration(subject if isinstance(subject, type) else type(subject))
-
-
-def _declaration(cls: type[Event]) -> EventDeclaration:
+    cls = subject if isinstance(subject, type) else type(subject)
     try:
         return _by_class[cls]
     except KeyError:
         raise TypeError(f"{cls.__qualname__} is not declared with @event") from None
+
+
+def event_type_of(subject: Event | type[Event]) -> EventType:
+    """The declared type of an event or of its class. Raises TypeError for a class without `@event`."""
+    return declaration_of(subject).type
