@@ -14,6 +14,14 @@ from trunkline.broker.protocol.messages.metadata import (
     MetadataRequestTopic,
     MetadataResponse,
 )
+from trunkline.broker.protocol.messages.offsets import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetFetchRequest,
+    OffsetFetchRequestTopic,
+    OffsetFetchResponse,
+)
 from trunkline.broker.protocol.messages.produce import (
     PartitionProduceData,
     ProduceRequest,
@@ -161,7 +169,7 @@ def test_offsets_are_assigned_in_order_to_many_writers(broker: BrokerProcess, ma
 def test_a_write_that_wants_no_answer_gets_none(client: WireClient, make_topic: MakeTopic) -> None:
     topic = make_topic()
     data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=batch())])
-    client.send(ProduceRequest(acks=0, timeout_ms=1_000, topic_data=[data]), PRODUCE_VERSION)
+    client.send(ProduceRequest(acks=0, timeout_ms=1_000, topic_data=[data]), PRODUCE_VERSION, answered=False)
     assert client.fetch(topic, 0, max_wait_ms=5_000).high_watermark == 1
 
 
@@ -171,3 +179,28 @@ def test_a_version_that_cannot_ask_by_id_is_told_so(client: WireClient, version:
     answer = client.ask(MetadataRequest(topics=[nameless]), version)
     assert isinstance(answer, MetadataResponse)
     assert [topic.error_code for topic in answer.topics] == [ErrorCode.INVALID_REQUEST]
+
+
+def test_a_commit_is_seen_by_the_request_that_follows_it(client: WireClient, make_topic: MakeTopic) -> None:
+    topic = make_topic()
+    stale = []
+    for offset in range(1, 50):
+        position = OffsetCommitRequestPartition(
+            partition_index=0, committed_offset=offset, committed_metadata=None
+        )
+        commit = OffsetCommitRequest(
+            group_id=f"{topic}.group",
+            member_id="",
+            topics=[OffsetCommitRequestTopic(name=topic, partitions=[position])],
+        )
+        fetch = OffsetFetchRequest(
+            group_id=f"{topic}.group", topics=[OffsetFetchRequestTopic(name=topic, partition_indexes=[0])]
+        )
+        client.send(commit, 7)
+        client.send(fetch, 7)
+        client.receive(commit, 7)
+        answer = client.receive(fetch, 7)
+        assert isinstance(answer, OffsetFetchResponse)
+        if answer.topics[0].partitions[0].committed_offset != offset:
+            stale.append(offset)
+    assert stale == []

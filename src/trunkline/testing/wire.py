@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections import deque
 from types import TracebackType
 from typing import Final, Self
 
@@ -63,27 +64,28 @@ class WireClient:
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._correlation_id = 0
+        self._sent = 0
+        self._unanswered: deque[int] = deque()
 
     def ask(self, request: Message, version: int) -> Message:
         """Send a request and wait for its response."""
         self.send(request, version)
         return self.receive(request, version)
 
-    def send(self, request: Message, version: int) -> None:
-        """Send a request without waiting."""
-        self._correlation_id += 1
-        header = encode_request_header(
-            request.api.key, version, correlation_id=self._correlation_id, client_id="wire"
-        )
+    def send(self, request: Message, version: int, *, answered: bool = True) -> None:
+        """Send a request without waiting. One that will not be `answered` must not be waited for."""
+        self._sent += 1
+        if answered:
+            self._unanswered.append(self._sent)
+        header = encode_request_header(request.api.key, version, correlation_id=self._sent, client_id="wire")
         frame = header + encode_bytes(request, version)
         self.socket.sendall(_SIZE.pack(len(frame)) + frame)
 
     def receive(self, request: Message, version: int) -> Message:
-        """Wait for the response to the last request. Raises `ConnectionError` when the broker hangs up."""
+        """Wait for the response to the first request that has none. Raises `ConnectionError`."""
         (size,) = _SIZE.unpack(self._exactly(_SIZE.size))
         frame = self._exactly(size)
-        header = encode_response_header(request.api.key, version, correlation_id=self._correlation_id)
+        header = encode_response_header(request.api.key, version, correlation_id=self._unanswered.popleft())
         assert frame.startswith(header), "the answer is to another request"
         return decode(API[request.api.key].response, version, frame[len(header) :])
 

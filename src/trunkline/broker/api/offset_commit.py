@@ -77,4 +77,5 @@ def _handle(broker: Broker, request: OffsetCommitRequest, call: Call) -> Pending
     )
 
 
-HANDLER = Handler(OffsetCommitRequest, _handle, pipelined=True)
+# Not pipelined: a client that goes on to ask for its positions must find the ones it has just committed.
+HANDLER = Handler(OffsetCommitRequest, _handle)
