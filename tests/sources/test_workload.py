@@ -9,6 +9,7 @@ from itertools import islice
 
 import pytest
 
+from trunkline.catalogue.events import EVENT_TYPES
 from trunkline.catalogue.events.config import ConfigFlagChanged, ConfigValueSet, ConfigValueUnset
 from trunkline.catalogue.events.model import ModelRegistered, ModelVersionCreated
 from trunkline.catalogue.events.policy import PolicyBundleActivated
@@ -71,6 +72,12 @@ def test_the_same_seed_gives_the_same_bytes(events: list[Produced]) -> None:
 def test_another_seed_gives_other_ids(events: list[Produced]) -> None:
     other = {item.envelope.id for item in islice(stream(seed=8), 500)}
     assert other.isdisjoint(item.envelope.id for item in events)
+
+
+def test_every_type_of_event_comes_up_but_the_end_of_a_tenant() -> None:
+    """A tenant that was deleted has no events any more, so a stream that goes on never deletes one."""
+    seen = {item.envelope.type for item in islice(stream(), 30_000)}
+    assert set(EVENT_TYPES) - seen == {"tenant.deleted.v1"}
 
 
 def test_no_identity_comes_twice(events: list[Produced]) -> None:

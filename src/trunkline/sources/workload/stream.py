@@ -21,7 +21,7 @@ CONCURRENT_STORIES: Final = 24
 
 # How often each story begins, of a hundred: a platform mostly runs queries, and seldom suspends anybody.
 WEIGHTS: Final[tuple[tuple[Story, int], ...]] = (
-    (work.queried, 45),
+    (work.queried, 43),
     (work.ran_agent, 14),
     (assets.ran_pipeline, 12),
     (control.logged_in, 12),
@@ -31,6 +31,8 @@ WEIGHTS: Final[tuple[tuple[Story, int], ...]] = (
     (control.administered, 2),
     (account.changed_tier, 1),
     (account.suspended, 1),
+    (account.reconsidered, 1),
+    (control.erased, 1),
 )
 
 # What happens to every tenant first. Together these reach all ten topics.

@@ -39,6 +39,7 @@ class TenantState:
     usage: Counter[tuple[str, str]] = field(default_factory=Counter)
     reached: set[tuple[str, str, int]] = field(default_factory=set)
     versions: Counter[str] = field(default_factory=Counter)
+    settings: dict[str, int] = field(default_factory=dict)
     policy_revision: int = 0
     policies: dict[str, int] = field(default_factory=dict)
 

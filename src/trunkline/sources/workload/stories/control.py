@@ -7,17 +7,30 @@ from typing import Final
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.events.access import (
+    ApiCalled,
     ApiKeyCreated,
     ApiKeyRevoked,
     DataAccessed,
+    ErasureCompleted,
+    ErasureRequested,
     LoginFailed,
     LoginSucceeded,
     PermissionGranted,
     PermissionRevoked,
     RoleAssigned,
 )
-from trunkline.catalogue.events.config import ConfigFlagChanged, ConfigValueSet, ConfigValueUnset
-from trunkline.catalogue.events.policy import ClassificationChanged, PolicyBundleActivated, PolicyPublished
+from trunkline.catalogue.events.config import (
+    ConfigFlagChanged,
+    ConfigSnapshotPublished,
+    ConfigValueSet,
+    ConfigValueUnset,
+)
+from trunkline.catalogue.events.policy import (
+    ClassificationChanged,
+    PolicyBundleActivated,
+    PolicyPublished,
+    PolicyRevoked,
+)
 from trunkline.sources.workload.world import TABLES, TenantState, World
 
 SETTINGS: Final = ("query.timeout_ms", "query.rows_max", "export.rows_max", "session.idle_ms")
@@ -25,7 +38,7 @@ FLAGS: Final = ("ai.sql_assistant", "ui.new_editor", "query.result_cache")
 
 
 def configured(world: World, tenant: TenantState) -> Iterator[Event]:
-    """Somebody changes a setting or a flag, and sometimes takes a setting back."""
+    """Somebody changes a flag or a setting, may take it back, and now and then all settings are repeated."""
     rng, actor = world.rng, tenant.users[0]
     if rng.random() < 0.3:
         flag = rng.choice(FLAGS)
@@ -37,16 +50,18 @@ def configured(world: World, tenant: TenantState) -> Iterator[Event]:
             actor_id=actor,
         )
         return
-    key = rng.choice(SETTINGS)
+    key, value = rng.choice(SETTINGS), rng.randrange(1, 120) * 1_000
+    tenant.settings[key] = value
     yield ConfigValueSet(
         key=key,
         level="tenant",
-        value=rng.randrange(1, 120) * 1_000,
+        value=value,
         version=tenant.next_version(f"setting:{key}"),
         actor_id=actor,
         scope=tenant.id,
     )
     if rng.random() < 0.2:
+        tenant.settings.pop(key, None)
         yield ConfigValueUnset(
             key=key,
             level="tenant",
@@ -54,6 +69,29 @@ def configured(world: World, tenant: TenantState) -> Iterator[Event]:
             actor_id=actor,
             scope=tenant.id,
         )
+    if rng.random() < 0.1:
+        yield _snapshot(tenant)
+
+
+def _snapshot(tenant: TenantState) -> Event:
+    values = tuple(
+        {
+            "key": key,
+            "level": "tenant",
+            "scope": tenant.id,
+            "value": value,
+            "version": tenant.versions[f"setting:{key}"],
+        }
+        for key, value in sorted(tenant.settings.items())
+    )
+    version = tenant.next_version("snapshot")
+    return ConfigSnapshotPublished(
+        snapshot_id=f"snap-{tenant.id}-{version}",
+        version=version,
+        entries=len(values),
+        digest=hashlib.sha256(repr(values).encode()).hexdigest(),
+        values=values,
+    )
 
 
 def logged_in(world: World, tenant: TenantState) -> Iterator[Event]:
@@ -93,6 +131,18 @@ def administered(world: World, tenant: TenantState) -> Iterator[Event]:
         expires_at=world.now() + timedelta(days=90),
     )
     yield ApiKeyCreated(actor_id=admin, key_id=key_id, last_four="x7Qa", name="nightly export")
+    yield ApiCalled(
+        actor_type="api_key",
+        actor_id=key_id,
+        service="export.platform.example",
+        action="export.platform.example:CreateExport",
+        resource_type="table",
+        resource_id=resource,
+        outcome="success",
+        read_only=False,
+        region=tenant.region,
+        request_id=world.number("req"),
+    )
     yield ApiKeyRevoked(actor_id=admin, key_id=key_id, reason="rotated")
     yield PermissionRevoked(
         actor_id=admin,
@@ -100,6 +150,24 @@ def administered(world: World, tenant: TenantState) -> Iterator[Event]:
         permission="query.execute",
         resource=resource,
         reason="no longer needed",
+    )
+
+
+def erased(world: World, tenant: TenantState) -> Iterator[Event]:
+    """A person asks for their data to be erased, and it is."""
+    subject_id, request_id = world.number("c"), world.number("er")
+    yield ErasureRequested(
+        actor_id=tenant.users[0],
+        subject_id=subject_id,
+        request_id=request_id,
+        due_at=world.now() + timedelta(days=30),
+    )
+    yield ErasureCompleted(
+        actor_id="erasure-job",
+        subject_id=subject_id,
+        request_id=request_id,
+        services=9,
+        records_erased=world.rng.randrange(1, 500),
     )
 
 
@@ -118,17 +186,25 @@ def governed(world: World, tenant: TenantState) -> Iterator[Event]:
         actor_id=actor,
     )
     tenant.policies[policy_id] = version
+    yield _activated(tenant)
+    if rng.random() < 0.2 and tenant.policies.get(policy_id) == version:
+        del tenant.policies[policy_id]
+        yield PolicyRevoked(policy_id=policy_id, version=version, actor_id=actor, reason="not needed")
+        yield _activated(tenant)
+    yield ClassificationChanged(
+        asset=f"urn:column:tpch.{table}.comment",
+        classification=rng.choice(("public", "internal", "personal")),
+        actor_id=actor,
+    )
+
+
+def _activated(tenant: TenantState) -> Event:
     tenant.policy_revision += 1
     members = dict(sorted(tenant.policies.items()))
-    yield PolicyBundleActivated(
+    return PolicyBundleActivated(
         revision=tenant.policy_revision,
         digest=hashlib.sha256(repr(members).encode()).hexdigest(),
         policies=len(members),
         members=members,
         previous_revision=tenant.policy_revision - 1,
-    )
-    yield ClassificationChanged(
-        asset=f"urn:column:tpch.{table}.comment",
-        classification=rng.choice(("public", "internal", "personal")),
-        actor_id=actor,
     )
