@@ -70,8 +70,8 @@ class LogDesk:
         """The file of a segment."""
         return self.directory / f"{base_offset:020}.log"
 
-    def flip_byte(self, position: int, *, base_offset: int = 0) -> None:
+    def flip_byte(self, position: int, *, base_offset: int = 0, change: int = 0xFF) -> None:
         """Change one byte of a segment behind the log's back."""
         content = self.fs.read(self.segment_path(base_offset))
         assert content is not None, "there is no such segment"
-        self.fs.corrupt(self.segment_path(base_offset), position, bytes([content[position] ^ 0xFF]))
+        self.fs.corrupt(self.segment_path(base_offset), position, bytes([content[position] ^ change]))

@@ -1,9 +1,10 @@
 """After a crash every synced batch is there; torn tails are cut, damage is kept, both are reported."""
 
+from bisect import bisect_right
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -137,6 +138,57 @@ def test_damage_before_the_checkpoint_is_stepped_over_when_a_reader_meets_it() -
     assert desk.values() == numbers(range(4), range(5, 9))
     desk.log.close()
     assert len(desk.open().recovery.damage) == 1
+
+
+@pytest.mark.parametrize("position", range(BATCH_BYTES))
+def test_rot_before_the_checkpoint_is_never_served(position: int) -> None:
+    desk = filled(9)
+    desk.log.close()
+    desk.flip_byte(4 * BATCH_BYTES + position)
+    desk.open()
+    whole = numbers(range(9)) if 12 <= position < 16 else numbers(range(4), range(5, 9))
+    assert desk.values() == whole
+    assert desk.log.offset_for_time(0) is not None
+    assert desk.values() == whole
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    sizes=st.lists(st.integers(0, 6000), min_size=3, max_size=12),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4),
+    clean=st.booleans(),
+    start=st.floats(0, 1),
+)
+def test_whatever_rots_all_other_batches_are_served_in_order(
+    sizes: list[int], flips: list[tuple[float, int]], clean: bool, start: float
+) -> None:
+    desk = LogDesk()
+    places = []
+    for number, size in enumerate(sizes):
+        places.append(desk.log.size_bytes)
+        desk.append(b"%d:" % number + b"\x02" * size)
+    desk.commit()
+    if clean:
+        desk.log.close()
+    total = desk.log.size_bytes
+    hit = set()
+    for place, change in flips:
+        position = int(place * total)
+        number = bisect_right(places, position) - 1
+        hit.add(number)
+        # Two flips may undo each other; the checksum is what decides then.
+        desk.flip_byte(position, change=change)
+    log = desk.crash()
+    log.read(int(start * log.high_watermark), 1000)
+    served = [int(value.split(b":")[0]) for value in desk.values() if value is not None]
+    assert served == sorted(set(served))
+    # Rot in the last batches after a crash cannot be told from a torn tail.
+    last_whole = max((number for number in range(len(sizes)) if number not in hit), default=-1)
+    assert {number for number in range(last_whole + 1) if number not in hit} <= set(served)
+    before = len(served)
+    desk.append(b"%d:" % len(sizes))
+    desk.commit()
+    assert len(desk.values()) == before + 1
 
 
 def test_synced_bytes_at_the_end_are_never_cut_and_their_offsets_never_given_again() -> None:

@@ -10,6 +10,7 @@ appended before this entry was later than this timestamp, and this offset has it
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,6 +75,11 @@ class SegmentIndex:
         """The last indexed batch start at or before `position`."""
         entry = bisect_right(self._positions, position) - 1
         return self._positions[entry] if entry >= 0 else 0
+
+    def entries_before(self, position: int) -> Iterator[tuple[int, int]]:
+        """(position, last offset) of the indexed batches that begin before `position`, last first."""
+        for entry in range(bisect_left(self._positions, position) - 1, -1, -1):
+            yield self._positions[entry], self._offsets[entry]
 
     def offset_before_time(self, timestamp_ms: int) -> int:
         """A relative offset before which everything is earlier than `timestamp_ms`."""

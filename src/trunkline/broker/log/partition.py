@@ -151,9 +151,12 @@ class PartitionLog:
         )
 
     def _roll(self, now_ms: int) -> None:
+        finished = self._segments[-1]
+        # The sync thread will write this index out; it must not have to load it beside the loop.
+        self._mending(partial(_load_index, finished))
         fresh = Segment(self._fs, self.directory, self.log_end_offset, created_ms=now_ms)
         with self._flusher.lock:
-            self._flusher.rolled(self._segments[-1])
+            self._flusher.rolled(finished)
             self._segments.append(fresh)
 
     # Making durable and visible
@@ -215,7 +218,7 @@ class PartitionLog:
                 stop = segment.run_end(start, start + max_bytes, end)
                 if stop == start and minimum_one:
                     stop = start + header.size
-                return segment.file.pread(stop - start, start)
+                return segment.read(start, stop)
             offset = next_base
         return b""
 
@@ -254,15 +257,20 @@ class PartitionLog:
         return self._epochs[number][0], self.log_end_offset if is_last else self._epochs[number + 1][1]
 
     def _mending(self, operation: Callable[[], _T]) -> _T:
-        """Run something that walks batches; damage it runs into is noted and stepped over."""
+        """Run something that walks batches; damage it meets is noted and stepped over. Raises `FsError`."""
+        mended = set()
         while True:
             try:
                 return operation()
             except BrokenBatch as broken:
+                place = (broken.segment.base_offset, broken.position)
+                if place in mended:
+                    raise FsError("read", broken.segment.path, broken) from broken
+                mended.add(place)
                 after = bisect_right(self._segments, broken.segment.base_offset, key=_base_offset)
                 is_last = after == len(self._segments)
                 following = self.log_end_offset if is_last else self._segments[after].base_offset
-                mend(broken.segment, following_offset=following)
+                mend(broken, following_offset=following)
                 self._flusher.want_checkpoint()
 
     # Deleting

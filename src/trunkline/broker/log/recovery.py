@@ -11,26 +11,18 @@ CRC. Bytes that are no valid batch are then one of two things:
   bad CRC, as Kafka does because it has replicas, would here throw away good acknowledged records.
 
 After damage the next batch is found by its neighbour's length or, when that too is damaged, by trying every
-byte: a batch has magic 2, a plausible offset and length, and a matching CRC-32C. Offset and length are not
-under the checksum; that offsets follow each other without gaps stands in for it.
+byte (`scanning`).
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from trunkline.broker.log.checkpoint import Checkpoint, read_checkpoint
 from trunkline.broker.log.fs import Fs
 from trunkline.broker.log.producers import ProducerBatch, Producers
-from trunkline.broker.log.segment import RELATIVE_OFFSET_MAX, BrokenBatch, Damage, Segment
-from trunkline.broker.protocol.batch import HEADER_BYTES, MAGIC, NO_PRODUCER_ID, BatchHeader, crc_matches
-
-SCAN_CHUNK_BYTES = 2**20
-
-_MAGIC_PLACE = 16
-"""Where the magic byte is in a batch (record batch format v2)."""
+from trunkline.broker.log.scanning import resynchronise, valid_batch, verified
+from trunkline.broker.log.segment import BrokenBatch, Damage, Segment
+from trunkline.broker.protocol.batch import NO_PRODUCER_ID, BatchHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +174,7 @@ def _recover_segments(recovered: Recovered, checkpoint: Checkpoint | None) -> No
         if trusted is None:
             continue
         recovered.end_offset = max(recovered.end_offset, segment.base_offset)
+        segment.verified_from = min(trusted, segment.size)
         bad = _scan(segment, trusted, recovered)
         if bad is None:
             continue
@@ -210,53 +203,24 @@ def _scan(segment: Segment, trusted: int, recovered: Recovered) -> int | None:
     position = trusted
     if segment.size < trusted:
         return _end_of_batches(segment, recovered)
-    while (position := _take_run(segment, position, recovered)) < segment.size:
-        found = resynchronise(segment, position, recovered.end_offset)
-        if found is None:
+    while True:
+        for found in verified(segment, position, recovered.end_offset):
+            recovered.take(found.header)
+            position = found.end
+        if position >= segment.size:
+            return None
+        after = resynchronise(segment, position, recovered.end_offset)
+        if after is None:
             return position
-        recovered.keep(segment, position, found.position, next_offset=found.header.base_offset)
-        position = found.position
-    return None
-
-
-def _take_run(segment: Segment, position: int, recovered: Recovered) -> int:
-    """Count in the batches from `position` on while each is valid and follows the last; where they end."""
-    while position < segment.size:
-        chunk = segment.file.pread(SCAN_CHUNK_BYTES, position)
-        start = 0
-        while len(chunk) - start >= HEADER_BYTES:
-            header = BatchHeader.parse(chunk, start)
-            end = start + header.size
-            if not start + HEADER_BYTES <= end <= len(chunk) or not _follows(header, chunk, start, recovered):
-                break
-            recovered.take(header)
-            start = end
-        if start == 0:
-            large = valid_batch(segment, position)
-            if large is None or large.base_offset != recovered.end_offset:
-                return position
-            recovered.take(large)
-            start = large.size
-        position += start
-    return position
-
-
-def _follows(header: BatchHeader, chunk: bytes, start: int, recovered: Recovered) -> bool:
-    return (
-        header.magic == MAGIC
-        and header.base_offset == recovered.end_offset
-        and header.last_offset_delta >= 0
-        and crc_matches(chunk, header, start)
-    )
+        recovered.keep(segment, position, after.position, next_offset=after.header.base_offset)
+        position = after.position
 
 
 def _end_of_batches(segment: Segment, recovered: Recovered) -> int:
     """Where the whole batches end in a segment that lost synced bytes."""
     position, recovered.end_offset = 0, segment.base_offset
-    with suppress(BrokenBatch):
-        for start, header in segment.walk(0, segment.size):
-            recovered.end_offset = header.next_offset
-            position = start + header.size
+    for found in verified(segment, 0, segment.base_offset):
+        position, recovered.end_offset = found.end, found.header.next_offset
     return position
 
 
@@ -267,64 +231,33 @@ def _holds_batches(segment: Segment, position: int) -> bool:
     return resynchronise(segment, position, segment.base_offset) is not None
 
 
-class Found(NamedTuple):
-    """A valid batch and where it begins."""
+def mend(broken: BrokenBatch, *, following_offset: int) -> None:
+    """There is no batch where one was looked for: rebuild a wrong index, or note the damage of the segment.
 
-    position: int
-    header: BatchHeader
-
-
-def valid_batch(segment: Segment, position: int) -> BatchHeader | None:
-    """The header of the batch at `position` if it is whole, its CRC matches and it can be of this segment."""
-    prefix = segment.file.pread(HEADER_BYTES, position)
-    if len(prefix) < HEADER_BYTES or prefix[_MAGIC_PLACE] != MAGIC:
-        return None
-    header = BatchHeader.parse(prefix, 0)
-    if not HEADER_BYTES <= header.size <= segment.size - position or header.last_offset_delta < 0:
-        return None
-    if not 0 <= header.base_offset - segment.base_offset <= RELATIVE_OFFSET_MAX:
-        return None
-    batch = segment.file.pread(header.size, position)
-    return header if crc_matches(batch, header) else None
-
-
-def resynchronise(segment: Segment, position: int, offset_min: int) -> Found | None:
-    """The first valid batch after the broken one at `position`; None when none follows."""
-    for candidate in _candidates(segment, position):
-        header = valid_batch(segment, candidate)
-        if header is not None and header.base_offset >= offset_min:
-            return Found(candidate, header)
-    return None
-
-
-def _candidates(segment: Segment, start: int) -> Iterator[int]:
-    """Where a batch may begin: where the one at `start` claims to end, then wherever a magic byte fits."""
-    prefix = segment.file.pread(HEADER_BYTES, start)
-    if len(prefix) == HEADER_BYTES and BatchHeader.parse(prefix).size > 0:
-        yield start + BatchHeader.parse(prefix).size
-    magic = bytes((MAGIC,))
-    start += 1
-    while start + HEADER_BYTES <= segment.size:
-        chunk = segment.file.pread(SCAN_CHUNK_BYTES, start)
-        place = chunk.find(magic, _MAGIC_PLACE)
-        while place >= 0:
-            yield start + place - _MAGIC_PLACE
-            place = chunk.find(magic, place + 1)
-        start += max(len(chunk) - _MAGIC_PLACE, 1)
-
-
-def mend(segment: Segment, *, following_offset: int) -> None:
-    """A walk through a segment stopped at no batch: rebuild its index, or note the damage it ran into.
-
-    `following_offset` is the first one after the segment. Costs a walk over its headers; damage is rare.
+    A damaged length leads astray, so the cause may lie before the place that was found broken: everything
+    from the last batch that the index and its checksum agree on is verified. `following_offset` is the first
+    one after the segment.
     """
+    segment = broken.segment
+    position, offset = _last_good(segment, broken.position)
     segment.drop_index()
-    next_offset = segment.base_offset
-    try:
-        for _, header in segment.walk(0, segment.size):
-            next_offset = header.next_offset
-    except BrokenBatch as broken:
-        found = resynchronise(segment, broken.position, next_offset)
-        end = found.position if found else segment.size
-        following_offset = found.header.base_offset if found else following_offset
-        segment.add_damage(Damage(segment.base_offset, broken.position, end, next_offset, following_offset))
+    for found in verified(segment, position, offset):
+        if found.position > broken.position:
+            return
+        position, offset = found.end, found.header.next_offset
+    position, offset = segment.after_damage(position, offset)
+    if position > broken.position:
+        return
+    after = resynchronise(segment, position, offset)
+    end = after.position if after else segment.size
+    next_offset = after.header.base_offset if after else following_offset
+    segment.add_damage(Damage(segment.base_offset, position, end, offset, next_offset))
+
+
+def _last_good(segment: Segment, position: int) -> tuple[int, int]:
+    """A place before `position` where a batch certainly begins, and its offset."""
+    for known, last_offset in segment.indexed_before(position):
+        header = valid_batch(segment, known)
+        if header is not None and header.last_offset == last_offset:
+            return known, header.base_offset
+    return 0, segment.base_offset

@@ -7,17 +7,20 @@ where the bytes cannot be a batch; ranges already known to be damaged are steppe
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from trunkline.broker.log.fs import Buffer, File, Fs
 from trunkline.broker.log.index import INDEX_INTERVAL_BYTES, SegmentIndex, last_timestamp_ms, remove_index
-from trunkline.broker.protocol.batch import HEADER_BYTES, MAGIC, BatchHeader
+from trunkline.broker.protocol.batch import HEADER_BYTES, MAGIC, BatchHeader, crc_matches
 
 SEGMENT_BYTES_MAX = 2**31 - 1
 """Positions and sizes are 32-bit integers in the index and in the protocol."""
 
 RELATIVE_OFFSET_MAX = 2**31 - 1
+
+_Offset = TypeVar("_Offset", int, int | None)
 
 _WALK_CHUNK_BYTES = INDEX_INTERVAL_BYTES + 2 * HEADER_BYTES
 
@@ -54,9 +57,11 @@ class Segment:
     """One segment. Opens its file and loads its index when first needed."""
 
     __slots__ = (
+        "_checked",
         "_file",
         "_fs",
         "_index",
+        "_indexed",
         "base_offset",
         "created_ms",
         "damage",
@@ -64,6 +69,7 @@ class Segment:
         "finished",
         "path",
         "size",
+        "verified_from",
     )
 
     def __init__(self, fs: Fs, directory: Path, base_offset: int, *, created_ms: int) -> None:
@@ -73,10 +79,15 @@ class Segment:
         self.created_ms = created_ms
         self.dirty = False
         self.finished = False
+        self.verified_from = 0
+        """Batches from this byte on were checked against their checksums since the log was opened."""
+        self._checked = (0, 0)
         self.damage: list[Damage] = []
+        # As far as it is known; `_indexed` once it covers all batches.
         self._index: SegmentIndex | None = None
+        self._indexed = False
         self._file: File | None = fs.open(self.path)
-        self.size = self._file.size
+        self.size = self.verified_from = self._file.size
 
     @property
     def file(self) -> File:
@@ -88,17 +99,28 @@ class Segment:
     @property
     def index(self) -> SegmentIndex:
         """The index: from its files if they can be right, else rebuilt from the batches."""
-        if self._index is None:
-            index = SegmentIndex.load(self._fs, self.path, size=self.size)
-            if index is None:
-                remove_index(self._fs, self.path)
-                index = SegmentIndex()
+        index = self._index
+        if index is None or not self._indexed:
+            index = self._index = index or self._load_index()
             for position, header in self.walk(index.last_position, self.size):
                 if position == 0 or position > index.last_position:
                     last = header.last_offset - self.base_offset
                     index.add(last_offset=last, position=position, max_timestamp_ms=header.max_timestamp)
-            self._index = index
-        return self._index
+            self._indexed = True
+        return index
+
+    def _load_index(self) -> SegmentIndex:
+        index = SegmentIndex.load(self._fs, self.path, size=self.size)
+        if index is None:
+            remove_index(self._fs, self.path)
+            return SegmentIndex()
+        return index
+
+    def indexed_before(self, position: int) -> Iterator[tuple[int, int]]:
+        """Indexed batches that begin before `position`, last first: where, and the last offset of each."""
+        index = self._index or self._load_index()
+        for known, last_offset in index.entries_before(position):
+            yield known, self.base_offset + last_offset
 
     @property
     def max_timestamp_ms(self) -> int:
@@ -119,6 +141,7 @@ class Segment:
         """Forget an index that does not fit the batches; the next use rebuilds it."""
         remove_index(self._fs, self.path)
         self._index = None
+        self._indexed = False
 
     def append(self, data: Buffer, headers: list[tuple[int, BatchHeader]], *, base_offset: int) -> None:
         """Write batches whose headers are at the given places of `data`; the first record gets `base_offset`.
@@ -138,7 +161,7 @@ class Segment:
         """The headers of the batches that lie wholly in `position`..`end`. Raises `BrokenBatch`."""
         chunk, chunk_start = b"", position
         expected = self.base_offset if position == 0 else None
-        position, expected = self._step(position, expected)
+        position, expected = self.after_damage(position, expected)
         while position + HEADER_BYTES <= end:
             if not chunk_start <= position <= chunk_start + len(chunk) - HEADER_BYTES:
                 chunk, chunk_start = self.file.pread(_WALK_CHUNK_BYTES, position), position
@@ -150,7 +173,7 @@ class Segment:
             if position + header.size > end:
                 return
             yield position, header
-            position, expected = self._step(position + header.size, header.next_offset)
+            position, expected = self.after_damage(position + header.size, header.next_offset)
 
     def _is_plausible(self, header: BatchHeader, position: int, expected: int | None) -> bool:
         """The checksum covers neither offset nor length; that offsets have no gaps stands in for it."""
@@ -162,12 +185,35 @@ class Segment:
             and expected in (None, header.base_offset)
         )
 
-    def _step(self, position: int, expected: int | None) -> tuple[int, int | None]:
+    def after_damage(self, position: int, expected: _Offset) -> tuple[int, _Offset]:
         """The next position to read and the offset that must be there, known damage stepped over."""
         for damage in self.damage:
             if damage.start <= position < damage.end:
                 return damage.end, damage.next_offset
         return position, expected
+
+    def read(self, start: int, end: int) -> bytes:
+        """The batches between two batch boundaries. Raises `BrokenBatch` instead of serving what has rotted.
+
+        What was appended or read before is not checked again.
+        """
+        data = self.file.pread(end - start, start)
+        first, last = self._checked
+        if start >= self.verified_from or first <= start <= end <= last:
+            return data
+        place, expected = 0, None
+        while place < end - start:
+            if len(data) - place < HEADER_BYTES:
+                raise BrokenBatch(self, start + place)
+            header = BatchHeader.parse(data, place)
+            if not self._is_plausible(header, start + place, expected) or not crc_matches(
+                data, header, place
+            ):
+                raise BrokenBatch(self, start + place)
+            place, expected = place + header.size, header.next_offset
+        # Readers mostly go forward: one growing range is memory enough.
+        self._checked = (first, max(end, last)) if first <= start <= last else (start, end)
+        return data
 
     def add_damage(self, damage: Damage) -> None:
         """Step over a range from now on."""
@@ -179,6 +225,8 @@ class Segment:
         start = self.index.position_for_offset(offset - self.base_offset)
         for position, header in self.walk(start, end):
             if header.last_offset >= offset:
+                if header.base_offset > offset and not any(known.end == position for known in self.damage):
+                    raise BrokenBatch(self, position)
                 return position, header
         return None
 
@@ -213,6 +261,7 @@ class Segment:
         """Cut the segment to `size` bytes; the index is rebuilt."""
         self.file.truncate(size)
         self.size = size
+        self.verified_from = min(self.verified_from, size)
         self.drop_index()
 
     def close(self) -> None:
