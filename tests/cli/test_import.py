@@ -126,10 +126,3 @@ def test_a_users_mistake_is_one_line(
     assert shown.err.startswith("error: ")
     assert complaint in shown.err
     assert len(shown.err.splitlines()) == 1
-
-
-def test_without_a_broker_the_import_ends_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "events.jsonl"
-    path.write_bytes(msgspec.json.encode(EVENT | {"id": "1"}))
-    assert run(["import", "cloudevents", str(path), "-b", "127.0.0.1:1"]) == 4
-    assert "127.0.0.1:1" in capsys.readouterr().err

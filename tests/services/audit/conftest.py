@@ -74,21 +74,27 @@ def call(number: int, *, tenant: str = "acme", action: str = "s3:GetObject", act
     return Received(record, decode(record))
 
 
-@pytest.fixture
+def open_ledger(directory: Path) -> Ledger:
+    """The ledger in this directory; empty if there is none yet."""
+    path = directory / "audit.db"
+    store = open_store(f"sqlite:///{path}")
+    migrate(store, AUDIT_LEDGER)
+    signer = load_or_create_signer(directory / "signing-key.pem")
+    return Ledger(path, store, CheckpointFiles(directory / "checkpoints"), signer, AuditHandler())
+
+
+@pytest.fixture(scope="session")
 def api_call() -> Callable[..., Received]:
     return call
 
 
+@pytest.fixture(scope="session")
+def new_ledger() -> Callable[[Path], Ledger]:
+    return open_ledger
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    path = tmp_path / "audit.db"
-    store = open_store(f"sqlite:///{path}")
-    migrate(store, AUDIT_LEDGER)
-    yield Ledger(
-        path,
-        store,
-        CheckpointFiles(tmp_path / "checkpoints"),
-        load_or_create_signer(tmp_path / "signing-key.pem"),
-        AuditHandler(),
-    )
-    store.close()
+    opened = open_ledger(tmp_path)
+    yield opened
+    opened.store.close()

@@ -11,6 +11,7 @@ from trunkline.services.audit.checkpoint import (
     FIRST,
     Checkpoint,
     CheckpointFiles,
+    DamagedFile,
     note_hash,
     open_checkpoint,
     parse_checkpoint,
@@ -92,7 +93,7 @@ def test_a_file_cut_at_any_byte_keeps_its_finished_notes_and_takes_new_ones(
     tmp_path: Path, signer: Signer
 ) -> None:
     files = CheckpointFiles(tmp_path)
-    notes = notes_of(signer, 3)
+    notes = notes_of(signer, 2)
     whole = b"".join(note + b"\n" for note in notes)
     path = files.path("acme")
     for length in range(len(whole)):
@@ -112,6 +113,16 @@ def test_the_newest_note_is_found_at_the_end_of_a_large_file(tmp_path: Path, sig
     assert files.newest("acme") == notes[-1]
     files.append("acme", notes[0])
     assert files.notes("acme") == [*notes, notes[0]]
+
+
+def test_an_end_that_no_crash_leaves_is_not_cut_off(tmp_path: Path, signer: Signer) -> None:
+    files = CheckpointFiles(tmp_path)
+    note = notes_of(signer, 1)[0]
+    for content in (note + b"\n" + bytes(5_000), bytes(100_000)):
+        files.path("acme").write_bytes(content)
+        with pytest.raises(DamagedFile, match=r"acme\.txt: its end is damaged"):
+            files.append("acme", note)
+        assert files.path("acme").read_bytes() == content
 
 
 @given(st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"))

@@ -95,6 +95,7 @@ def test_an_entry_changed_with_its_commitment_is_found_by_the_checkpoint(filled:
         lambda lines: [*lines[:9], changed(lines[9], tenant="globex"), *lines[10:]],
         lambda lines: [changed(lines[0], tenant="globex"), *lines[1:]],
         lambda lines: lines[:1],
+        lambda lines: [changed(lines[0], size=10**15), *lines[1:]],
     ],
 )
 def test_entries_removed_added_or_moved_are_found(

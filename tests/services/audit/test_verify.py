@@ -1,8 +1,10 @@
 """Nothing in a ledger can be changed without `verify` saying what and where, and it never cries wolf."""
 
 import random
+import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from trunkline.client.handler import Received
+from trunkline.errors import InvalidInput
 from trunkline.services.audit.checkpoint import split_notes
 from trunkline.services.audit.entry import Entry, entry_commitment
 from trunkline.services.audit.ledger import append as ledger_append
@@ -29,14 +32,27 @@ def open_raw(ledger: Any) -> Database:
     return connection
 
 
-@pytest.fixture
-def filled(ledger: Any, api_call: Call) -> Any:
+@pytest.fixture(scope="module")
+def template(
+    tmp_path_factory: pytest.TempPathFactory, new_ledger: Callable[[Path], Any], api_call: Call
+) -> Path:
     """Three tenants, 700 entries, several checkpoints, a tree of more than one tile."""
+    directory = tmp_path_factory.mktemp("template")
+    ledger = new_ledger(directory)
     for start in range(0, 700, 100):
         tenants = ("acme", "acme", "globex", "Initech")
         ledger.record([api_call(n, tenant=tenants[n % 4]) for n in range(start, start + 100)])
         ledger.checkpoint()
-    return ledger
+    ledger.store.close()
+    return directory
+
+
+@pytest.fixture
+def filled(template: Path, tmp_path: Path, new_ledger: Callable[[Path], Any]) -> Iterator[Any]:
+    """A copy of the template that a test may spoil."""
+    ledger = new_ledger(shutil.copytree(template, tmp_path / "copy"))
+    yield ledger
+    ledger.store.close()
 
 
 def problems(ledger: Any) -> set[tuple[str, str, int | None]]:
@@ -151,8 +167,15 @@ def test_a_bent_tree_is_found(filled: Any) -> None:
     database = open_raw(filled)
     database.execute("UPDATE audit_tile SET hashes = zeroblob(32) WHERE tenant = 'acme' AND level = 1")
     assert problems(filled) == {("acme", "tree", 0)}
+    database.execute("DELETE FROM audit_tile WHERE tenant = 'acme'")
+    assert problems(filled) == {("acme", "tree", 0), ("acme", "tree", 256), ("acme", "tree", None)}
+
+
+def test_a_row_and_its_tile_removed_together_are_found(filled: Any) -> None:
+    database = open_raw(filled)
+    database.execute("DELETE FROM audit_event WHERE tenant = 'acme' AND seq = 123")
     database.execute("DELETE FROM audit_tile WHERE tenant = 'acme' AND level = 0 AND tile = 0")
-    assert not filled.verify().ok
+    assert problems(filled) == {("acme", "missing", 123), ("acme", "tree", 0)}
 
 
 @pytest.mark.parametrize("change", ["size = size + 1", "size = size - 1", "root = zeroblob(32)"])
@@ -189,6 +212,17 @@ def test_changed_removed_and_swapped_checkpoints_are_found(filled: Any) -> None:
 def test_a_checkpoint_of_another_tenant_does_not_count(filled: Any) -> None:
     filled.files.path("acme").write_bytes(filled.files.path("globex").read_bytes())
     assert {found.problem for found in filled.verify("acme").findings} == {"checkpoint-signature"}
+
+
+def test_a_checkpoint_file_that_ends_in_garbage_is_found(filled: Any) -> None:
+    path = filled.files.path("acme")
+    path.write_bytes(path.read_bytes() + bytes(5_000))
+    assert {found.problem for found in filled.verify("acme").findings} == {"checkpoint-signature"}
+
+
+def test_a_tenant_without_a_trace_is_refused(filled: Any) -> None:
+    with pytest.raises(InvalidInput, match="nobody: nothing of it is in the ledger"):
+        filled.verify("nobody")
 
 
 def test_a_checkpoint_left_unfinished_by_a_crash_is_no_finding(filled: Any) -> None:

@@ -13,11 +13,9 @@ import msgspec
 
 from trunkline.services.audit.checkpoint import FIRST, Checkpoint, note_hash, open_checkpoint
 from trunkline.services.audit.entry import Entry, entry_commitment, entry_leaf
-from trunkline.services.audit.merkle import HASH_BYTES
 from trunkline.services.audit.note import BadNote, Verifier
 from trunkline.services.audit.tiles import TileTree
 
-_UNKNOWN_LEAF: Final = bytes(HASH_BYTES)
 FINDINGS_MAX: Final = 1_000
 """A tenant's findings that are kept; beyond it they are only counted."""
 
@@ -102,9 +100,11 @@ class LedgerCheck:
         self.entries = 0
         self.checkpoints = len(checkpoints)
         self.covered = 0
-        """The size of the newest checkpoint that the entries agree with."""
+        """The size of the newest checkpoint that the tree agrees with."""
+        self.next = 0
+        """The place of the next entry."""
         self.sound = True
-        """Every leaf of the tree is known; otherwise its roots mean nothing."""
+        """Every leaf so far is known; otherwise the tree ends before the first unknown one."""
         self._size = size
         self._findings = findings
         self._leaf_in_tree = leaf_in_tree
@@ -133,8 +133,7 @@ class LedgerCheck:
     def finish(self) -> None:
         """All entries are in: judges what should be there and is not."""
         self._missing(until=self._size)
-        if self._due:
-            newest = self._due[0]
+        if self._due and (newest := self._due[0]).size > self._size:
             self._findings.add(
                 self.tenant,
                 "truncated",
@@ -147,7 +146,7 @@ class LedgerCheck:
         """Whether the entry is the next one, after noting those that are missing before it."""
         if seq >= self._size:
             detail = f"the entry is beyond the {self._size} that were recorded"
-        elif seq < self.tree.size:
+        elif seq < self.next:
             detail = "the entry claims a place that another one has"
         else:
             self._missing(until=seq)
@@ -156,13 +155,14 @@ class LedgerCheck:
         return False
 
     def _missing(self, *, until: int) -> None:
-        first = self.tree.size
+        first = self.next
         if first >= until:
             return
         places = f"entry {first} is" if until - first == 1 else f"entries {first} to {until - 1} are"
         self._findings.add(self.tenant, "missing", f"{places} missing", seq=first)
-        while self.tree.size < until:
-            self._append(self._leaf_in_tree(self.tree.size))
+        while self.sound and self.next < until:
+            self._append(self._leaf_in_tree(self.next))
+        self.next = until
 
     def _leaf_of(self, entry: Entry) -> bytes | None:
         """The leaf by the stored commitment, so that a bent body is not reported as a bent envelope too."""
@@ -178,9 +178,12 @@ class LedgerCheck:
         self._findings.add(self.tenant, "changed", detail, seq=entry.seq, event_id=entry.id)
 
     def _append(self, leaf: bytes | None) -> None:
+        self.next += 1
         if leaf is None:
             self.sound = False
-        self.tree.append(leaf or _UNKNOWN_LEAF)
+        if leaf is None or not self.sound:
+            return
+        self.tree.append(leaf)
         if self._due and self._due[-1].size <= self.tree.size:
             self._judge_checkpoints()
 
@@ -188,7 +191,7 @@ class LedgerCheck:
         """Those at the size that the tree has right now."""
         while self._due and self._due[-1].size <= self.tree.size:
             checkpoint = self._due.pop()
-            if not self.sound or self._rewritten:
+            if self._rewritten:
                 continue
             if checkpoint.root == self.tree.root():
                 self.covered = checkpoint.size

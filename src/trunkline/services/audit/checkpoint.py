@@ -26,6 +26,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from trunkline.errors import TrunklineError
 from trunkline.services.audit.merkle import HASH_BYTES
 from trunkline.services.audit.note import BadNote, Signer, Verifier
 
@@ -38,8 +39,14 @@ _SAFE: Final = re.compile(r"[a-z0-9._-]")
 _END: Final = b"\n\n"
 _SIGNATURES: Final = b"\n\n\xe2\x80\x94 "
 """The empty line before a note's signatures and the mark that begins one."""
+_NOTE_BYTES_MAX: Final = 4_096
+"""More than any note of ours takes: what a crash leaves unfinished is shorter, longer is damage."""
 _TAIL_BYTES: Final = 65_536
-"""More than any note takes, so that the newest one is found without reading the whole file."""
+"""How much of a file's end is read to find its newest note."""
+
+
+class DamagedFile(TrunklineError):  # noqa: N818 - named for what was found
+    """A checkpoint file does not end as a crash could have left it; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +144,28 @@ class CheckpointFiles:
         return sorted(_decode(path.name.removesuffix(_SUFFIX)) for path in self.directory.glob(f"*{_SUFFIX}"))
 
     def notes(self, tenant: str) -> list[bytes]:
-        """All finished notes of a tenant, oldest first; none when there is no file."""
+        """All finished notes of a tenant, oldest first; none when there is no file.
+
+        An end that no crash leaves comes as one more note, so that whoever checks signatures meets it.
+        """
         try:
-            return split_notes(self.path(tenant).read_bytes())[0]
+            content = self.path(tenant).read_bytes()
         except FileNotFoundError:
             return []
+        notes, finished = split_notes(content)
+        if len(content) - finished > _NOTE_BYTES_MAX:
+            notes.append(content[finished:])
+        return notes
 
     def newest(self, tenant: str) -> bytes | None:
-        """The newest finished note of a tenant."""
+        """The newest finished note of a tenant. Raises `DamagedFile`."""
         return self._tail(tenant)[0]
 
     def append(self, tenant: str, note: bytes) -> None:
-        """Add a note and sync it; an unfinished one before it is cut off. The caller holds the lock."""
+        """Add a note and sync it, after cutting off an unfinished one. The caller holds the lock.
+
+        Raises `DamagedFile`.
+        """
         path = self.path(tenant)
         is_new = not path.exists()
         _, finished = self._tail(tenant)
@@ -169,13 +186,12 @@ class CheckpointFiles:
                 content = file.read()
         except FileNotFoundError:
             return None, 0
-        middle = content.rfind(_SIGNATURES)
-        while middle >= 0 and (end := content.find(_END, middle + len(_END))) < 0:
-            middle = content.rfind(_SIGNATURES, 0, middle)
-        if middle < 0:
-            return None, 0
-        start = content.rfind(_END, 0, middle)
-        return content[start + len(_END) if start >= 0 else 0 : end + 1], skipped + end + len(_END)
+        note, finished = _last_note(content)
+        if len(content) - finished > _NOTE_BYTES_MAX:
+            raise DamagedFile(
+                f"{self.path(tenant)}: its end is damaged; see `trunkline audit verify` and restore it"
+            )
+        return note, skipped + finished
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -184,6 +200,17 @@ class CheckpointFiles:
         with (self.directory / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _last_note(content: bytes) -> tuple[bytes | None, int]:
+    """The last finished note in the end of a file, and where it ends."""
+    middle = content.rfind(_SIGNATURES)
+    while middle >= 0 and (end := content.find(_END, middle + len(_END))) < 0:
+        middle = content.rfind(_SIGNATURES, 0, middle)
+    if middle < 0:
+        return None, 0
+    start = content.rfind(_END, 0, middle)
+    return content[start + len(_END) if start >= 0 else 0 : end + 1], end + len(_END)
 
 
 def _decode(name: str) -> str:

@@ -33,6 +33,8 @@ from trunkline.services.audit.tiles import tile_nodes
 
 INTERVAL_S: Final = 0.25
 """The longest that a committed entry stays without a checkpoint while the service runs."""
+FULL_PASS_EVERY: Final = 240
+"""Of a minute's passes, one looks at every head: a clock that was set back hides none for longer."""
 OVERLAP_US: Final = 60_000_000
 """How far back heads are looked at again: transactions commit in another order than they read the clock."""
 
@@ -64,21 +66,23 @@ class Checkpointer:
         self._now = now
         self._signed: dict[str, int] = {}
         self._seen_us = 0
+        self._passes = 0
 
     def catch_up(self) -> int:
         """Sign each head that is ahead of its last checkpoint; returns how many. Raises `LedgerRewritten`."""
         written = 0
+        is_full = self._passes % FULL_PASS_EVERY == 0
+        since_us = -OVERLAP_US if is_full else self._seen_us - OVERLAP_US
         # The lock comes before the snapshot, which so contains whatever another instance has signed.
         with self._files.locked(), self._store.read() as tx:
-            heads = tx.execute(
-                select(AUDIT_HEAD).where(AUDIT_HEAD.c.updated_us >= self._seen_us - OVERLAP_US)
-            ).all()
-            if not self._seen_us:
+            heads = tx.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.updated_us >= since_us)).all()
+            if is_full:
                 self._require_all_there({head.tenant for head in heads})
             for head in heads:
                 if head.size != self._signed.get(head.tenant, 0):
                     written += self._sign(tx, head.tenant, head.size, root=head.root)
                     self._signed[head.tenant] = head.size
+        self._passes += 1
         self._seen_us = max([self._seen_us, *(head.updated_us for head in heads)])
         return written
 

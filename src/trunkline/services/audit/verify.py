@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, union
 from sqlalchemy.exc import DBAPIError
 
 from trunkline.client.store import Store
+from trunkline.errors import InvalidInput
 from trunkline.services.audit.check import Finding, Findings, LedgerCheck, judge_notes
 from trunkline.services.audit.checkpoint import CheckpointFiles
 from trunkline.services.audit.entry import Entry
@@ -60,7 +61,8 @@ def verify_store(
 ) -> Report:
     """Verify all ledgers, or one tenant's. The service may go on writing meanwhile: this sees one moment.
 
-    `progress` is told how many more entries were read, page by page. Raises `StoreUnavailable`.
+    `progress` is told how many more entries were read, page by page. Raises
+    `InvalidInput` for a tenant that there is no trace of, and `StoreUnavailable`.
     """
     began = perf_counter()
     findings = Findings()
@@ -68,11 +70,17 @@ def verify_store(
     # Notes are read before the snapshot is taken, which so has every entry that they speak of.
     notes = {name: files.notes(name) for name in files.tenants()}
     with store.read() as tx:
-        names = sorted({*_tenants(tx), *notes}) if tenant is None else [tenant]
+        names = sorted({*_tenants(tx), *notes})
+        if tenant is not None:
+            if tenant not in names:
+                raise InvalidInput(
+                    f"tenant {tenant}: nothing of it is in the ledger, and it has no checkpoints"
+                )
+            names = [tenant]
         for name in names:
             checkpoints = judge_notes(notes.get(name, []), verifier, tenant=name, findings=findings)
             check = LedgerCheck(
-                name, _leaves(tx, name), checkpoints, findings, leaf_in_tree=_LeafReader(tx, name)
+                name, _size(tx, name), checkpoints, findings, leaf_in_tree=_LeafReader(tx, name)
             )
             try:
                 _check_tenant(tx, check, findings, progress=progress)
@@ -121,7 +129,7 @@ def _check_tenant(
     stored = tx.scalar(
         select(func.count()).select_from(AUDIT_TILE).where(AUDIT_TILE.c.tenant == check.tenant)
     )
-    if stored != tiles:
+    if check.sound and stored != tiles:
         findings.add(check.tenant, "tree", f"the tree is kept in {stored} tiles, its entries make {tiles}")
     _check_head(tx, check, findings)
 
@@ -162,7 +170,7 @@ def _check_tiles(tx: Connection, check: LedgerCheck, findings: Findings, *, fini
     due = [at for at, hashes in changed.items() if not finished_only or len(hashes) == TILE_BYTES]
     for at in due:
         expected = changed.pop(at)
-        if (at.level == 0 or check.sound) and read(at) != expected:
+        if read(at) != expected:
             findings.add(
                 check.tenant,
                 "tree",
@@ -173,7 +181,7 @@ def _check_tiles(tx: Connection, check: LedgerCheck, findings: Findings, *, fini
 
 
 def _check_head(tx: Connection, check: LedgerCheck, findings: Findings) -> None:
-    size = check.tree.size
+    size = check.next
     head = tx.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.tenant == check.tenant)).first()
     if head is None:
         if size or check.entries:
@@ -184,11 +192,14 @@ def _check_head(tx: Connection, check: LedgerCheck, findings: Findings) -> None:
         findings.add(check.tenant, "head", f"the head's root is not that of its {size} entries")
 
 
-def _leaves(tx: Connection, tenant: str) -> int:
-    """How many leaves the stored tree has, whatever its head says."""
-    stored = func.coalesce(func.sum(func.length(AUDIT_TILE.c.hashes)), 0)
-    query = select(stored).where(AUDIT_TILE.c.tenant == tenant, AUDIT_TILE.c.level == 0)
-    return int(tx.scalar(query) or 0) // HASH_BYTES
+def _size(tx: Connection, tenant: str) -> int:
+    """How many entries were recorded: what the tree says, unless head and rows agree that it lost leaves."""
+    tiles, events = AUDIT_TILE.c, AUDIT_EVENT.c
+    hashes = func.coalesce(func.sum(func.length(tiles.hashes)), 0)
+    leaves = tx.scalar(select(hashes).where(tiles.tenant == tenant, tiles.level == 0)) // HASH_BYTES
+    head = tx.scalar(select(AUDIT_HEAD.c.size).where(AUDIT_HEAD.c.tenant == tenant)) or 0
+    last = tx.scalar(select(func.max(events.seq)).where(events.tenant == tenant))
+    return int(head if leaves < head and last == head - 1 else leaves)
 
 
 def _tenants(tx: Connection) -> list[str]:
