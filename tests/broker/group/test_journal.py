@@ -187,6 +187,17 @@ def test_a_journal_that_has_grown_is_rewritten_and_loses_nothing() -> None:
     assert [disk.offset(f"g{number}") for number in range(3)] == [498, 499, 497]
 
 
+def test_restarts_do_not_let_the_journal_grow_without_end() -> None:
+    disk = Disk(compact_bytes_min=2_000)
+    for round_ in range(20):
+        for offset in range(20):
+            disk.journal.append(commit(20 * round_ + offset))
+            disk.sync()
+        disk.lose_power()
+    assert disk.fs.used_bytes() < 4_000
+    assert disk.offset() == 399
+
+
 def test_what_is_appended_while_the_journal_is_rewritten_is_in_the_new_one() -> None:
     disk = Disk(compact_bytes_min=200)
     disk.journal.append(commit(1, metadata="x" * 200))

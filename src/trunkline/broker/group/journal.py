@@ -121,7 +121,8 @@ class Journal:
         if not gaps and end < len(content):
             self._file.truncate(end)
             self._file.sync()
-        self._compact_at = max(self._compact_bytes_min, COMPACT_GROWTH * self._file.size)
+        # How much of the file is still true is not known: a big one is rewritten at the first append.
+        self._compact_at = self._compact_bytes_min
         return Recovered(tuple(entries), tuple(reports))
 
     def _set_aside(self, content: bytes, entries: list[Entry], gaps: list[tuple[int, int]]) -> str:
