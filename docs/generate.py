@@ -1,0 +1,333 @@
+"""Writes docs/reference from the code, so that the pages cannot say anything else.
+
+python docs/generate.py            write the pages
+python docs/generate.py --check    write nothing; exit 1 and name the pages that are not current
+"""
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from prometheus_client import CollectorRegistry
+from rich.text import Text
+
+from trunkline.broker.api.call import Handler
+from trunkline.broker.api.registry import HANDLERS
+from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
+from trunkline.catalogue.load import load_catalogue
+from trunkline.catalogue.model import Catalogue, Topic
+from trunkline.catalogue.schema import event_schema
+from trunkline.cli.main import COMMANDS
+from trunkline.client.metrics import ConsumerMetrics
+from trunkline.client.store.failures import REASONS
+
+DOCS: Final = Path(__file__).parent
+REFERENCE: Final = DOCS / "reference"
+LIMITS: Final = DOCS / "fragments" / "kafka-limits.md"
+"""The one hand-written part: what the embedded broker does not do."""
+
+NOTICE: Final = "<!-- Written by docs/generate.py from the code; edit that instead. -->\n"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; a bar inside a cell is escaped."""
+
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    names = list(head)
+    return "\n".join([line(names), "|" + "---|" * len(names), *map(line, rows)])
+
+
+def code(text: str) -> str:
+    """Text as code within a line."""
+    return f"`{text}`"
+
+
+# Kafka APIs
+
+
+def kafka_apis() -> str:
+    """Every API of the handler registry, then what is missing."""
+    rows = (_api_row(key, HANDLERS[key]) for key in sorted(HANDLERS))
+    return "\n\n".join(
+        [
+            "# Kafka APIs of the embedded broker",
+            "The versions are those of Apache Kafka 4.3. ApiVersions answers with this list; a request "
+            "outside of it is refused with `UNSUPPORTED_VERSION`.",
+            table(("key", "API", "versions", "what it does"), rows),
+            LIMITS.read_text(encoding="utf-8").strip(),
+        ]
+    )
+
+
+def _api_row(key: int, handler: Handler) -> tuple[str, str, str, str]:
+    api = handler.declaration
+    versions = str(api.first_version)
+    if api.last_version != api.first_version:
+        versions += f" to {api.last_version}"
+    if api.listed_first != api.first_version:
+        versions += f"; listed from {api.listed_first}"
+    module = sys.modules[handler.handle.__module__]
+    summary = _joined((module.__doc__ or "").split("\n\n")[0]).partition(": ")[2]
+    return str(key), api.name, versions, summary.removesuffix(".")
+
+
+def _joined(paragraph: str) -> str:
+    return " ".join(paragraph.split())
+
+
+# Events
+
+
+def events() -> str:
+    """Every event type by topic, with its fields and an example."""
+    catalogue = load_catalogue()
+    sections = [_topic_section(topic, catalogue) for topic in catalogue.topics.values()]
+    overview = table(
+        ("topic", "publisher", "consumers", "event types"),
+        (
+            (
+                f"[{topic.name}](#{_anchor(topic.name)})",
+                topic.publisher,
+                _consumers(topic, catalogue),
+                str(len(_types_on(topic))),
+            )
+            for topic in catalogue.topics.values()
+        ),
+    )
+    return "\n\n".join(
+        [
+            "# Events",
+            f"{len(EVENT_TYPES)} event types on {len(catalogue.topics)} topics. The data is the record's "
+            "value as JSON; the key is the tenant id; time, id and source are `ce_` headers "
+            "([how a record looks](../how-to/use-your-own-kafka-client.md)). Readers ignore fields that they "
+            "do not know. A field that is not required has its default when it is left out. "
+            "`trunkline contract export` writes the same as JSON Schema and AsyncAPI.",
+            overview,
+            *sections,
+        ]
+    )
+
+
+def _topic_section(topic: Topic, catalogue: Catalogue) -> str:
+    types = "\n\n".join(_event_section(declaration) for declaration in _types_on(topic))
+    ends = f"Published by {topic.publisher}; consumed by {_consumers(topic, catalogue)}."
+    return f"## {topic.name}\n\n{ends}\n\n{types}"
+
+
+def _types_on(topic: Topic) -> list[EventDeclaration]:
+    return [declaration for declaration in EVENT_TYPES.values() if declaration.topic == topic.name]
+
+
+def _consumers(topic: Topic, catalogue: Catalogue) -> str:
+    if len(topic.consumers) == len(catalogue.services):
+        return "all services"
+    return ", ".join(topic.consumers)
+
+
+def _event_section(declaration: EventDeclaration) -> str:
+    schema = event_schema(declaration)
+    required = set(schema.get("required", ()))
+    rows = (
+        (code(name), kind(field), "yes" if name in required else _default(field))
+        for name, field in schema["properties"].items()
+    )
+    example = json.dumps(schema["examples"][0], indent=2, ensure_ascii=False)
+    return (
+        f"### {declaration.type}\n\n{_joined(schema['description'])}\n\n"
+        f"{table(('field', 'value', 'required'), rows)}\n\n```json\n{example}\n```"
+    )
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    return f"no; {code(json.dumps(field['default']))}" if field.get("default") is not None else "no"
+
+
+def kind(field: Mapping[str, Any]) -> str:
+    """What a field may hold, in words, from its JSON Schema."""
+    if choices := [choice for choice in field.get("anyOf", ()) if choice.get("type") != "null"]:
+        return " or ".join(kind(choice) for choice in choices)
+    if values := field.get("enum"):
+        return "one of " + ", ".join(code(str(value)) for value in values)
+    describe = _KINDS.get(str(field.get("type")))
+    described = "any JSON" if describe is None else describe(field)
+    return f"{described}; personal data" if field.get("x-pii") else described
+
+
+def _text(field: Mapping[str, Any]) -> str:
+    if field.get("format") == "date-time":
+        return "time with offset (RFC 3339)"
+    if pattern := field.get("pattern"):
+        # The wrapping of `catalogue.events.fields.whole` says "all of the text".
+        core = re.sub(r"^\^\(\?:(.*)\)\$\(\?!\\n\)$", r"\1", pattern)
+        longest = f", up to {field['maxLength']} characters" if "maxLength" in field else ""
+        return f"text {code(core)}{longest}"
+    return "text" + _span(field, "minLength", "maxLength", " characters")
+
+
+def _number(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda field: name + _span(field, "minimum", "maximum", "")
+
+
+def _span(field: Mapping[str, Any], low: str, high: str, unit: str) -> str:
+    first, last = field.get(low), field.get(high)
+    if last is None:
+        return "" if first is None else f", at least {first}{unit}"
+    shown = "2^53-1" if last == 2**53 - 1 else f"{last:,}" if isinstance(last, int) else f"{last:g}"
+    return f", up to {shown}{unit}" if first is None else f", {first:g} to {shown}{unit}"
+
+
+def _list(field: Mapping[str, Any]) -> str:
+    return f"list of {kind(field['items'])}" if field.get("items") else "list"
+
+
+def _object(field: Mapping[str, Any]) -> str:
+    values = field.get("additionalProperties")
+    return f"object; each value {kind(values)}" if isinstance(values, Mapping) and values else "object"
+
+
+_KINDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "string": _text,
+    "integer": _number("whole number"),
+    "number": _number("number"),
+    "boolean": lambda _: "`true` or `false`",
+    "array": _list,
+    "object": _object,
+}
+
+
+def _anchor(heading: str) -> str:
+    """The fragment that a heading gets on the usual renderers."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+# Commands
+
+
+def commands() -> str:
+    """Every command with its arguments, options and example."""
+    sections = [section for name in COMMANDS for section in _command_sections(name)]
+    return "\n\n".join(
+        [
+            "# Commands",
+            "Every command takes `--help`. With `--json` a command prints JSON on standard output and "
+            "nothing else there. Exit codes: 0 done; 1 the operation or the check failed; 2 the input is "
+            "wrong and nothing was done; 4 a broker, a store or a port cannot be had right now.",
+            "\n".join(
+                f"- [trunkline {name}](#trunkline-{name}): {text}" for name, (_, _, text) in COMMANDS.items()
+            ),
+            *sections,
+        ]
+    )
+
+
+def _command_sections(name: str) -> Iterator[str]:
+    module = importlib.import_module(f"trunkline.cli.{COMMANDS[name][0]}")
+    yield from _sections_of(typer.main.get_command(module.app), f"trunkline {name}", "##")
+
+
+def _sections_of(command: Any, path: str, level: str) -> Iterator[str]:
+    context = typer.Context(command, info_name=path)
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
+    records = [
+        record
+        for parameter in command.get_params(context)
+        if parameter.name != "help" and (record := parameter.get_help_record(context))
+    ]
+    parts = [f"{level} {path}", f"```text\n{usage}\n```", *_help_parts(command.help or "")]
+    if records:
+        parts.append(
+            table(("argument or option", "meaning"), ((code(name), _joined(text)) for name, text in records))
+        )
+    yield "\n\n".join(parts)
+    for subcommand in getattr(command, "commands", {}).values():
+        yield from _sections_of(subcommand, f"{path} {subcommand.name}", "###")
+
+
+def _help_parts(text: str) -> Iterator[str]:
+    """A help text as Markdown: indented lines are commands, the heading over them goes."""
+    commands_in_line = re.sub(r"\[bold\](trunkline [^\[]*)\[/bold\]", r"`\1`", text)
+    for paragraph in Text.from_markup(commands_in_line).plain.strip().split("\n\n"):
+        if paragraph.startswith("  "):
+            lines = (line.strip() for line in paragraph.splitlines())
+            yield "```sh\n" + "\n".join(lines) + "\n```"
+        elif paragraph.strip() not in {"Example", "Examples"}:
+            yield _joined(paragraph)
+
+
+# Metrics
+
+
+def metrics() -> str:
+    """What a consumer counts, from a registry in which everything has happened once."""
+    registry = CollectorRegistry()
+    _happen(ConsumerMetrics(registry, "a-group"))
+    rows = sorted(_metric_row(family) for family in registry.collect())
+    return "\n\n".join(
+        [
+            "# Metrics",
+            "`trunkline service NAME --metrics-port PORT` serves them in the Prometheus format; in a service "
+            "of your own they are in the `registry` that you give the `ConsumerRuntime`. `group` is the "
+            "consumer group, which is the service's name. No label carries a tenant.",
+            table(("name", "type", "labels", "meaning"), rows),
+            "`reason` of `trunkline_consumer_failures_total` is one of these, as in the failure ledger:",
+            table(("reason", "meaning"), ((code(reason), text) for reason, text in REASONS.items())),
+            "`reason` of `trunkline_consumer_commit_failures_total` is the Kafka client's name of the error, "
+            "such as `ILLEGAL_GENERATION`.",
+        ]
+    )
+
+
+def _happen(counted: ConsumerMetrics) -> None:
+    """Have every metric show its labels: one that was never touched has none to show."""
+    counted.batch("a-topic", records=1, duplicates=1)
+    counted.failure("a-topic", "handler")
+    counted.fenced()
+    counted.expired("a-topic", 1)
+    counted.commit_failed("ILLEGAL_GENERATION")
+
+
+def _metric_row(family: Any) -> tuple[str, str, str, str]:
+    if not family.samples:
+        raise SystemExit(f"{family.name} shows no labels: have it happen in docs/generate.py")
+    labels = [label for label in family.samples[0].labels if label != "le"]
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    return code(name), family.type, ", ".join(code(label) for label in labels), family.documentation
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "kafka-apis.md": kafka_apis,
+    "events.md": events,
+    "cli.md": commands,
+    "metrics.md": metrics,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the pages; returns the exit code."""
+    if arguments not in ([], ["--check"]):
+        print("usage: python docs/generate.py [--check]", file=sys.stderr)
+        return 2
+    pages = {REFERENCE / name: f"{NOTICE}{render()}\n" for name, render in PAGES.items()}
+    stale = [
+        path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if arguments:
+        for path in stale:
+            print(f"{path} is not current; run python docs/generate.py", file=sys.stderr)
+        return 1 if stale else 0
+    REFERENCE.mkdir(exist_ok=True)
+    for path in stale:
+        path.write_text(pages[path], encoding="utf-8")
+        print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
