@@ -35,8 +35,7 @@ SEARCH_HELP: Final = """Search the ledger; newest first. All conditions must hol
 
 [bold]Example[/bold]
 
-  trunkline audit search --tenant acme --action s3.amazonaws.com:GetObject --from 2026-01-01 --text "reports
-  2026*"
+  trunkline audit search --tenant acme --action s3.amazonaws.com:GetObject --text "report*"
 """
 VERIFY_HELP: Final = """Verify every entry, tree and checkpoint; exit 1 and one line a finding if anything is
 wrong.

@@ -57,7 +57,7 @@ ServiceName = Annotated[str, typer.Option("--service", "-s", help="Whose ledger.
 StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="The service's database, if not in DIR.")
 ]
-Ids = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="From `failures list`.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="From `failures list`.")]
 DEFAULT_SERVICE: Final = "audit-service"
 
 
@@ -143,7 +143,7 @@ def replay(
 @app.command(help=DISCARD_EXAMPLE)
 def discard(
     *,
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="From `failures list`.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="From `failures list`.")],
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it stays on record.")],
     service: ServiceName = DEFAULT_SERVICE,
     data_dir: DataDir = _common.DEFAULT_DATA_DIR,
