@@ -145,10 +145,11 @@ class Broker:
     # -- the end
 
     def release(self) -> None:
-        """Answer everyone who waits for records; later fetches do not wait."""
+        """Answer everyone who waits for records or for other members; later fetches do not wait."""
         self.stopping = True
         self._housekeeping.cancel()
         self.waiters.release()
+        self.groups.release()
 
     async def close(self) -> None:
         """Make everything durable, leave the clean mark, release the directory."""

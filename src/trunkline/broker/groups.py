@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -31,6 +31,16 @@ MEMBER_ID_BYTES: Final = 16
 log = logging.getLogger("trunkline.broker.groups")
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What to do about a client that waits for other members."""
+
+    group_id: str
+    """The group that waits for it, until its connection is lost."""
+    given_up: Result
+    """What it is told when the broker stops first."""
+
+
 class GroupService:
     """All groups of a broker. Everything is called on the loop."""
 
@@ -44,6 +54,8 @@ class GroupService:
         self.coordinator = GroupCoordinator(new_member_id=_new_member_id, wall_ms=_wall_ms)
         self._commit = commit
         self._loop = loop
+        self.waiting: dict[Pending[Result], Waiting] = {}
+        """The clients that wait for other members."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._journal = Journal(
@@ -59,19 +71,35 @@ class GroupService:
         return int(self._loop.time() * 1000)
 
     def ask(
-        self, ask: Ask, respond: Callable[[Any], Message], *, waits_in: str | None = None
+        self, ask: Ask, respond: Callable[[Any], Message], *, waiting: Waiting | None = None
     ) -> Pending[Message]:
         """Put a request to the coordinator; `respond` makes the response of the result, once that is durable.
 
-        `waits_in` names the group that must not wait for this client any more when its connection is lost.
+        `waiting` is for a request that waits for other members, and so perhaps for long.
         """
         token: Pending[Result] = Pending()
-        response: Pending[Message] = Pending(
-            None if waits_in is None else lambda: self.coordinator.forget(waits_in, token)
-        )
-        token.then(lambda result: response.resolve(respond(result)))
+        response: Pending[Message] = Pending()
+        if waiting is not None:
+            self.waiting[token] = waiting
+            response = Pending(lambda: self._give_up(token))
+        token.then(lambda result: self._respond(token, response, respond(result)))
         self.carry_out(ask(self.coordinator, token, self.now_ms()))
         return response
+
+    def _respond(self, token: Pending[Result], response: Pending[Message], message: Message) -> None:
+        self.waiting.pop(token, None)
+        response.resolve(message)
+
+    def _give_up(self, token: Pending[Result]) -> Waiting:
+        """Have the group wait for this client no more."""
+        waiting = self.waiting.pop(token)
+        self.coordinator.forget(waiting.group_id, token)
+        return waiting
+
+    def release(self) -> None:
+        """Answer everyone who waits for other members; the broker stops."""
+        for token in tuple(self.waiting):
+            token.resolve(self._give_up(token).given_up)
 
     def carry_out(self, effects: Sequence[Effect]) -> None:
         """Journal what must be durable and answer who may be told."""

@@ -16,7 +16,7 @@ class Pending(Generic[T]):
 
     __slots__ = ("_abandoned", "_callback", "_on_abandon", "_resolved", "_value")
 
-    def __init__(self, on_abandon: Callable[[], None] | None = None) -> None:
+    def __init__(self, on_abandon: Callable[[], object] | None = None) -> None:
         self._callback: Callable[[T], None] | None = None
         self._on_abandon = on_abandon
         self._resolved = False

@@ -131,11 +131,6 @@ class WireClient:
         assert answer.error_code == ErrorCode.NONE
         return answer.producer_id, answer.producer_epoch
 
-    def skip(self) -> None:
-        """Read past one response."""
-        (size,) = _SIZE.unpack(self._exactly(_SIZE.size))
-        self._exactly(size)
-
     def closed_by_peer(self) -> bool:
         """Wait until the broker hangs up; False when it does not within the time-out."""
         try:

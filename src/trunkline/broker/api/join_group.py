@@ -7,7 +7,9 @@ was given (KIP-394), 5 brings static members (KIP-345), 9 lets a leader skip the
 from trunkline.broker.api.call import Call, Handler
 from trunkline.broker.broker import Broker
 from trunkline.broker.group.model import Join, JoinResult
+from trunkline.broker.groups import Waiting
 from trunkline.broker.pending import Pending
+from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.messages.groups import (
     JoinGroupRequest,
     JoinGroupResponse,
@@ -35,7 +37,10 @@ def _handle(broker: Broker, request: JoinGroupRequest, call: Call) -> Pending[Me
     return broker.groups.ask(
         lambda groups, token, now_ms: groups.join(join, token, now_ms=now_ms),
         lambda result: _response(result, call.version),
-        waits_in=request.group_id,
+        waiting=Waiting(
+            request.group_id,
+            JoinResult(error=ErrorCode.COORDINATOR_NOT_AVAILABLE, member_id=request.member_id),
+        ),
     )
 
 

@@ -3,7 +3,9 @@
 from trunkline.broker.api.call import Call, Handler
 from trunkline.broker.broker import Broker
 from trunkline.broker.group.model import Sync, SyncResult
+from trunkline.broker.groups import Waiting
 from trunkline.broker.pending import Pending
+from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.messages.groups import SyncGroupRequest, SyncGroupResponse
 from trunkline.broker.protocol.notation import Message
 
@@ -21,7 +23,7 @@ def _handle(broker: Broker, request: SyncGroupRequest, _call: Call) -> Pending[M
     return broker.groups.ask(
         lambda groups, token, now_ms: groups.sync(sync, token, now_ms=now_ms),
         _response,
-        waits_in=request.group_id,
+        waiting=Waiting(request.group_id, SyncResult(error=ErrorCode.COORDINATOR_NOT_AVAILABLE)),
     )
 
 
