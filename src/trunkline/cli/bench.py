@@ -61,7 +61,8 @@ def show(report: "Report") -> None:
     out.print(table)
     out.print(
         f"\n{report.took_seconds:g} s, medians of rounds; trunkline {report.trunkline}, "
-        f"Python {report.python}, librdkafka {report.librdkafka}, {report.processors} processors"
+        f"Python {report.python}, librdkafka {report.librdkafka}, {report.processors} processors, "
+        f"load {report.load_average:g} before the run"
     )
     peers = {item.part: item.peer for item in report.figures if item.peer is not None}
     for name, peer in peers.items():

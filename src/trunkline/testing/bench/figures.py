@@ -38,6 +38,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     librdkafka: str
     processors: int
+    load_average: float
+    """Of the minute before the run; well above zero means that others used the machine too."""
     seconds_per_load: float
     took_seconds: float
     figures: tuple[Figure, ...]

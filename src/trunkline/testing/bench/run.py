@@ -33,6 +33,7 @@ def run(
     Uses a temporary directory and processes of its own, and leaves neither behind. Raises `LoadFailed` or
     `ProcessFailed` when there is nothing to measure.
     """
+    load_average = os.getloadavg()[0]
     started = time.monotonic()
     figures: list[Figure] = []
     notes: list[str] = []
@@ -52,6 +53,7 @@ def run(
         python=platform.python_version(),
         librdkafka=raw.LIBRDKAFKA,
         processors=os.cpu_count() or 1,
+        load_average=round(load_average, 2),
         seconds_per_load=seconds,
         took_seconds=round(time.monotonic() - started, 1),
         figures=tuple(figures),
