@@ -195,6 +195,52 @@ def test_a_member_commits_what_it_has_done_while_another_one_joins(
         member.close()
 
 
+def test_a_static_member_that_restarts_disturbs_nobody(broker: BrokerProcess, make_topic: MakeTopic) -> None:
+    topic = make_topic(4)
+
+    def member(name: str, changes: list[str]) -> Consumer:
+        client = consumer(
+            broker, f"{topic}.group", **{"group.instance.id": name, "heartbeat.interval.ms": 200}
+        )
+        client.subscribe(
+            [topic],
+            on_assign=lambda _client, _parts: changes.append("assigned"),
+            on_revoke=lambda _client, _parts: changes.append("revoked"),
+        )
+        return client
+
+    seen: list[str] = []
+    first, second = member("a", seen), member("b", [])
+    poll_until([first, second], lambda: len(first.assignment()) == len(second.assignment()) == 2)
+    seen.clear()
+    before = second.assignment()
+    second.close()
+    second = member("b", [])
+    poll_until([first, second], lambda: len(second.assignment()) == 2)
+    assert second.assignment() == before
+    assert seen == []
+    for client in (first, second):
+        client.close()
+
+
+def test_the_same_static_member_twice_is_fenced(broker: BrokerProcess, make_topic: MakeTopic) -> None:
+    topic = make_topic()
+    config = {"group.instance.id": "a", "heartbeat.interval.ms": 200}
+    old, new = (consumer(broker, f"{topic}.group", **config) for _ in range(2))
+    old.subscribe([topic])
+    poll_until([old], lambda: len(old.assignment()) == 1)
+    new.subscribe([topic])
+    poll_until([new], lambda: len(new.assignment()) == 1)
+    deadline = time.monotonic() + DEADLINE_S
+    while (message := old.poll(0.1)) is None or message.error() is None:
+        assert time.monotonic() < deadline, "the old incarnation was not told"
+    error = message.error()
+    assert error is not None
+    assert error.code() == KafkaError._FATAL
+    new.close()
+    old.close()
+
+
 def state_of(admin: AdminClient, group: str) -> ConsumerGroupState:
     """The group's state as the broker describes it."""
     described = admin.describe_consumer_groups([group])[group].result(DEADLINE_S)
