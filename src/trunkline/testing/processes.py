@@ -62,6 +62,12 @@ class Output:
         with self._changed:
             return "\n".join(self._lines)
 
+    @property
+    def ended(self) -> bool:
+        """Nothing more will come."""
+        with self._changed:
+            return self._ended
+
     def wait_line(self, wanted: Callable[[str], bool], *, timeout_s: float) -> str | None:
         """The first line that is `wanted`; None when the stream ends or the time is over before it comes."""
         found: list[str] = []
@@ -118,11 +124,17 @@ class CommandProcess:
             return
         line = self.stdout.wait_line(self._ready, timeout_s=self._ready_deadline_s)
         if line is None:
-            ended = self._process.poll()
+            ended = self._exit_code(grace_s=STOP_DEADLINE_S if self.stdout.ended else 0)
             self.kill()
             happened = "did not become ready in time" if ended is None else f"ended with code {ended}"
             raise ProcessFailed(f"`{self}` {happened}: {self.stderr.text or self.stdout.text}")
         self.ready_line = line
+
+    def _exit_code(self, *, grace_s: float) -> int | None:
+        try:
+            return self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            return None
 
     def __str__(self) -> str:
         return " ".join(("trunkline", *self.arguments))
