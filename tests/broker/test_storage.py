@@ -195,6 +195,18 @@ def test_a_topic_half_created_before_a_crash_does_not_exist_and_can_be_created(f
     assert values(storage.create_topic(TOPIC, partitions=1, now_ms=NOW_MS).partitions[0]) == []
 
 
+def test_a_log_that_cannot_be_closed_does_not_keep_the_others_from_it(fs: MemoryFs) -> None:
+    storage = opened(fs)
+    first, second = storage.create_topic(TOPIC, partitions=2, now_ms=NOW_MS).partitions
+    store(second, b"b")
+    first.append(make_batch(b"lost"), now_ms=NOW_MS)
+    fs.fail_sync = True
+    storage.close()
+    fs.fail_sync = False
+    fs.crash()
+    assert [values(log) for log in opened(fs).topics[TOPIC].partitions] == [[], [b"b"]]
+
+
 def test_producer_ids_are_never_given_twice(fs: MemoryFs) -> None:
     given = []
     for _ in range(3):

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 import msgspec
 
-from trunkline.broker.log.errors import TopicRefused
+from trunkline.broker.log.errors import LogStopped, TopicRefused
 from trunkline.broker.log.fs import Fs, FsError, Lock, Locked, replace_file
 from trunkline.broker.log.options import LogOptions
 from trunkline.broker.log.partition import PartitionLog
@@ -245,13 +245,15 @@ class Storage:
         return unsynced
 
     def close(self) -> None:
-        """Close every log cleanly and release the directory."""
-        try:
-            for topic in self.topics.values():
-                for log in topic.partitions:
+        """Close every log cleanly and release the directory.
+
+        A log whose device refuses is left as it is; the next open recovers it as after a crash.
+        """
+        for topic in self.topics.values():
+            for log in topic.partitions:
+                with suppress(FsError, LogStopped):
                     log.close()
-        finally:
-            self._lock.release()
+        self._lock.release()
 
     def _open_topics(self, now_ms: int) -> None:
         stored = _load(self._fs, self.data_dir / "topics.json", _TopicsFile)

@@ -3,11 +3,18 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from trunkline.broker.log.commit import Durability, GroupCommit
 from trunkline.broker.log.errors import LogStopped
+from trunkline.broker.log.fs import OsFs
+from trunkline.broker.log.options import LogOptions
+from trunkline.broker.log.partition import PartitionLog
+from trunkline.broker.protocol.batch import split
+from trunkline.broker.protocol.records import records
+from trunkline.testing.log_desk import NOW_MS, make_batch
 
 
 class GatedLog:
@@ -130,6 +137,26 @@ def test_a_waiter_that_gave_up_disturbs_nobody() -> None:
     run(body)
 
 
+def test_a_waiter_that_fails_is_reported_and_the_others_are_told() -> None:
+    async def body(committer: GroupCommit) -> None:
+        log = GatedLog(open_gate=True)
+        reported: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: reported.append(context["exception"]))
+        bug = ZeroDivisionError()
+
+        def broken(_error: BaseException | None) -> None:
+            raise bug
+
+        first = asyncio.ensure_future(committer.durable(log))
+        await log.wait_started()
+        committer.when_durable(log, broken)
+        await asyncio.gather(first, committer.durable(log))
+        assert reported == [bug]
+
+    run(body)
+
+
 def test_os_durability_acknowledges_at_once_and_syncs_behind() -> None:
     async def body(committer: GroupCommit) -> None:
         log = GatedLog(open_gate=True)
@@ -158,6 +185,39 @@ def test_closing_waits_for_the_sync_under_way() -> None:
         assert told == [None]
 
     asyncio.run(main())
+
+
+def test_a_real_log_keeps_its_order_while_threads_sync_it(tmp_path: Path) -> None:
+    """The loop appends, rolls and reads while the pool syncs, writes checkpoints and index files."""
+    options = LogOptions(segment_bytes=20_000, checkpoint_interval_bytes=5_000)
+    log = PartitionLog.open(OsFs(), tmp_path / "t-0", options=options, now_ms=NOW_MS)
+
+    async def writer(committer: GroupCommit, name: int) -> None:
+        for number in range(100):
+            log.append(make_batch(b"%d:%d:" % (name, number) + b"x" * 60), now_ms=NOW_MS)
+            await committer.durable(log)
+            assert log.high_watermark <= log.log_end_offset
+
+    async def body(committer: GroupCommit) -> None:
+        await asyncio.gather(*(writer(committer, name) for name in range(8)))
+
+    run(body)
+    assert log.high_watermark == log.log_end_offset == 800
+    offset = 0
+    seen: dict[bytes, int] = {}
+    while data := log.read(offset, 4000):
+        for header, start, end in split(data):
+            assert header.base_offset == offset
+            offset = header.next_offset
+            (record,) = records(data[start:end])
+            name, number, _ = (record.value or b"").split(b":")
+            assert int(number) == seen.get(name, 0)
+            seen[name] = int(number) + 1
+    assert seen == {b"%d" % name: 100 for name in range(8)}
+    log.close()
+    again = PartitionLog.open(OsFs(), tmp_path / "t-0", options=options, now_ms=NOW_MS)
+    assert (again.log_end_offset, again.recovery.scanned_bytes) == (800, 0)
+    again.close()
 
 
 def test_a_deleted_log_is_forgotten() -> None:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -159,6 +159,7 @@ def test_rot_before_the_checkpoint_is_never_served(position: int) -> None:
     clean=st.booleans(),
     start=st.floats(0, 1),
 )
+@example(sizes=[0, 0, 0], flips=[(0.75, 1), (0.25, 1)], clean=True, start=0.5)
 def test_whatever_rots_all_other_batches_are_served_in_order(
     sizes: list[int], flips: list[tuple[float, int]], clean: bool, start: float
 ) -> None:

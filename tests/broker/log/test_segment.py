@@ -1,6 +1,7 @@
 """A segment survives the loss of its index and steps over damage it knows."""
 
 import pytest
+from kafka.record.memory_records import MemoryRecords
 
 from trunkline.broker.log.segment import BrokenBatch, Damage, Segment
 from trunkline.testing.log_desk import NOW_MS, LogDesk, make_batch
@@ -30,6 +31,18 @@ def test_every_offset_is_found_with_or_without_index_files(desk: LogDesk, segmen
             assert found[0] == position
         again.drop_index()
         assert again.find(9, again.size) is not None
+
+
+def test_a_segment_is_what_kafkas_clients_read(desk: LogDesk) -> None:
+    for value in (b"a", b"b"):
+        desk.append(value, value + b"2")
+    content = desk.fs.read(desk.segment_path())
+    read, stored = [], MemoryRecords(content)
+    while stored.has_next():
+        batch = stored.next_batch()
+        assert batch.validate_crc()
+        read += [(record.offset, record.value) for record in batch]
+    assert read == [(0, b"a"), (1, b"a2"), (2, b"b"), (3, b"b2")]
 
 
 def test_an_index_older_than_the_segment_is_extended(desk: LogDesk, segment: Segment) -> None:

@@ -157,7 +157,12 @@ class GroupCommit:
         else:
             queue.running = False
         for waiter in waiters:
-            waiter(error)
+            try:
+                waiter(error)
+            except Exception as failure:  # noqa: BLE001 - one waiter's bug must not leave the others waiting
+                self._loop.call_exception_handler(
+                    {"message": "a waiter of a group commit failed", "exception": failure}
+                )
 
 
 def _resolve(future: "asyncio.Future[BaseException | None]", error: BaseException | None) -> None:

@@ -258,20 +258,21 @@ class PartitionLog:
 
     def _mending(self, operation: Callable[[], _T]) -> _T:
         """Run something that walks batches; damage it meets is noted and stepped over. Raises `FsError`."""
-        mended = set()
+        rebuilt = set()
         while True:
             try:
                 return operation()
             except BrokenBatch as broken:
                 place = (broken.segment.base_offset, broken.position)
-                if place in mended:
-                    raise FsError("read", broken.segment.path, broken) from broken
-                mended.add(place)
                 after = bisect_right(self._segments, broken.segment.base_offset, key=_base_offset)
                 is_last = after == len(self._segments)
                 following = self.log_end_offset if is_last else self._segments[after].base_offset
-                mend(broken, following_offset=following)
-                self._flusher.want_checkpoint()
+                if mend(broken, following_offset=following):
+                    self._flusher.want_checkpoint()
+                elif place in rebuilt:
+                    raise FsError("read", broken.segment.path, broken) from broken
+                else:
+                    rebuilt.add(place)
 
     # Deleting
 

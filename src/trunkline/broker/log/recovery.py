@@ -231,8 +231,8 @@ def _holds_batches(segment: Segment, position: int) -> bool:
     return resynchronise(segment, position, segment.base_offset) is not None
 
 
-def mend(broken: BrokenBatch, *, following_offset: int) -> None:
-    """There is no batch where one was looked for: rebuild a wrong index, or note the damage of the segment.
+def mend(broken: BrokenBatch, *, following_offset: int) -> bool:
+    """There is no batch where one was looked for: drop a wrong index, or note damage. Whether it was damage.
 
     A damaged length leads astray, so the cause may lie before the place that was found broken: everything
     from the last batch that the index and its checksum agree on is verified. `following_offset` is the first
@@ -243,15 +243,16 @@ def mend(broken: BrokenBatch, *, following_offset: int) -> None:
     segment.drop_index()
     for found in verified(segment, position, offset):
         if found.position > broken.position:
-            return
+            return False
         position, offset = found.end, found.header.next_offset
     position, offset = segment.after_damage(position, offset)
     if position > broken.position:
-        return
+        return False
     after = resynchronise(segment, position, offset)
     end = after.position if after else segment.size
     next_offset = after.header.base_offset if after else following_offset
     segment.add_damage(Damage(segment.base_offset, position, end, offset, next_offset))
+    return True
 
 
 def _last_good(segment: Segment, position: int) -> tuple[int, int]:
