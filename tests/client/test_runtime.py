@@ -47,7 +47,7 @@ class Bench:
             handler=handler,
             store=self.store,
             connection=self.connection,
-            options=ConsumerOptions(group=self.group),
+            options=ConsumerOptions(group=self.group, session_timeout_ms=6_000),
             registry=self.registry,
             failures_in_a_row_max=failures_in_a_row_max,
             backoff=Backoff(first=0.05, longest=0.2),

@@ -91,7 +91,8 @@ class ConsumerOptions:
     """What may differ between consumers. Times are in milliseconds.
 
     A member that was killed is noticed after `session_timeout_ms`; nobody reads its partitions until then.
-    `poll_interval_max_ms` bounds how long one batch may take.
+    A member that stops while no broker answers waits that long for its last commit. `poll_interval_max_ms`
+    bounds how long one batch may take.
     """
 
     group: str
@@ -145,6 +146,8 @@ def consumer_config(connection: ConnectionOptions, options: ConsumerOptions) -> 
         **_reader(connection),
         "group.id": options.group,
         "session.timeout.ms": options.session_timeout_ms,
+        # Three chances to be heard, as Kafka recommends.
+        "heartbeat.interval.ms": options.session_timeout_ms // 3,
         "max.poll.interval.ms": options.poll_interval_max_ms,
         "partition.assignment.strategy": "cooperative-sticky",
     }

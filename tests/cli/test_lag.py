@@ -1,0 +1,42 @@
+from collections.abc import Callable
+from typing import Any
+
+import confluent_kafka
+
+Trunkline = Callable[..., Any]
+
+
+def test_lag_is_told_by_group_topic_and_partition(trunkline: Trunkline, cluster: str) -> None:
+    assert trunkline("lag", "-b", cluster, "--json").json() == []
+    assert "no group has consumed anything yet" in trunkline("lag", "-b", cluster).err
+    producer = confluent_kafka.Producer({"bootstrap.servers": cluster})
+    for _ in range(10):
+        producer.produce("pipeline.job.events", b"x", partition=1)
+    assert producer.flush(10) == 0
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": cluster, "group.id": "notification-service"})
+    consumer.commit(offsets=[confluent_kafka.TopicPartition("pipeline.job.events", 1, 4)], asynchronous=False)
+    consumer.close()
+
+    rows = trunkline("lag", "-b", cluster, "--json").json()
+    (row,) = [row for row in rows if (row["topic"], row["partition"]) == ("pipeline.job.events", 1)]
+    assert row == {
+        "group": "notification-service",
+        "topic": "pipeline.job.events",
+        "partition": 1,
+        "committed": 4,
+        "end": 10,
+        "lag": 6,
+    }
+    table = [line.split() for line in trunkline("lag", "-b", cluster).out.splitlines()]
+    assert ["notification-service", "pipeline.job.events", "3", "6"] in table
+    assert table[-1] == ["notification-service", "all", "topics", "15", "6"]
+
+
+def test_a_group_that_never_consumed_is_behind_by_everything(trunkline: Trunkline, cluster: str) -> None:
+    rows = trunkline("lag", "--group", "audit-service", "-b", cluster, "--json").json()
+    assert {row["committed"] for row in rows} == {None}
+    assert len({row["topic"] for row in rows}) == 7
+
+
+def test_an_unknown_group_has_consumed_nothing(trunkline: Trunkline, cluster: str) -> None:
+    assert "nobody has consumed nothing" in trunkline("lag", "--group", "nobody", "-b", cluster).err
