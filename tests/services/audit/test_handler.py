@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import MetaData, create_engine, inspect, select, text
+from sqlalchemy import MetaData, create_engine, event, inspect, select, text
 
 from trunkline.client.handler import Received, Refusal
 from trunkline.codec import Record
@@ -168,3 +168,23 @@ def test_the_tables_refuse_a_value_of_another_type(ledger: Any) -> None:
         )
         strict = {name: bool(is_strict) for name, is_strict in tables}
     assert all(strict[name] for name in ("audit_event", "audit_head", "audit_tile"))
+
+
+def test_looking_for_known_events_and_tiles_never_scans_a_table(ledger: Any, api_call: Call) -> None:
+    """SQLite scans for `(a, b) IN (...)`: each batch would cost more than the one before it."""
+    ledger.record([api_call(n, tenant=f"t{n % 4}") for n in range(100)])
+    reads: list[tuple[str, Any]] = []
+
+    def note_reads(_connection: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
+        if "SELECT" in statement and "INSERT" not in statement:
+            reads.append((statement, values))
+
+    with ledger.store.write() as tx:
+        event.listen(tx, "before_cursor_execute", note_reads)
+        ledger.handler.handle(tx, [api_call(n, tenant=f"t{n % 4}") for n in range(50, 150)])
+    tables = {table for statement, _ in reads for table in METADATA.tables if f"{table}." in statement}
+    assert tables == {"audit_event", "audit_head", "audit_tile"}
+    with ledger.store.read() as tx:
+        for statement, values in reads:
+            plan = [row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+            assert not any("SCAN audit_" in step for step in plan), (statement, plan)

@@ -1,10 +1,10 @@
 """Appends entries in the caller's transaction: rows, tree, heads and text index move together."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import CTE, Column, Connection, and_, bindparam, column, insert, select, update, values
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trunkline.services.audit.entry import Entry, entry_leaf
@@ -17,6 +17,10 @@ UNPLACED: Final = -1
 """The `seq` of an entry that is not in a ledger yet."""
 LOOKUP_MAX: Final = 500
 """Identities in one query, well below every database's limit on parameters."""
+
+
+_EVENT_KEY: Final = (AUDIT_EVENT.c.tenant, AUDIT_EVENT.c.source, AUDIT_EVENT.c.id)
+_TILE_KEY: Final = (AUDIT_TILE.c.tenant, AUDIT_TILE.c.level, AUDIT_TILE.c.tile)
 
 
 class Identity(NamedTuple):
@@ -41,12 +45,11 @@ def identity(entry: Entry) -> Identity:
 
 def stored(tx: Connection, identities: Sequence[Identity]) -> dict[Identity, Content]:
     """Those of the identities that are in the ledger, with their content."""
-    table = AUDIT_EVENT.c
-    columns = tuple_(table.tenant, table.source, table.id)
     found: dict[Identity, Content] = {}
     for start in range(0, len(identities), LOOKUP_MAX):
-        query = select(table.tenant, table.source, table.id, table.headers, table.body).where(
-            columns.in_(identities[start : start + LOOKUP_MAX])
+        wanted = _rows(_EVENT_KEY, identities[start : start + LOOKUP_MAX])
+        query = select(*_EVENT_KEY, AUDIT_EVENT.c.headers, AUDIT_EVENT.c.body).join_from(
+            wanted, AUDIT_EVENT, and_(*(key == wanted.c[key.name] for key in _EVENT_KEY))
         )
         for tenant, source, id_, headers, body in tx.execute(query):
             found[Identity(tenant, source, id_)] = Content(headers, body)
@@ -107,11 +110,19 @@ def _open_trees(tx: Connection, tenants: Sequence[str]) -> dict[str, TileTree]:
     wanted = [(tenant, at.level, at.tile) for tenant, size in heads for at in partial_tiles(size)]
     tiles: dict[str, dict[TileAt, bytes]] = {tenant: {} for tenant in tenants}
     for start in range(0, len(wanted), LOOKUP_MAX):
-        at_columns = tuple_(AUDIT_TILE.c.tenant, AUDIT_TILE.c.level, AUDIT_TILE.c.tile)
-        query = select(AUDIT_TILE).where(at_columns.in_(wanted[start : start + LOOKUP_MAX]))
+        partial = _rows(_TILE_KEY, wanted[start : start + LOOKUP_MAX])
+        query = select(AUDIT_TILE).join_from(
+            partial, AUDIT_TILE, and_(*(key == partial.c[key.name] for key in _TILE_KEY))
+        )
         for tenant, level, tile, hashes in tx.execute(query):
             tiles[tenant][TileAt(level, tile)] = hashes
     return {tenant: TileTree(size, tiles[tenant]) for tenant, size in heads}
+
+
+def _rows(columns: Sequence[Column[Any]], rows: Sequence[tuple[Any, ...]]) -> CTE:
+    """The rows as a table to join with: SQLite seeks for it, and scans the index for `(a, b) IN (...)`."""
+    named = [column(key.name, key.type) for key in columns]
+    return values(*named, name="wanted").data(rows).cte("wanted")
 
 
 def _save_trees(tx: Connection, trees: dict[str, TileTree], *, now_us: int) -> None:

@@ -5,13 +5,14 @@ rebuilt from the entries at any time, and is not evidence: `verify` does not jud
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, text
 
 from trunkline.errors import InvalidInput
 from trunkline.services.audit.entry import Entry
+from trunkline.services.audit.tables import AUDIT_EVENT
 
 TEXT_CHARS_MAX: Final = 100_000
 """How much of one entry is indexed; more is still in the ledger, only not found by its words."""
@@ -22,31 +23,27 @@ _INSERT: Final = text(
     "INSERT INTO audit_text (rowid, text) "
     "SELECT row_id, :text FROM audit_event WHERE tenant = :tenant AND seq = :seq"
 )
-_MATCHES: Final = (
-    "audit_event.row_id IN (SELECT rowid FROM audit_text WHERE audit_text MATCH :audit_text_query)"
-)
+_MATCHES: Final = "SELECT rowid AS row_id FROM audit_text WHERE audit_text MATCH :terms"
 
 
 def index_entries(tx: Connection, entries: Sequence[Entry]) -> None:
     """Make inserted entries findable by the words in them."""
-    _require_sqlite(tx)
     tx.execute(
         _INSERT,
         [{"tenant": entry.tenant, "seq": entry.seq, "text": words_of(entry)} for entry in entries],
     )
 
 
-def matches(tx: Connection, words: str) -> ColumnElement[bool]:
+def matches(words: str) -> ColumnElement[bool]:
     """The condition that an entry contains all the words; a trailing `*` stands for any ending.
 
     Raises `InvalidInput` when nothing is left to look for.
     """
-    _require_sqlite(tx)
     terms = [_quote(word) for word in words.split() if any(char.isalnum() for char in word)]
     if not terms:
         raise InvalidInput(f"text {words!r}: has no word to look for")
-    condition: Any = text(_MATCHES).bindparams(audit_text_query=" ".join(terms))
-    return condition  # type: ignore[no-any-return]  # a textual condition is accepted wherever a typed one is
+    found = text(_MATCHES).bindparams(terms=" ".join(terms)).columns(AUDIT_EVENT.c.row_id)
+    return AUDIT_EVENT.c.row_id.in_(found)
 
 
 def words_of(entry: Entry) -> str:
@@ -77,6 +74,7 @@ def _quote(word: str) -> str:
     return '"' + stem.replace('"', '""') + '"' + ("*" if stem != word else "")
 
 
-def _require_sqlite(tx: Connection) -> None:
+def require_supported(tx: Connection) -> None:
+    """Raises `InvalidInput` for a kind of database that the ledger does not run on."""
     if tx.dialect.name != "sqlite":
         raise InvalidInput(f"the audit ledger does not run on {tx.dialect.name} yet; use sqlite:///PATH")

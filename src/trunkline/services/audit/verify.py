@@ -196,7 +196,8 @@ def _size(tx: Connection, tenant: str) -> int:
     """How many entries were recorded: what the tree says, unless head and rows agree that it lost leaves."""
     tiles, events = AUDIT_TILE.c, AUDIT_EVENT.c
     hashes = func.coalesce(func.sum(func.length(tiles.hashes)), 0)
-    leaves = tx.scalar(select(hashes).where(tiles.tenant == tenant, tiles.level == 0)) // HASH_BYTES
+    in_tree = tx.execute(select(hashes).where(tiles.tenant == tenant, tiles.level == 0)).scalar_one()
+    leaves = in_tree // HASH_BYTES
     head = tx.scalar(select(AUDIT_HEAD.c.size).where(AUDIT_HEAD.c.tenant == tenant)) or 0
     last = tx.scalar(select(func.max(events.seq)).where(events.tenant == tenant))
     return int(head if leaves < head and last == head - 1 else leaves)
