@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.broker.framing import FRAME_BYTES_MIN, BadFrame, FrameReader
+from trunkline.broker.framing import FRAME_BYTES_MIN, BadFrame, FrameReader, NoRoom, Room
 
 
 def framed(body: bytes) -> bytes:
@@ -75,3 +75,19 @@ def test_a_length_that_no_request_has_is_refused(size: int) -> None:
     reader = FrameReader(memoryview(bytearray(64)), frame_bytes_max=100)
     with pytest.raises(BadFrame, match=str(size)):
         feed(reader, struct.pack(">i", size), 64)
+
+
+def test_unfinished_frames_share_their_room() -> None:
+    room = Room(300_000)
+    first = FrameReader(memoryview(bytearray(64)), room=room)
+    second = FrameReader(memoryview(bytearray(64)), room=room)
+    feed(first, struct.pack(">i", 1_000_000) + bytes(150_000), 50_000)
+    with pytest.raises(NoRoom):
+        feed(second, struct.pack(">i", 1_000_000) + bytes(150_000), 50_000)
+    first.discard()
+    assert len(feed(FrameReader(memoryview(bytearray(64)), room=room), framed(bytes(200_000)), 50_000)) == 1
+
+
+def test_a_complete_frame_gives_its_room_back() -> None:
+    reader = FrameReader(memoryview(bytearray(64)), room=Room(100_000))
+    assert len(feed(reader, framed(bytes(90_000)) * 5, 50_000)) == 5

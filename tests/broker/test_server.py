@@ -220,6 +220,18 @@ def test_connections_beyond_the_limit_are_refused() -> None:
     asyncio.run(run())
 
 
+def test_a_request_that_finds_no_room_closes_its_connection() -> None:
+    async def run() -> None:
+        async with serving(Limits(room_bytes=200_000)) as (_, _, connect):
+            greedy, good = await connect(), await connect()
+            greedy.writer.write(struct.pack(">i", 10_000_000) + bytes(1_000_000))
+            assert await greedy.closed()
+            good.send(b"echo " + bytes(150_000))
+            assert len(await good.receive()) == 150_007
+
+    asyncio.run(run())
+
+
 def test_promises_to_a_peer_that_left_are_abandoned() -> None:
     async def run() -> None:
         async with serving() as (_, script, connect):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 from trunkline.broker.exchange import Chunks, CloseConnection, Deferred, Dispatcher, Session
-from trunkline.broker.framing import FRAME_BYTES_MAX, BadFrame, FrameReader
+from trunkline.broker.framing import FRAME_BYTES_MAX, ROOM_BYTES, BadFrame, FrameReader, NoRoom, Room
 
 PIPELINE_MAX: Final = 64
 """Unanswered requests of one connection, beyond which it is not read."""
@@ -35,6 +35,8 @@ class Limits:
 
     connections_max: int = 2000
     frame_bytes_max: int = FRAME_BYTES_MAX
+    room_bytes: int = ROOM_BYTES
+    """What all connections together may hold of requests that are still coming in."""
     idle_s: float = 600.0
     """A connection without traffic for so long is closed; Kafka's `connections.max.idle.ms`."""
     stall_s: float = 30.0
@@ -50,6 +52,7 @@ class Owner(Protocol):
     dispatcher: Dispatcher
     limits: Limits
     loop: asyncio.AbstractEventLoop
+    room: Room
     scratch: memoryview
 
     def admit(self, connection: "Connection") -> bool:
@@ -97,7 +100,9 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._loop = owner.loop
-        self._reader = FrameReader(owner.scratch, frame_bytes_max=owner.limits.frame_bytes_max)
+        self._reader = FrameReader(
+            owner.scratch, room=owner.room, frame_bytes_max=owner.limits.frame_bytes_max
+        )
         self._answers: deque[_Slot] = deque()
         self._out: list[bytes | bytearray | memoryview] = []
         self._out_bytes = 0
@@ -126,6 +131,7 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         answers = tuple(self._answers)
         self._answers.clear()
+        self._reader.discard()
         for slot in answers:
             if slot.deferred is not None:
                 slot.deferred.value.abandon()
@@ -136,7 +142,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._last_traffic_s = self._loop.time()
-        self._reader.written(nbytes)
+        try:
+            self._reader.written(nbytes)
+        except NoRoom as problem:
+            self._refuse(problem)
+            return
         if self._blocked():
             self._pause()
         else:
@@ -171,9 +181,8 @@ class Connection(asyncio.BufferedProtocol):
                 if frame is None:
                     break
                 self._request(frame)
-        except (BadFrame, CloseConnection) as problem:
-            self._owner.complain("closed %s: %s", self._session.peer, problem)
-            self.close()
+        except (BadFrame, NoRoom, CloseConnection) as problem:
+            self._refuse(problem)
         except Exception:  # noqa: BLE001 - a bug costs one connection, not the broker
             self._fail()
         finally:
@@ -216,6 +225,10 @@ class Connection(asyncio.BufferedProtocol):
         elif not answers:
             self._flush()
             self._transport.close()
+
+    def _refuse(self, problem: Exception) -> None:
+        self._owner.complain("closed %s: %s", self._session.peer, problem)
+        self.close()
 
     def _fail(self) -> None:
         log.exception("closed %s: a request failed in a way that nobody foresaw", self._session.peer)

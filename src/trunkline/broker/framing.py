@@ -11,6 +11,9 @@ from typing import Final
 FRAME_BYTES_MAX: Final = 100 * 1024 * 1024
 """Kafka's default of `socket.request.max.bytes`."""
 
+ROOM_BYTES: Final = 256 * 1024 * 1024
+"""Two of the largest frames, or a thousand producers in the middle of a usual one."""
+
 FRAME_BYTES_MIN: Final = 8
 """API key, version and correlation id: no request is shorter."""
 
@@ -22,6 +25,29 @@ class BadFrame(Exception):  # noqa: N818 - named for what the peer sent
     """The peer does not speak the Kafka protocol; the rest of its stream means nothing."""
 
 
+class NoRoom(Exception):  # noqa: N818 - reads as what it is
+    """All connections together hold as much of unfinished frames as they may."""
+
+
+class Room:
+    """The memory that all connections of a broker share for frames that are not complete."""
+
+    __slots__ = ("_free_bytes",)
+
+    def __init__(self, nbytes: int = ROOM_BYTES) -> None:
+        self._free_bytes = nbytes
+
+    def take(self, nbytes: int) -> None:
+        """Claim memory before it is allocated. Raises `NoRoom`."""
+        if nbytes > self._free_bytes:
+            raise NoRoom(f"no room for {nbytes} more bytes of requests that are still coming in")
+        self._free_bytes -= nbytes
+
+    def give_back(self, nbytes: int) -> None:
+        """The memory is free, or somebody else's business."""
+        self._free_bytes += nbytes
+
+
 class FrameReader:
     """One connection's receiving side.
 
@@ -30,11 +56,26 @@ class FrameReader:
     this connection has filled before.
     """
 
-    __slots__ = ("_block", "_filled", "_frame", "_frame_bytes_max", "_proven", "_scratch", "_size", "_start")
+    __slots__ = (
+        "_block",
+        "_filled",
+        "_frame",
+        "_frame_bytes_max",
+        "_proven",
+        "_room",
+        "_scratch",
+        "_size",
+        "_start",
+        "_taken_bytes",
+    )
 
-    def __init__(self, scratch: memoryview, *, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+    def __init__(
+        self, scratch: memoryview, *, room: Room | None = None, frame_bytes_max: int = FRAME_BYTES_MAX
+    ) -> None:
         """`scratch` is only used between `writable` and `written`, so all connections of a loop share one."""
         self._scratch = scratch
+        self._room = room or Room()
+        self._taken_bytes = 0
         self._frame_bytes_max = frame_bytes_max
         self._block = memoryview(b"")
         self._start = 0
@@ -54,13 +95,15 @@ class FrameReader:
         if frame is None or self._filled == self._size:
             return self._scratch
         if self._filled == len(frame):
-            frame.extend(bytes(min(self._size, 2 * self._filled) - self._filled))
+            frame.extend(bytes(self._taken_bytes - self._filled))
         return memoryview(frame)[self._filled :]
 
     def written(self, nbytes: int) -> None:
-        """`nbytes` were put into what `writable` returned last."""
+        """`nbytes` were put into what `writable` returned last. Raises `NoRoom`."""
         if self._frame is not None and self._filled < self._size:
             self._filled += nbytes
+            if self._filled == self._taken_bytes < self._size:
+                self._claim(min(self._size, 2 * self._filled))
             return
         came = self._scratch[:nbytes]
         if self._start < len(self._block):
@@ -70,12 +113,13 @@ class FrameReader:
         self._start = 0
 
     def take(self) -> memoryview | None:
-        """The next complete frame without its length prefix, or None. Raises `BadFrame`."""
+        """The next complete frame without its length prefix, or None. Raises `BadFrame` and `NoRoom`."""
         if self._frame is not None:
             if self._filled < self._size:
                 return None
             frame, self._frame = memoryview(self._frame), None
             self._proven = max(self._proven, self._size)
+            self.discard()
             return frame
         body = self._start + _SIZE.size
         if body > len(self._block):
@@ -91,8 +135,18 @@ class FrameReader:
         self._begin(size, self._block[body:])
         return None
 
+    def discard(self) -> None:
+        """Give up the shared memory that an unfinished frame holds; the connection is gone."""
+        self._room.give_back(self._taken_bytes)
+        self._taken_bytes = 0
+
+    def _claim(self, nbytes: int) -> None:
+        self._room.take(nbytes - self._taken_bytes)
+        self._taken_bytes = nbytes
+
     def _begin(self, size: int, head: memoryview) -> None:
-        frame = bytearray(min(size, max(self._proven, 2 * len(head))))
+        self._claim(min(size, max(self._proven, 2 * len(head))))
+        frame = bytearray(self._taken_bytes)
         frame[: len(head)] = head
         self._frame, self._size, self._filled = frame, size, len(head)
         self._block = memoryview(b"")

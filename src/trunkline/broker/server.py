@@ -11,6 +11,7 @@ from typing import Final
 
 from trunkline.broker.connection import DEFAULT_LIMITS, Connection, Limits
 from trunkline.broker.exchange import Dispatcher
+from trunkline.broker.framing import Room
 from trunkline.errors import Unavailable
 
 SCRATCH_BYTES: Final = 64 * 1024
@@ -30,6 +31,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.dispatcher = dispatcher
         self.limits = limits
+        self.room = Room(limits.room_bytes)
         self.scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
