@@ -106,7 +106,9 @@ def run(args: list[str] | None = None) -> int:
 
 
 def complain(message: str) -> None:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    """One line for each problem; most errors have one."""
+    for problem in message.splitlines():
+        typer.echo(f"error: {' '.join(problem.split())}", err=True)
 
 
 def main() -> NoReturn:
