@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import confluent_kafka
+import kafka
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from trunkline.client.backoff import Backoff
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
 from trunkline.client.errors import BreakerOpen
 from trunkline.client.handler import Handler, PermanentFailure, Received, RetryLater
-from trunkline.client.kafka import Admin
+from trunkline.client.kafka import UNREADABLE_HEADERS, Admin
 from trunkline.client.publisher import Publisher
 from trunkline.client.runtime import ConsumerRuntime
 from trunkline.client.starts import find_starts
@@ -174,6 +175,26 @@ def test_records_that_are_no_events_go_to_the_ledger_and_the_consumer_goes_on(be
         eventually(lambda: bench.effects() == sent and len(bench.ledger()) == 3)
     kept = {(failure.record.value, failure.record.key) for failure in bench.ledger()}
     assert kept == {(value, key) for value, key, _ in garbage}
+
+
+class NotUtf8(str):
+    """A header name that another client can send and that librdkafka's Python binding cannot read."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:  # noqa: ARG002 - as in str
+        return b"\xff\xfe"
+
+
+def test_a_header_name_that_is_not_utf8_cannot_stop_the_consumer(bench: Bench) -> None:
+    producer = kafka.KafkaProducer(bootstrap_servers=bench.connection.bootstrap_servers)
+    producer.send(TOPIC, b"{}", key=b"k", headers=[(NotUtf8("x"), b"v")]).get(10)
+    producer.close()
+    sent = bench.publish(1)
+    with running(bench.runtime(CountingHandler(bench.store))):
+        eventually(lambda: bench.effects() == sent and len(bench.ledger()) == 1)
+    (failure,) = bench.ledger()
+    assert (failure.record.value, failure.record.headers) == (b"{}", UNREADABLE_HEADERS)
 
 
 def test_a_locked_store_pauses_the_consumer_and_nothing_is_lost_or_skipped(bench: Bench) -> None:

@@ -7,6 +7,8 @@ What the library does that one would not expect, and what follows from it here:
 - `consume(n, t)` waits for n messages or the whole of t and cannot be interrupted; `poll(t)` returns with the
   first. A batch is one `poll` and then whatever `consume(n - 1, 0)` finds.
 - Errors of a consumer arrive as messages.
+- A header whose name is not UTF-8 makes all headers of its record unreadable. Anybody who may write to a
+  topic can send one; such a record is passed on with `UNREADABLE_HEADERS` and ends in the failure ledger.
 - An exception raised inside a rebalance callback corrupts later ones, so the callbacks cannot raise.
 """
 
@@ -29,6 +31,9 @@ from trunkline.codec.record import Encoded, Record
 
 FROM_BEGINNING: Final = ck.OFFSET_BEGINNING
 FROM_END: Final = ck.OFFSET_END
+
+UNREADABLE_HEADERS: Final[tuple[tuple[str, bytes | None], ...]] = (("trunkline-unreadable-headers", None),)
+"""Stands for headers that the library cannot give; the record keeps everything else."""
 
 REPLY_SECONDS: Final = 5.0
 """How long a metadata or administration request may take before the cluster counts as unavailable."""
@@ -415,8 +420,15 @@ def _record(message: ck.Message) -> Record:
         message.timestamp()[1],
         message.key(),
         message.value(),
-        tuple(message.headers() or ()),  # type: ignore[arg-type]  # a consumed message has a list of bytes
+        _headers(message),
     )
+
+
+def _headers(message: ck.Message) -> tuple[tuple[str, bytes | None], ...]:
+    try:
+        return tuple(message.headers() or ())  # type: ignore[arg-type]  # a consumed message has a list of bytes
+    except (SystemError, UnicodeDecodeError):
+        return UNREADABLE_HEADERS
 
 
 def _number(value: int | None) -> int:
