@@ -2,8 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from trunkline.client.runtime import ConsumerRuntime
+    from trunkline.services.app import Companion
 
 READY_POLL_S: Final = 0.2
 
@@ -57,13 +58,10 @@ def service(
     from trunkline.client.store import migrate, open_store
     from trunkline.services import runnable
 
-    contract = _common.read_catalogue(catalogue)
-    topics = [topic.name for topic in contract.consumed_by(name)]
+    topics = [topic.name for topic in _common.read_catalogue(catalogue).consumed_by(name)]
     chosen = runnable(name)
     log_to_stderr(as_json=as_json)
-    registry = CollectorRegistry()
-    opened = open_store(store or _common.service_store_url(data_dir, name))
-    try:
+    with closing(open_store(store or _common.service_store_url(data_dir, name))) as opened:
         migrate(opened)
         migrate(opened, chosen.component)
         failures: list[TrunklineError] = []
@@ -73,6 +71,7 @@ def service(
             runtime.stop()
 
         made = chosen.build(opened, data_dir, on_failure=fail)
+        registry = CollectorRegistry()
         runtime = ConsumerRuntime(
             service=name,
             topics=topics,
@@ -87,18 +86,26 @@ def service(
             "store": opened.url,
             "metrics_port": _serve_metrics(registry, metrics_port),
         }
-        try:
-            for companion in made.companions:
-                companion.start()
-            with _common.on_stop_signal(runtime.stop), _said_when_ready(runtime, ready, as_json=as_json):
-                runtime.run()
-        finally:
-            for companion in reversed(made.companions):
-                companion.stop()
+        with (
+            _companions(made.companions),
+            _common.on_stop_signal(runtime.stop),
+            _said_when_ready(runtime, ready, as_json=as_json),
+        ):
+            runtime.run()
         if failures:
             raise failures[0]
+
+
+@contextmanager
+def _companions(companions: "Sequence[Companion]") -> Iterator[None]:
+    """What runs beside the consumer: started before it, stopped after it, in reverse order."""
+    try:
+        for companion in companions:
+            companion.start()
+        yield
     finally:
-        opened.close()
+        for companion in reversed(companions):
+            companion.stop()
 
 
 def _serve_metrics(registry: "CollectorRegistry", port: int | None) -> int | None:

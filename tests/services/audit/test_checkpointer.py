@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trunkline.client.handler import Received
-from trunkline.errors import TrunklineError
+from trunkline.errors import TrunklineError, Unavailable
 from trunkline.services.audit.checkpoint import open_checkpoint
 from trunkline.services.audit.checkpointer import Checkpointer, CheckpointThread, LedgerRewritten
 
@@ -123,6 +123,37 @@ def test_the_thread_reports_a_rewritten_ledger_once_and_ends(ledger: Any, api_ca
     assert failed.wait(10)
     thread.stop()
     assert [type(error) for error in failures] == [LedgerRewritten]
+
+
+def test_the_thread_starts_once_its_directory_can_be_written(ledger: Any, api_call: Call) -> None:
+    thread = CheckpointThread(
+        Checkpointer(ledger.store, ledger.files, ledger.signer), on_failure=lambda _error: None
+    )
+    ledger.files.directory.write_text("in the way")
+    with pytest.raises(Unavailable, match="checkpoints cannot be written"):
+        thread.start()
+    ledger.files.directory.unlink()
+    thread.start()
+    ledger.record([api_call(0)])
+    thread.stop()
+    assert sizes(ledger) == [1]
+
+
+def test_a_damaged_database_ends_the_thread_with_an_error(ledger: Any, api_call: Call) -> None:
+    failed = threading.Event()
+    failures: list[TrunklineError] = []
+
+    def fail(error: TrunklineError) -> None:
+        failures.append(error)
+        failed.set()
+
+    thread = CheckpointThread(Checkpointer(ledger.store, ledger.files, ledger.signer), on_failure=fail)
+    thread.start()
+    with ledger.store.write() as tx:
+        tx.exec_driver_sql("DROP TABLE audit_head")
+    assert failed.wait(10)
+    thread.stop()
+    assert "no such table" in str(failures[0])
 
 
 def test_a_thread_that_was_never_started_stops(ledger: Any) -> None:

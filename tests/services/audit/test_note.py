@@ -81,6 +81,12 @@ def test_a_missing_public_key_is_written_again(tmp_path: Path, signer: Signer) -
     assert load_verifier(public_key_path(path)).raw == signer.verifier.raw
 
 
+def test_a_key_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match="no signing key can be had there"):
+        load_or_create_signer(tmp_path / "file" / "key.pem")
+
+
 def test_files_that_are_no_keys_are_refused(tmp_path: Path) -> None:
     (tmp_path / "junk.pem").write_text("junk")
     with pytest.raises(InvalidInput, match=r"junk\.pem: not a private key"):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from trunkline.client.errors import StoreUnavailable
 from trunkline.client.store import Store
-from trunkline.errors import TrunklineError
+from trunkline.errors import TrunklineError, Unavailable
 from trunkline.services.audit.checkpoint import (
     FIRST,
     Checkpoint,
@@ -33,6 +33,8 @@ from trunkline.services.audit.tiles import tile_nodes
 
 INTERVAL_S: Final = 0.25
 """The longest that a committed entry stays without a checkpoint while the service runs."""
+RETRY_S: Final = 2.0
+"""The wait after a pass that found the store or the disk unavailable."""
 FULL_PASS_EVERY: Final = 240
 """Of a minute's passes, one looks at every head: a clock that was set back hides none for longer."""
 OVERLAP_US: Final = 60_000_000
@@ -140,9 +142,12 @@ class CheckpointThread:
     def start(self) -> None:
         """Check the ledger against its last checkpoints and catch up, then go on beside the caller.
 
-        Raises `LedgerRewritten`, so that a service on a tampered store does not start.
+        Raises `LedgerRewritten`, so that a service on a tampered store does not start, and `Unavailable`.
         """
-        self._checkpointer.catch_up()
+        try:
+            self._checkpointer.catch_up()
+        except OSError as error:
+            raise Unavailable(f"checkpoints cannot be written: {error}; fix that and start again") from error
         self._thread.start()
 
     def stop(self) -> None:
@@ -152,20 +157,21 @@ class CheckpointThread:
             self._thread.join()
 
     def _run(self) -> None:
+        wait = INTERVAL_S
         while True:
-            stopping = self._stop.wait(INTERVAL_S)
+            stopping = self._stop.wait(wait)
+            wait = INTERVAL_S
             try:
                 self._checkpointer.catch_up()
-            except StoreUnavailable as error:
-                log.warning("checkpoints wait for the store", error=str(error))
-            except (TrunklineError, OSError) as error:
-                self._on_failure(
-                    error
-                    if isinstance(error, TrunklineError)
-                    else TrunklineError(
-                        f"checkpoints cannot be written: {error}; free space or fix permissions"
-                    )
-                )
+            except (StoreUnavailable, OSError) as error:
+                # Nothing is lost by waiting: the next pass signs what this one could not.
+                wait = RETRY_S
+                log.warning("checkpoints have to wait", error=str(error), wait=wait)
+            except TrunklineError as error:
+                self._on_failure(error)
+                return
+            except Exception as error:  # noqa: BLE001 - the service must not go on unsigned, whatever the cause
+                self._on_failure(TrunklineError(f"checkpoints cannot go on: {error}; {_ADVICE}"))
                 return
             if stopping:
                 return

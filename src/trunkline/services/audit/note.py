@@ -103,12 +103,12 @@ def load_or_create_signer(path: Path) -> Signer:
     """The private key at `path` (PKCS #8 PEM, mode 0600), made on first use with `path.with_suffix(".pub")`
     beside it.
 
-    Raises `InvalidInput` if the file is not an Ed25519 private key.
+    Raises `InvalidInput` if the file is not an Ed25519 private key, or can neither be read nor be made.
     """
     try:
-        pem = path.read_bytes()
-    except FileNotFoundError:
-        pem = _create_key(path)
+        pem = path.read_bytes() if path.exists() else _create_key(path)
+    except OSError as error:
+        raise InvalidInput(f"{path}: no signing key can be had there ({error.strerror})") from error
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
