@@ -4,6 +4,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -203,6 +204,23 @@ def test_a_request_that_cannot_be_answered_closes_its_connection(wish: bytes) ->
             client = await connect()
             client.send(wish)
             assert await client.closed()
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_cannot_be_made_closes_its_connection_only() -> None:
+    async def run() -> None:
+        async with serving() as (_, script, connect):
+            bad, good = await connect(), await connect()
+            bad.send(b"pipeline 1")
+            await script.seen_count(1)
+            good.send(b"pipeline 2")
+            await script.seen_count(2)
+            broken: Any = None
+            script.promised[0][1].resolve(broken)
+            script.promised[1][1].resolve(b"fine")
+            assert await bad.closed()
+            assert await good.receive() == b"fine"
 
     asyncio.run(run())
 

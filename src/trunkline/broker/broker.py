@@ -64,7 +64,7 @@ class Broker:
         """Encoded Metadata answers by version and topics asked for; cleared when what they say changes."""
         self.host = ""
         self.port = 0
-        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self._housekeep)
+        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self.housekeep)
         self._reclaim()
 
     @property
@@ -133,10 +133,12 @@ class Broker:
 
     # -- time
 
-    def _housekeep(self) -> None:
+    def housekeep(self) -> None:
+        """Apply every topic's retention; runs by itself every `HOUSEKEEPING_S`."""
+        self._housekeeping.cancel()
         for partition in self.storage.retention(self.now_ms()):
             self.sync(partition)
-        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self._housekeep)
+        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self.housekeep)
 
     def sync(self, partition: PartitionLog) -> None:
         """Have what happened to a log made durable; nobody waits for it."""
