@@ -119,10 +119,14 @@ def replay(
     from trunkline.client.replay import Verdict
     from trunkline.client.replay import replay as replay_failures
     from trunkline.client.store import failures
-    from trunkline.services import runnable
+    from trunkline.services import RUNNABLE, runnable
 
     if bool(ids) == everything:
         raise InvalidInput("say which failures to replay: ids, or --all")
+    if service not in RUNNABLE:
+        raise InvalidInput(
+            f"the handler of {service} is not part of Trunkline; call trunkline.client.replay where it is"
+        )
     with _opened(service, data_dir, store) as opened:
         handler = runnable(service).build(opened, data_dir, on_failure=_raise).handler
         if everything:
