@@ -1,6 +1,6 @@
 """A promise is kept at most once, to a reader that still wants it."""
 
-from trunkline.broker.pending import Pending
+from trunkline.broker.pending import Gathering, Pending
 
 
 def test_the_reader_gets_the_value_whichever_comes_first() -> None:
@@ -39,3 +39,17 @@ def test_a_kept_promise_cannot_be_abandoned() -> None:
     pending.resolve(1)
     pending.abandon()
     assert cleaned == []
+
+
+def test_a_gathering_is_complete_with_its_last_part_even_when_parts_come_at_once() -> None:
+    gathering: Gathering[list[str]] = Gathering([])
+    got: list[list[str]] = []
+    gathering.promise.then(got.append)
+    gathering.expect()
+    gathering.arrived()
+    gathering.expect()
+    gathering.arrived()
+    assert got == []
+    gathering.value.append("all")
+    gathering.arrived()
+    assert got == [["all"]]

@@ -53,3 +53,29 @@ class Pending(Generic[T]):
             self._callback = None
             if self._on_abandon is not None:
                 self._on_abandon()
+
+
+class Gathering(Generic[T]):
+    """A value that is complete only when several things have happened, such as the syncs of several logs.
+
+    Call `expect` for each of them, `arrived` when it has happened, and `arrived` once more when no other one
+    will be expected.
+    """
+
+    __slots__ = ("_missing", "promise", "value")
+
+    def __init__(self, value: T) -> None:
+        """`value` may be filled in until it is delivered."""
+        self.value = value
+        self.promise: Pending[T] = Pending()
+        self._missing = 1
+
+    def expect(self) -> None:
+        """One more thing has to happen."""
+        self._missing += 1
+
+    def arrived(self) -> None:
+        """It has happened."""
+        self._missing -= 1
+        if not self._missing:
+            self.promise.resolve(self.value)

@@ -12,7 +12,7 @@ from trunkline.broker.broker import Broker, partition_log
 from trunkline.broker.exchange import CloseConnection
 from trunkline.broker.log.errors import AppendRefused
 from trunkline.broker.log.partition import PartitionLog
-from trunkline.broker.pending import Pending
+from trunkline.broker.pending import Gathering, Pending
 from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.messages.produce import (
     PartitionProduceData,
@@ -30,32 +30,17 @@ ACKS: Final = (NO_ACKS, 1, -1)
 NO_OFFSET: Final = -1
 
 
-class _Round:
-    """One request's partitions; answered when none of them waits for a sync any more."""
-
-    __slots__ = ("answer", "response", "waiting")
-
-    def __init__(self) -> None:
-        self.answer: Pending[Message] = Pending()
-        self.response = ProduceResponse(responses=[])
-        self.waiting = 1
-
-    def settle(self) -> None:
-        self.waiting -= 1
-        if not self.waiting:
-            self.answer.resolve(self.response)
-
-
 def _handle(broker: Broker, request: ProduceRequest, call: Call) -> Pending[Message] | None:
     refusal = _refusal(request)
-    round_ = _Round()
+    response = ProduceResponse(responses=[])
+    gathering: Gathering[Message] = Gathering(response)
     for topic in request.topic_data:
-        round_.response.responses.append(_topic(broker, topic, call.version >= TOPICS_BY_ID, refusal, round_))
+        response.responses.append(_topic(broker, topic, call.version >= TOPICS_BY_ID, refusal, gathering))
     if request.acks == NO_ACKS:
-        _close_on_error(round_.response)
+        _close_on_error(response)
         return None
-    round_.settle()
-    return round_.answer
+    gathering.arrived()
+    return gathering.promise
 
 
 def _refusal(request: ProduceRequest) -> tuple[ErrorCode, str] | None:
@@ -71,7 +56,7 @@ def _topic(
     topic: TopicProduceData,
     by_id: bool,
     refusal: tuple[ErrorCode, str] | None,
-    round_: _Round,
+    gathering: Gathering[Message],
 ) -> TopicProduceResponse:
     found = broker.topic_by_id(topic.topic_id) if by_id else broker.topic(topic.name)
     if found is None and refusal is None:
@@ -85,7 +70,7 @@ def _topic(
         elif log is None:
             results.append(_refused(data.index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "no such partition"))
         else:
-            _append(broker, log, data, results, round_)
+            _append(broker, log, data, results, gathering)
     return TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results)
 
 
@@ -94,7 +79,7 @@ def _append(
     log: PartitionLog,
     data: PartitionProduceData,
     results: list[PartitionProduceResponse],
-    round_: _Round,
+    gathering: Gathering[Message],
 ) -> None:
     """Append and put the outcome into `results`: what it is when the batches are durable."""
     if not data.records:
@@ -106,22 +91,23 @@ def _append(
     except AppendRefused as refused:
         results.append(_refused(data.index, refused.error, refused.message))
         return
-    place, nbytes = len(results), len(data.records)
+    # What `durable` keeps is small: the request's memory is free as soon as its bytes are in the log.
+    index, place, nbytes = data.index, len(results), len(data.records)
     results.append(
         PartitionProduceResponse(
-            index=data.index,
+            index=index,
             error_code=ErrorCode.NONE,
             base_offset=appended.base_offset,
             log_append_time_ms=appended.log_append_time_ms,
             log_start_offset=log.log_start_offset,
         )
     )
-    round_.waiting += 1
+    gathering.expect()
 
     def durable(error: BaseException | None) -> None:
         if error is not None:
-            results[place] = _refused(data.index, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
-        round_.settle()
+            results[place] = _refused(index, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        gathering.arrived()
         broker.waiters.arrived(log, nbytes)
 
     broker.commit.when_durable(log, durable)
