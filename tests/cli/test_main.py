@@ -1,8 +1,6 @@
 import importlib
 import subprocess
 import sys
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
@@ -63,22 +61,6 @@ def test_an_unreachable_cluster_is_one_line_and_exit_code_4(capsys: pytest.Captu
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("trunkline ")
-
-
-def test_several_problems_of_a_catalogue_are_a_line_each(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    catalogue = tmp_path / "catalogue.yaml"
-    text = files("trunkline.catalogue").joinpath("contract.yaml").read_text(encoding="utf-8")
-    catalogue.write_text(
-        text.replace("replication_factor: 3", "replication_factor: 5").replace("[audit-service]", "[audit]"),
-        encoding="utf-8",
-    )
-    assert run(["topics", "--catalogue", str(catalogue)]) == 2
-    first, second, last = capsys.readouterr().err.strip().splitlines()
-    assert "replication_factor 5" in first
-    assert "unknown service 'audit'" in second
-    assert last == f"error: {catalogue}: 2 problems, a line each above; nothing was done"
 
 
 def test_a_service_outside_of_the_product_is_told_how_to_replay(capsys: pytest.CaptureFixture[str]) -> None:
