@@ -1,24 +1,27 @@
 """`trunkline audit`: search, verify, export and prove the audit ledger."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from trunkline.cli import _common
+from trunkline.cli._audit_input import (
+    open_file,
+    opened_store,
+    parse_moment,
+    read_file,
+    read_notes,
+    read_verifier,
+)
 from trunkline.cli._audit_output import progress_of, show_page, show_report
 from trunkline.cli._common import AsJson, DataDir
 from trunkline.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from trunkline.client.store import Store
     from trunkline.services.audit.note import Verifier
-
-SERVICE: Final = "audit-service"
 
 StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="The audit service's database, if not in DIR.")
@@ -92,8 +95,8 @@ def search(
 
     wanted = queries.Search(
         tenant=tenant,
-        time_from=_moment("--from", time_from),
-        time_to=_moment("--to", time_to),
+        time_from=parse_moment("--from", time_from),
+        time_to=parse_moment("--to", time_to),
         actor=actor,
         action=action,
         resource=resource,
@@ -103,7 +106,7 @@ def search(
         correlation_id=correlation,
         text=text,
     )
-    with _opened(data_dir, store) as opened, opened.read() as tx:
+    with opened_store(data_dir, store) as opened, opened.read() as tx:
         page = queries.search(tx, wanted, limit=limit, after=after)
     if as_json:
         _common.print_json(page)
@@ -134,14 +137,14 @@ def verify(
     from trunkline.services.audit.export import verify_export
     from trunkline.services.audit.verify import verify_store
 
-    verifier = _verifier(data_dir, public_key)
+    verifier = read_verifier(data_dir, public_key)
     if offline is not None:
         if not checkpoint:
             raise InvalidInput("--offline needs the signed word to verify against: give --checkpoint FILE")
-        with _file(offline, "rb") as lines:
-            report = verify_export(lines, _read_notes(checkpoint), verifier)
+        with open_file(offline, "rb") as lines:
+            report = verify_export(lines, read_notes(checkpoint), verifier)
     else:
-        with _opened(data_dir, store) as opened, progress_of("verifying") as progress:
+        with opened_store(data_dir, store) as opened, progress_of("verifying") as progress:
             report = verify_store(
                 opened, checkpoint_files(data_dir), verifier, tenant=tenant, progress=progress
             )
@@ -168,9 +171,9 @@ def export(
 
     lines = 0
     with ExitStack() as open_files:
-        opened = open_files.enter_context(_opened(data_dir, store))
+        opened = open_files.enter_context(opened_store(data_dir, store))
         tx = open_files.enter_context(opened.read())
-        file = sys.stdout.buffer if output is None else open_files.enter_context(_file(output, "wb"))
+        file = sys.stdout.buffer if output is None else open_files.enter_context(open_file(output, "wb"))
         for line in export_lines(tx, tenant=tenant):
             file.write(line)
             lines += 1
@@ -194,7 +197,7 @@ def proof(
     if (event_id is None) == (check is None):
         raise InvalidInput("give either an event id to prove or --check FILE")
     if check is not None:
-        _check(check, _verifier(data_dir, public_key), as_json=as_json)
+        _check(check, read_verifier(data_dir, public_key), as_json=as_json)
     else:
         _prove(str(event_id), tenant, data_dir=data_dir, store=store)
 
@@ -207,7 +210,7 @@ def _prove(event_id: str, tenant: str | None, *, data_dir: Path, store: str | No
     # Notes are read before the snapshot is taken, so that it contains what they speak of.
     files = checkpoint_files(data_dir)
     notes = {name: files.newest(name) for name in files.tenants()}
-    with _opened(data_dir, store) as opened, opened.read() as tx:
+    with opened_store(data_dir, store) as opened, opened.read() as tx:
         entries = find(tx, event_id, tenant=tenant)
         if not entries:
             raise InvalidInput(f"event {event_id}: not in the ledger; `audit search` finds events")
@@ -223,7 +226,7 @@ def _check(path: Path, verifier: "Verifier", *, as_json: bool) -> None:
     from trunkline.services.audit.checkpoint import origin
     from trunkline.services.audit.proof import check_proof, read_proof
 
-    proof = read_proof(_read(path), str(path))
+    proof = read_proof(read_file(path), str(path))
     checkpoint = check_proof(proof, verifier)
     shown = {
         "ok": True,
@@ -241,65 +244,3 @@ def _check(path: Path, verifier: "Verifier", *, as_json: bool) -> None:
             f"proved: event {proof.entry.id} is entry {proof.entry.seq} of tenant {checkpoint.tenant}, "
             f"under the checkpoint of {checkpoint.size} entries signed {checkpoint.time:%Y-%m-%dT%H:%M:%SZ}"
         )
-
-
-@contextmanager
-def _opened(data_dir: Path, url: str | None) -> "Iterator[Store]":
-    """The audit service's store, which must be there: a query does not create one."""
-    from trunkline.client.store import open_store
-
-    url = url or _common.service_store_url(data_dir, SERVICE)
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).is_file():
-        raise InvalidInput(
-            f"{path}: no audit ledger there; run `trunkline service {SERVICE}` first, "
-            "or give --data-dir or --store"
-        )
-    store = open_store(url)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _verifier(data_dir: Path, public_key: Path | None) -> "Verifier":
-    from trunkline.services.audit.app import signing_key_path
-    from trunkline.services.audit.note import load_verifier, public_key_path
-
-    return load_verifier(public_key or public_key_path(signing_key_path(data_dir)))
-
-
-def _read_notes(paths: list[Path]) -> list[bytes]:
-    from trunkline.services.audit.checkpoint import split_notes
-
-    notes = [note for path in paths for note in split_notes(_read(path))[0]]
-    if not notes:
-        raise InvalidInput(f"{paths[0]}: no checkpoint in it")
-    return notes
-
-
-def _file(path: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
-    try:
-        return path.open(mode)
-    except OSError as error:
-        raise InvalidInput(f"{path}: cannot open it ({error.strerror})") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path}: cannot read it ({error.strerror})") from error
-
-
-def _moment(option: str, text: str | None) -> datetime | None:
-    """A date or a time in ISO 8601; UTC unless it says otherwise."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput(
-            f"{option} {text!r}: not a date or time; write 2026-01-31 or 2026-01-31T12:00:00Z"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
