@@ -1,8 +1,10 @@
 """kill -9 at random moments: what was acknowledged is there, once, and in order."""
 
+import contextlib
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -43,7 +45,9 @@ class Writer(threading.Thread):
         for number in itertools.count():
             if self.stopping.is_set():
                 break
-            self._producer.produce(TOPIC, key=str(number % 5), value=str(number), on_delivery=self._delivered)
+            self._producer.produce(
+                TOPIC, key=str(number % 11), value=str(number), on_delivery=self._delivered
+            )
             self.sent = number + 1
             self._producer.poll(0.001)
         assert self._producer.flush(60) == 0
@@ -163,3 +167,95 @@ def _commit_again(member: Consumer, offset: int) -> int:
             continue
         assert found == offset
         return found
+
+
+class Worker(threading.Thread):
+    """A member of a group that remembers what it has read and commits after every few records."""
+
+    def __init__(self, address: str, read: list[tuple[int, int]]) -> None:
+        super().__init__(name="worker")
+        self.stopping = threading.Event()
+        self._read = read
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": address,
+                "group.id": "audit",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "heartbeat.interval.ms": 200,
+                "session.timeout.ms": 6000,
+                "reconnect.backoff.max.ms": 200,
+                "log_level": 0,
+            }
+        )
+
+    def run(self) -> None:
+        self._consumer.subscribe([TOPIC])
+        while not self.stopping.is_set():
+            message = self._consumer.poll(0.1)
+            if message is None or message.error() is not None:
+                continue
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None
+            assert offset is not None
+            self._read.append((partition, offset))
+            with contextlib.suppress(KafkaException):
+                # Refused while the group rebalances or the broker is down: the records are read again.
+                self._consumer.commit(
+                    offsets=[TopicPartition(TOPIC, partition, offset + 1)], asynchronous=False
+                )
+        self._consumer.close()
+
+
+@pytest.mark.slow
+def test_a_group_reads_everything_while_broker_and_members_come_and_go(tmp_path: Path) -> None:
+    random = Random(7)
+    read: list[tuple[int, int]] = []
+    with BrokerProcess(tmp_path / "data") as broker:
+        admin = AdminClient({"bootstrap.servers": broker.address})
+        admin.create_topics([NewTopic(TOPIC, num_partitions=PARTITIONS, replication_factor=1)])[TOPIC].result(
+            20
+        )
+        writer = Writer(broker.address)
+        workers = [Worker(broker.address, read) for _ in range(3)]
+        for thread in (writer, *workers):
+            thread.start()
+        for _ in range(6):
+            wait_for_length(read, len(read) + random.randrange(50, 300))
+            if random.random() < 0.5:
+                broker.kill()
+                broker.restart()
+            else:
+                workers[0].stopping.set()
+                workers[0].join(30)
+                workers = [*workers[1:], Worker(broker.address, read)]
+                workers[-1].start()
+        writer.stopping.set()
+        writer.join(60)
+        watcher = Consumer({"bootstrap.servers": broker.address, "group.id": "audit", "log_level": 0})
+        parts = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
+        ends = {part.partition: watcher.get_watermark_offsets(part, 20)[1] for part in parts}
+        wait_for(
+            lambda: {part.partition: max(part.offset, 0) for part in watcher.committed(parts, 20)} == ends
+        )
+        watcher.close()
+        for worker in workers:
+            worker.stopping.set()
+            worker.join(30)
+    assert set(read) == {(partition, offset) for partition, end in ends.items() for offset in range(end)}
+    assert len(read) < 1.2 * len(set(read)), "far more was read again than was in flight"
+
+
+def wait_for_length(growing: list[tuple[int, int]], length: int) -> None:
+    """Wait until that many are there."""
+    wait_for(lambda: len(growing) >= length)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something holds that other threads and processes bring about."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.01)
