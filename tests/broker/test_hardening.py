@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from trunkline.broker.protocol.errors import ErrorCode
+from trunkline.broker.protocol.messages.groups import JoinGroupRequest, JoinGroupRequestProtocol
 from trunkline.broker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from trunkline.broker.protocol.messages.versions import ApiVersionsRequest
 from trunkline.broker.protocol.records import NewRecord, build
@@ -127,10 +128,21 @@ def test_a_data_directory_in_use_is_one_line_and_exit_code_4(broker: BrokerProce
 def test_a_signal_stops_the_broker_cleanly_whatever_clients_do(
     tmp_path: Path, number: signal.Signals
 ) -> None:
+    join = JoinGroupRequest(
+        group_id="g",
+        session_timeout_ms=30_000,
+        rebalance_timeout_ms=60_000,
+        member_id="",
+        protocol_type="consumer",
+        protocols=[JoinGroupRequestProtocol(name="range", metadata=b"")],
+    )
     with BrokerProcess(tmp_path / "d", "--auto-create-topics") as broker, connect(broker) as idle:
-        with WireClient(broker.address) as waiting:
-            waiting.send(fetch_request("t", 0, max_wait_ms=60_000), FETCH_VERSION)
+        with WireClient(broker.address) as reader, WireClient(broker.address) as member:
             idle.sendall(b"\0\0\0")
+            reader.send(fetch_request("t", 0, max_wait_ms=60_000), FETCH_VERSION)
+            # The first joins; the second makes the group wait for the first, for a minute.
+            member.ask(join, 3)
+            member.send(join, 3)
             began = time.monotonic()
             psutil.Process(broker.pid).send_signal(number)
             assert broker.wait() == 0
