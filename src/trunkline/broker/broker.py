@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from trunkline.broker.complaints import Complaints
 from trunkline.broker.groups import GroupService
 from trunkline.broker.log.commit import Durability, GroupCommit
 from trunkline.broker.log.fs import Fs, FsError
@@ -58,6 +59,8 @@ class Broker:
         except BaseException:
             self.storage.close()
             raise
+        self.complaints = Complaints(log, self.loop.time)
+        """For what a device in trouble would have logged with every request."""
         self.waiters: Waiters[PartitionLog] = Waiters()
         self.stopping = False
         self.kept_metadata: dict[tuple[int, object], bytes] = {}

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
+from trunkline.broker.complaints import Complaints
 from trunkline.broker.exchange import Chunks, CloseConnection, Deferred, Dispatcher, Session
 from trunkline.broker.framing import FRAME_BYTES_MAX, ROOM_BYTES, BadFrame, FrameReader, NoRoom, Room
 
@@ -49,6 +50,7 @@ DEFAULT_LIMITS: Final = Limits()
 class Owner(Protocol):
     """The server, as its connections know it."""
 
+    complaints: Complaints
     dispatcher: Dispatcher
     limits: Limits
     loop: asyncio.AbstractEventLoop
@@ -60,9 +62,6 @@ class Owner(Protocol):
 
     def forget(self, connection: "Connection") -> None:
         """A connection is gone."""
-
-    def complain(self, message: str, *arguments: object) -> None:
-        """Log what a peer did wrong, not too often."""
 
 
 class _Slot:
@@ -227,7 +226,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _refuse(self, problem: Exception) -> None:
-        self._owner.complain("closed %s: %s", self._session.peer, problem)
+        self._owner.complaints.say("closed %s: %s", self._session.peer, problem)
         self.close()
 
     def _fail(self) -> None:

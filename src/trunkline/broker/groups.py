@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from trunkline.broker.complaints import Complaints
 from trunkline.broker.group.coordinator import GroupCoordinator
 from trunkline.broker.group.journal import Journal
 from trunkline.broker.group.model import Effect, JoinResult, Persist, Reply, Result, SyncResult
@@ -54,6 +55,7 @@ class GroupService:
         self.coordinator = GroupCoordinator(new_member_id=_new_member_id, wall_ms=_wall_ms)
         self._commit = commit
         self._loop = loop
+        self._complaints = Complaints(log, loop.time)
         self.waiting: dict[Pending[Result], Waiting] = {}
         """The clients that wait for other members."""
         self._timer: asyncio.TimerHandle | None = None
@@ -125,7 +127,7 @@ class GroupService:
 
     def _refuse(self, replies: list[Reply], error: BaseException) -> None:
         """Clients take this as a coordinator in trouble: they look for it again and repeat the request."""
-        log.error("the group journal cannot be written: %s", error)
+        self._complaints.say("the group journal cannot be written: %s", error)
         for reply in replies:
             _resolve(reply, _failed(reply.result, ErrorCode.COORDINATOR_NOT_AVAILABLE))
 

@@ -9,6 +9,7 @@ import contextlib
 import logging
 from typing import Final
 
+from trunkline.broker.complaints import Complaints
 from trunkline.broker.connection import DEFAULT_LIMITS, Connection, Limits
 from trunkline.broker.exchange import Dispatcher
 from trunkline.broker.framing import Room
@@ -19,7 +20,6 @@ SCRATCH_BYTES: Final = 64 * 1024
 
 LISTEN_BACKLOG: Final = 512
 SWEEP_S: Final = 5.0
-LOG_INTERVAL_S: Final = 10.0
 
 log = logging.getLogger("trunkline.broker.server")
 
@@ -38,8 +38,7 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self.port = 0
-        self._complained_s = float("-inf")
-        self._withheld = 0
+        self.complaints = Complaints(log, self.loop.time)
 
     async def listen(self, host: str, port: int) -> int:
         """Start accepting; returns the port, which the system chooses when `port` is 0.
@@ -86,7 +85,7 @@ class Server:
     def admit(self, connection: Connection) -> bool:
         """Count a new connection in, unless there are too many."""
         if len(self._connections) >= self.limits.connections_max:
-            self.complain("refused a connection: all %d are taken", self.limits.connections_max)
+            self.complaints.say("refused a connection: all %d are taken", self.limits.connections_max)
             return False
         self._connections.add(connection)
         return True
@@ -96,16 +95,6 @@ class Server:
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()
-
-    def complain(self, message: str, *arguments: object) -> None:
-        """Log what a peer did wrong, at most once in `LOG_INTERVAL_S`: a port scan must not fill a disk."""
-        now_s = self.loop.time()
-        if now_s - self._complained_s < LOG_INTERVAL_S:
-            self._withheld += 1
-            return
-        withheld = f" (and {self._withheld} more since)" if self._withheld else ""
-        self._complained_s, self._withheld = now_s, 0
-        log.warning(message + withheld, *arguments)
 
     def sweep(self) -> None:
         """Close the connections that are not worth their place; runs by itself every `SWEEP_S`."""

@@ -89,6 +89,8 @@ def _append(
     try:
         appended = log.append(data.records, now_ms=broker.now_ms())
     except AppendRefused as refused:
+        if refused.error is ErrorCode.KAFKA_STORAGE_ERROR:
+            broker.complaints.say("records were refused: %s", refused.message)
         results.append(_refused(data.index, refused.error, refused.message))
         return
     # What `durable` keeps is small: the request's memory is free as soon as its bytes are in the log.
@@ -106,6 +108,7 @@ def _append(
 
     def durable(error: BaseException | None) -> None:
         if error is not None:
+            broker.complaints.say("records could not be synced: %s", error)
             results[place] = _refused(index, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
         gathering.arrived()
         broker.waiters.arrived(log, nbytes)
