@@ -30,6 +30,6 @@ before. A crash loses nothing acknowledged. Any change to this format raises `st
 comes with the migration from the version before it.
 
 The files, from below: `fs` (the port to the device) and `memory_fs`; `segment` and `index`; `checkpoint`,
-`producers`; `recovery`; `admission`, `flushing`, `times`; `partition`, which is all that the rest of the
-broker uses, with `commit` for its acknowledgements.
+`producers`; `scanning` and `recovery`; `admission`, `flushing`, `times`; `partition`, which is all that
+the rest of the broker uses, with `commit` for its acknowledgements.
 """
