@@ -130,6 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         answers = tuple(self._answers)
         self._answers.clear()
+        self._out.clear()
         self._reader.discard()
         for slot in answers:
             if slot.deferred is not None:
