@@ -86,7 +86,8 @@ def test_an_event_that_came_again_and_was_processed_meanwhile_has_no_second_effe
     failure_id = failed("1")
     with store.write() as tx:
         record = failures.get(tx, failure_id).record
-        dedupe.remember(tx, "g", [Received(record, decode(record))])
+        sifted = dedupe.sift(tx, "g", [Received(record, decode(record))])
+        dedupe.remember(tx, "g", sifted.fresh, sifted.digests)
     (result,) = replay(store, CountingHandler(store), [failure_id])
     assert result.verdict is Verdict.ALREADY_PROCESSED
     assert effects(store) == []

@@ -97,7 +97,7 @@ class BatchProcessor:
             sifted = dedupe.sift(tx, lane.group, decoded.events)
             failed = handle(tx, sifted.fresh)
             handled = _without(sifted.fresh, failed)
-            dedupe.remember(tx, lane.group, handled)
+            dedupe.remember(tx, lane.group, handled, sifted.digests)
             refused = [*decoded.refused, *failed, *((item.record, ID_CONFLICT) for item in sifted.conflicts)]
             refused.sort(key=lambda item: item[0].offset)
             self._put_into_ledger(tx, lane, refused)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from trunkline.client.batch import ID_CONFLICT, decode_or_refuse, handle_one
-from trunkline.client.handler import Handler, Received, Refusal
+from trunkline.client.handler import Handler, Refusal
 from trunkline.client.store import Store, dedupe, failures
 from trunkline.client.store.failures import Failure
 
@@ -61,16 +61,8 @@ def _apply(store: Store, handler: Handler, tx: Connection, failure: Failure) -> 
     sifted = dedupe.sift(tx, failure.lane.group, [received])
     if sifted.duplicates:
         return Replayed(failure_id=failure.id, verdict=Verdict.ALREADY_PROCESSED)
-    refusal = ID_CONFLICT if sifted.conflicts else _handle(store, handler, tx, failure, received)
+    refusal = ID_CONFLICT if sifted.conflicts else handle_one(store, handler, tx, received)
     if refusal is not None:
         return Replayed(failure_id=failure.id, verdict=Verdict.FAILED_AGAIN, refusal=refusal)
+    dedupe.remember(tx, failure.lane.group, sifted.fresh, sifted.digests)
     return Replayed(failure_id=failure.id, verdict=Verdict.REPLAYED)
-
-
-def _handle(
-    store: Store, handler: Handler, tx: Connection, failure: Failure, received: Received
-) -> Refusal | None:
-    refusal = handle_one(store, handler, tx, received)
-    if refusal is None:
-        dedupe.remember(tx, failure.lane.group, [received])
-    return refusal

@@ -4,12 +4,13 @@ The content's hash is kept beside the identity. The same identity with other con
 conflict, which must not be dropped in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_
+from sqlalchemy import Connection, TextClause, insert, text
 
 from trunkline.client.handler import Received
 from trunkline.client.store.tables import PROCESSED_EVENT
@@ -22,21 +23,23 @@ Identity: TypeAlias = tuple[str, str, str]
 _CONTENT_HEADERS: Final = frozenset({"ce_type", "ce_subject", "ce_time"})
 """Content beside the value. Trace and causation may differ between two sendings of the same event."""
 
-_T: Final = PROCESSED_EVENT.c
-_KNOWN: Final = select(_T.tenantid, _T.source, _T.id, _T.content_hash).where(
-    _T.consumer_group == bindparam("group"),
-    tuple_(_T.tenantid, _T.source, _T.id).in_(bindparam("identities", expanding=True)),
-)
+LOOKUP_MAX: Final = 100
+"""Identities in one query: as many as one poll returns, and within every database's limit of parameters."""
+
 _REMEMBER: Final = insert(PROCESSED_EVENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """Events of a batch, in order: never seen, seen before, and those whose identity has other content."""
+    """Events of a batch, in order: never seen, seen before, and those whose identity has other content.
+
+    `digests` holds the content's hash of everything fresh, by identity.
+    """
 
     fresh: list[Received]
     duplicates: list[Received]
     conflicts: list[Received]
+    digests: Mapping[Identity, bytes]
 
 
 def identity_of(received: Received) -> Identity:
@@ -57,12 +60,9 @@ def content_hash(received: Received) -> bytes:
 
 def sift(tx: Connection, group: str, batch: Sequence[Received]) -> Sifted:
     """Sort a batch into fresh, duplicate and conflicting events; a repetition within the batch counts too."""
-    sifted = Sifted([], [], [])
-    if not batch:
-        return sifted
     identities = [identity_of(received) for received in batch]
-    rows = tx.execute(_KNOWN, {"group": group, "identities": identities})
-    known = {(tenantid, source, event_id): digest for tenantid, source, event_id, digest in rows}
+    known = _known(tx, group, identities)
+    sifted = Sifted([], [], [], known)
     for identity, received in zip(identities, batch, strict=True):
         digest = content_hash(received)
         before = known.setdefault(identity, digest)
@@ -75,9 +75,11 @@ def sift(tx: Connection, group: str, batch: Sequence[Received]) -> Sifted:
     return sifted
 
 
-def remember(tx: Connection, group: str, fresh: Sequence[Received]) -> None:
-    """Mark events as processed, in the transaction of their effect."""
-    if not fresh:
+def remember(
+    tx: Connection, group: str, events: Sequence[Received], digests: Mapping[Identity, bytes]
+) -> None:
+    """Mark fresh events as processed, in the transaction of their effect."""
+    if not events:
         return
     tx.execute(
         _REMEMBER,
@@ -87,8 +89,38 @@ def remember(tx: Connection, group: str, fresh: Sequence[Received]) -> None:
                 "tenantid": received.event.tenantid,
                 "source": received.event.source,
                 "id": received.event.id,
-                "content_hash": content_hash(received),
+                "content_hash": digests[identity_of(received)],
             }
-            for received in fresh
+            for received in events
         ],
+    )
+
+
+def _known(tx: Connection, group: str, identities: Sequence[Identity]) -> dict[Identity, bytes]:
+    known: dict[Identity, bytes] = {}
+    for begin in range(0, len(identities), LOOKUP_MAX):
+        part = identities[begin : begin + LOOKUP_MAX]
+        parameters = {"consumer_group": group}
+        for number, (tenantid, source, event_id) in enumerate(part):
+            parameters[f"t{number}"] = tenantid
+            parameters[f"s{number}"] = source
+            parameters[f"i{number}"] = event_id
+        for tenantid, source, event_id, digest in tx.execute(_lookup(len(part)), parameters):
+            known[tenantid, source, event_id] = digest
+    return known
+
+
+@lru_cache(LOOKUP_MAX)
+def _lookup(number: int) -> TextClause:
+    """The rows of so many identities, each found by the whole primary key.
+
+    For `(tenantid, source, id) IN (...)` SQLite would walk through all rows of the group. The cross join
+    fixes the order of the loops there; PostgreSQL takes it as any other join.
+    """
+    identities = ", ".join(f"(:t{row}, :s{row}, :i{row})" for row in range(number))
+    return text(
+        "SELECT known.tenantid, known.source, known.id, known.content_hash "
+        f"FROM (VALUES {identities}) AS wanted CROSS JOIN processed_event AS known "
+        "WHERE known.consumer_group = :consumer_group AND known.tenantid = wanted.column1 "
+        "AND known.source = wanted.column2 AND known.id = wanted.column3"
     )
