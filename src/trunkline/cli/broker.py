@@ -65,8 +65,8 @@ def broker(  # noqa: PLR0917 - typer calls it, by name
 ) -> None:
     """Run the embedded Kafka broker until it is stopped (Ctrl-C or SIGTERM).
 
-    Any Kafka client can use it. It prints one line when clients can connect; what recovery found after a
-    crash goes to standard error.
+    Any Kafka client can use it. One line says when clients can connect;
+    what recovery found after a crash goes to standard error.
 
     Example: [bold]trunkline broker --data-dir ./kafka --port 9092[/bold]
     """
