@@ -16,6 +16,7 @@ import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from operator import methodcaller
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import confluent_kafka as ck
@@ -34,6 +35,10 @@ FROM_END: Final = ck.OFFSET_END
 
 UNREADABLE_HEADERS: Final[tuple[tuple[str, bytes | None], ...]] = (("trunkline-unreadable-headers", None),)
 """Stands for headers that the library cannot give; the record keeps everything else."""
+
+# Not `message.headers()`: for unreadable ones it returns with an exception pending, which a call that the
+# interpreter has specialised does not notice; the exception then surfaces anywhere. This call always checks.
+_read_headers: Final = methodcaller("headers")
 
 REPLY_SECONDS: Final = 5.0
 """How long a metadata or administration request may take before the cluster counts as unavailable."""
@@ -426,7 +431,7 @@ def _record(message: ck.Message) -> Record:
 
 def _headers(message: ck.Message) -> tuple[tuple[str, bytes | None], ...]:
     try:
-        return tuple(message.headers() or ())  # type: ignore[arg-type]  # a consumed message has a list of bytes
+        return tuple(_read_headers(message) or ())
     except (SystemError, UnicodeDecodeError):
         return UNREADABLE_HEADERS
 

@@ -86,7 +86,7 @@ def effects(store: Store, *, tenant: str | None = None) -> list[Effect]:
 
 @contextmanager
 def running(runtime: ConsumerRuntime, *, wait: bool = True) -> Iterator[ConsumerRuntime]:
-    """Run it on a thread; at the end stop it, and raise what it raised."""
+    """Run it on a thread and stop it at the end. Raises what it raised, rather than what followed."""
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -104,8 +104,8 @@ def running(runtime: ConsumerRuntime, *, wait: bool = True) -> Iterator[Consumer
     finally:
         runtime.stop()
         thread.join()
-    if raised:
-        raise raised[0]
+        if raised:
+            raise raised[0]
 
 
 def eventually(condition: Callable[[], bool], *, seconds: float = WAIT_SECONDS) -> None:
