@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import MetaData, create_engine, event, inspect, select, text
 
-from trunkline.client.handler import Received, Refusal
+from trunkline.client.handler import Received, Refusal, RetryLater
 from trunkline.codec import Record
 from trunkline.services.audit.entry import Entry, unpack_headers
 from trunkline.services.audit.queries import ENTRY_COLUMNS
@@ -119,6 +119,15 @@ def test_a_batch_that_rolls_back_leaves_nothing(ledger: Any, api_call: Call) -> 
     ledger.record([api_call(1), api_call(2)])
     report = ledger.verify()
     assert (report.ok, report.entries) == (True, 3)
+
+
+def test_a_damaged_tree_holds_events_back_and_skips_none(ledger: Any, api_call: Call) -> None:
+    ledger.record([api_call(0)])
+    with ledger.store.write() as tx:
+        tx.exec_driver_sql("UPDATE audit_tile SET hashes = zeroblob(5)")
+    with pytest.raises(RetryLater, match="the tree of one of acme is damaged"):
+        ledger.record([api_call(1)])
+    assert [entry.id for entry in entries(ledger)] == ["call-0"]
 
 
 def test_two_ledgers_of_the_same_events_have_different_leaves_and_the_same_records(

@@ -4,6 +4,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from trunkline.client.errors import StoreIncompatible
 from trunkline.client.handler import Received
 from trunkline.errors import InvalidInput
 from trunkline.services.audit.checkpoint import split_notes
@@ -306,3 +308,25 @@ def test_every_random_mutation_is_found_and_its_undoing_is_not(
         assert not ledger.verify().ok, f"{mutate.__name__} {number} with seed {seed} went unnoticed"
         original.backup(database)
         assert ledger.verify().ok, f"false alarm after {mutate.__name__} {number} with seed {seed}"
+
+
+def test_a_bent_database_file_gives_findings_and_never_a_crash(filled: Any) -> None:
+    filled.store.close()
+    with closing(open_raw(filled)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("PRAGMA journal_mode = DELETE")
+    whole = filled.path.read_bytes()
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    outcomes: set[str] = set()
+    for _ in range(40):
+        bent = bytearray(whole)
+        for _ in range(3):
+            bent[chance.randrange(100, len(bent))] ^= 1 << chance.randrange(8)
+        filled.path.write_bytes(bent)
+        try:
+            outcomes.add("ok" if filled.verify().ok else "found")
+        except StoreIncompatible:
+            outcomes.add("refused")
+        filled.store.close()
+    assert "found" in outcomes, seed

@@ -41,11 +41,14 @@ class Findings:
         self.count = 0
 
     def add(
-        self, tenant: str, problem: str, detail: str, *, seq: int | None = None, event_id: str | None = None
+        self, tenant: str, problem: str, detail: str, *, seq: object = None, event_id: object = None
     ) -> None:
         self.count += 1
         if len(self.kept) < FINDINGS_MAX:
-            self.kept.append(Finding(tenant, seq, event_id, problem, detail))
+            # What a bent page holds in the place of a number or a text stays out of the report.
+            place = seq if isinstance(seq, int) else None
+            name = event_id if isinstance(event_id, str) else None
+            self.kept.append(Finding(tenant, place, name, problem, detail))
 
 
 def judge_notes(
@@ -142,9 +145,11 @@ class LedgerCheck:
                 seq=self._size,
             )
 
-    def _takes_place(self, seq: int, *, event_id: str | None) -> bool:
+    def _takes_place(self, seq: object, *, event_id: object) -> bool:
         """Whether the entry is the next one, after noting those that are missing before it."""
-        if seq >= self._size:
+        if not isinstance(seq, int):
+            detail = f"the entry claims the place {seq!r}"
+        elif seq >= self._size:
             detail = f"the entry is beyond the {self._size} that were recorded"
         elif seq < self.next:
             detail = "the entry claims a place that another one has"

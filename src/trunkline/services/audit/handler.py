@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from trunkline.catalogue.names import SYSTEM_TENANT
-from trunkline.client.handler import Received, Refusal
+from trunkline.client.handler import Received, Refusal, RetryLater
 from trunkline.codec.identity import derive_id
 from trunkline.codec.record import Record
 from trunkline.services.audit import ledger
@@ -55,11 +55,11 @@ class AuditHandler:
             elif there != ledger.Content(draft.headers, draft.body):
                 refusal = Refusal("id_conflict", f"event {draft.id} is in the ledger with other content")
                 new += self._refused(tx, received.record, refusal, now_us=now_us)
-        ledger.append(tx, new, now_us=now_us)
+        _append(tx, new, now_us=now_us)
 
     def refused(self, tx: Connection, record: Record, refusal: Refusal) -> None:
         now_us = self._now_us()
-        ledger.append(tx, self._refused(tx, record, refusal, now_us=now_us), now_us=now_us)
+        _append(tx, self._refused(tx, record, refusal, now_us=now_us), now_us=now_us)
 
     def _refused(self, tx: Connection, record: Record, refusal: Refusal, *, now_us: int) -> list[Entry]:
         """The record's entry, unless it is there already: a failed replay refuses the same record again."""
@@ -69,6 +69,14 @@ class AuditHandler:
     def _sealed(self, entry: Entry) -> Entry:
         salted = msgspec.structs.replace(entry, salt=self._random_bytes(SALT_BYTES))
         return msgspec.structs.replace(salted, commitment=entry_commitment(salted))
+
+
+def _append(tx: Connection, entries: Sequence[Entry], *, now_us: int) -> None:
+    try:
+        ledger.append(tx, entries, now_us=now_us)
+    except ledger.DamagedLedger as error:
+        # No event is at fault: none may be skipped until the store is repaired.
+        raise RetryLater(f"{error}; see `trunkline audit verify`") from error
 
 
 def event_entry(received: Received, *, now_us: int) -> Entry:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import CTE, Column, Connection, and_, bindparam, column, insert, select, update, values
 from sqlalchemy.dialects import postgresql, sqlite
 
+from trunkline.errors import TrunklineError
 from trunkline.services.audit.entry import Entry, entry_leaf
 from trunkline.services.audit.merkle import EMPTY_ROOT
 from trunkline.services.audit.tables import AUDIT_EVENT, AUDIT_HEAD, AUDIT_TILE
@@ -21,6 +22,10 @@ LOOKUP_MAX: Final = 500
 
 _EVENT_KEY: Final = (AUDIT_EVENT.c.tenant, AUDIT_EVENT.c.source, AUDIT_EVENT.c.id)
 _TILE_KEY: Final = (AUDIT_TILE.c.tenant, AUDIT_TILE.c.level, AUDIT_TILE.c.tile)
+
+
+class DamagedLedger(TrunklineError):  # noqa: N818 - named for what was found
+    """The store cannot take entries, because what it holds contradicts itself."""
 
 
 class Identity(NamedTuple):
@@ -88,7 +93,8 @@ def read_tile(tx: Connection, tenant: str) -> Callable[[TileAt], bytes]:
         query = select(table.hashes).where(
             table.tenant == tenant, table.level == at.level, table.tile == at.tile
         )
-        return tx.execute(query).scalar() or b""
+        hashes = tx.execute(query).scalar()
+        return hashes if isinstance(hashes, bytes) else b""
 
     return read
 
@@ -116,7 +122,10 @@ def _open_trees(tx: Connection, tenants: Sequence[str]) -> dict[str, TileTree]:
         )
         for tenant, level, tile, hashes in tx.execute(query):
             tiles[tenant][TileAt(level, tile)] = hashes
-    return {tenant: TileTree(size, tiles[tenant]) for tenant, size in heads}
+    try:
+        return {tenant: TileTree(size, tiles[tenant]) for tenant, size in heads}
+    except (ValueError, TypeError) as error:
+        raise DamagedLedger(f"the tree of one of {', '.join(tenants)} is damaged: {error}") from error
 
 
 def _rows(columns: Sequence[Column[Any]], rows: Sequence[tuple[Any, ...]]) -> CTE:

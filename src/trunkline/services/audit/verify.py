@@ -1,17 +1,18 @@
 """Verifies whole ledgers: every entry, every tile of every tree, every head and every checkpoint.
 
-Not judged: the text index, which is rebuilt from entries and is no evidence. Not seen by anybody: a forger
-who can write the store *and* append entries in the service's own way before the service signs; what is under
-a checkpoint cannot be changed without its being found, what is not yet under one can. `TenantReport.covered`
-says how much is.
+Not judged: the text index and the database's own indexes, which help a search and are no evidence. Not seen
+by anybody: a forger who can write the store *and* append entries in the service's own way before the service
+signs; what is under a checkpoint cannot be changed without its being found, what is not yet under one can.
+`TenantReport.covered` says how much is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from trunkline.client.store import Store
@@ -28,6 +29,8 @@ from trunkline.services.audit.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, 
 
 PAGE_ROWS: Final = 4 * TILE_WIDTH
 """Rows read at once: enough to make a query's cost vanish, few enough to hold large bodies."""
+ALL_TENANTS: Final = "*"
+"""Stands for the tenant in a finding about the whole database."""
 _BEFORE_ALL: Final = -(2**63)
 
 
@@ -69,26 +72,16 @@ def verify_store(
     reports: list[TenantReport] = []
     # Notes are read before the snapshot is taken, which so has every entry that they speak of.
     notes = {name: files.notes(name) for name in files.tenants()}
-    with store.read() as tx:
-        names = sorted({*_tenants(tx), *notes})
-        if tenant is not None:
-            if tenant not in names:
-                raise InvalidInput(
-                    f"tenant {tenant}: nothing of it is in the ledger, and it has no checkpoints"
-                )
-            names = [tenant]
-        for name in names:
+    # Reading damaged pages can fail as late as at the end of the transaction.
+    with _reading(ALL_TENANTS, store, findings), store.read() as tx:
+        for name in _chosen(tenant, sorted({*_tenants(tx, store, findings), *notes})):
             checkpoints = judge_notes(notes.get(name, []), verifier, tenant=name, findings=findings)
-            check = LedgerCheck(
-                name, _size(tx, name), checkpoints, findings, leaf_in_tree=_LeafReader(tx, name)
-            )
-            try:
+            with _reading(name, store, findings):
+                check = LedgerCheck(
+                    name, _size(tx, name), checkpoints, findings, leaf_in_tree=_LeafReader(tx, name)
+                )
                 _check_tenant(tx, check, findings, progress=progress)
-            except DBAPIError as error:
-                if unavailable := store.unavailable(error):
-                    raise unavailable from error
-                findings.add(name, "unreadable", f"the database cannot read this ledger: {error.orig}")
-            reports.append(TenantReport(name, check.entries, check.checkpoints, check.covered))
+                reports.append(TenantReport(name, check.entries, check.checkpoints, check.covered))
     return Report(
         ok=not findings.count,
         entries=sum(report.entries for report in reports),
@@ -97,6 +90,14 @@ def verify_store(
         findings=findings.kept,
         tenants=reports,
     )
+
+
+def _chosen(tenant: str | None, names: list[str]) -> list[str]:
+    if tenant is None:
+        return names
+    if tenant not in names:
+        raise InvalidInput(f"tenant {tenant}: nothing of it is in the ledger, and it has no checkpoints")
+    return [tenant]
 
 
 class _LeafReader:
@@ -148,7 +149,14 @@ def _feed_page(tx: Connection, check: LedgerCheck, *, after: int) -> int | None:
         return places[-1] if places else None
     for row in rows:
         check.entry(Entry(*row))
-    return rows[-1].seq if rows else None
+    if not rows:
+        return None
+    last = rows[-1].seq
+    if isinstance(last, int) and last > after:
+        return last
+    # The row contradicts the index that led to it; only the index leads on.
+    page = select(table.seq).where(*rest).order_by(table.seq).limit(PAGE_ROWS).subquery()
+    return int(tx.execute(select(func.max(page.c.seq))).scalar_one())
 
 
 def _feed_row(tx: Connection, check: LedgerCheck, seq: int) -> None:
@@ -198,12 +206,33 @@ def _size(tx: Connection, tenant: str) -> int:
     hashes = func.coalesce(func.sum(func.length(tiles.hashes)), 0)
     in_tree = tx.execute(select(hashes).where(tiles.tenant == tenant, tiles.level == 0)).scalar_one()
     leaves = in_tree // HASH_BYTES
-    head = tx.scalar(select(AUDIT_HEAD.c.size).where(AUDIT_HEAD.c.tenant == tenant)) or 0
+    head = tx.scalar(select(AUDIT_HEAD.c.size).where(AUDIT_HEAD.c.tenant == tenant))
     last = tx.scalar(select(func.max(events.seq)).where(events.tenant == tenant))
-    return int(head if leaves < head and last == head - 1 else leaves)
+    if isinstance(head, int) and leaves < head and last == head - 1:
+        return head
+    return int(leaves)
 
 
-def _tenants(tx: Connection) -> list[str]:
+def _tenants(tx: Connection, store: Store, findings: Findings) -> set[str]:
     """Whoever appears anywhere in the store."""
-    columns = (AUDIT_HEAD.c.tenant, AUDIT_EVENT.c.tenant, AUDIT_TILE.c.tenant)
-    return list(tx.scalars(union(*(select(column).distinct() for column in columns))))
+    found: set[str] = set()
+    for tenant in (AUDIT_HEAD.c.tenant, AUDIT_EVENT.c.tenant, AUDIT_TILE.c.tenant):
+        with _reading(ALL_TENANTS, store, findings):
+            for name in tx.scalars(select(tenant).distinct()):
+                # A bent page can hold what the schema forbids.
+                if isinstance(name, str):
+                    found.add(name)
+                else:
+                    findings.add(ALL_TENANTS, "unreadable", f"a tenant's name is {name!r}")
+    return found
+
+
+@contextmanager
+def _reading(tenant: str, store: Store, findings: Findings) -> Iterator[None]:
+    """Makes a finding of a database that is damaged. Raises `StoreUnavailable` for one that is away."""
+    try:
+        yield
+    except DBAPIError as error:
+        if unavailable := store.unavailable(error):
+            raise unavailable from error
+        findings.add(tenant, "unreadable", f"the database cannot read this ledger: {error.orig}")
