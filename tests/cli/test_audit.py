@@ -270,6 +270,19 @@ def test_without_a_ledger_nothing_is_created(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["search"], ["export"], ["proof", "x"]])
+def test_a_database_of_something_else_is_one_line(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = sqlite3.connect(tmp_path / "other.db")
+    database.execute("CREATE TABLE t (x)")
+    database.close()
+    assert run(["audit", *command, "--store", f"sqlite:///{tmp_path / 'other.db'}"]) == 1
+    shown = capsys.readouterr().err
+    assert "no audit ledger can be read there (no such table" in shown
+    assert len(shown.splitlines()) == 1
+
+
 def test_a_service_that_cannot_run_yet_is_refused_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["service", "billing-service"]) == 2
     assert "billing-service is in the contract, but this version cannot run it" in capsys.readouterr().err

@@ -1,13 +1,13 @@
 """What `trunkline audit` reads: the ledger's store, keys, checkpoints, files and times."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from trunkline.cli import _common
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.client.store import Store
@@ -19,6 +19,8 @@ SERVICE: Final = "audit-service"
 @contextmanager
 def opened_store(data_dir: Path, url: str | None) -> "Iterator[Store]":
     """The audit service's store, which must be there: a query does not create one."""
+    from sqlalchemy.exc import DBAPIError
+
     from trunkline.client.store import open_store
 
     url = url or _common.service_store_url(data_dir, SERVICE)
@@ -28,11 +30,13 @@ def opened_store(data_dir: Path, url: str | None) -> "Iterator[Store]":
             f"{path}: no audit ledger there; run `trunkline service {SERVICE}` first, "
             "or give --data-dir or --store"
         )
-    store = open_store(url)
-    try:
-        yield store
-    finally:
-        store.close()
+    with closing(open_store(url)) as store:
+        try:
+            yield store
+        except DBAPIError as error:
+            raise TrunklineError(
+                f"{path}: no audit ledger can be read there ({error.orig}); is it the audit service's database?"
+            ) from error
 
 
 def read_verifier(data_dir: Path, public_key: Path | None) -> "Verifier":
