@@ -107,6 +107,15 @@ def test_a_port_in_use_is_one_line_and_exit_code_4(tmp_path: Path) -> None:
             assert process.stderr.text.startswith(f"error: cannot listen on 127.0.0.1:{port}")
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_is_one_line_and_exit_code_4(tmp_path: Path, host: str) -> None:
+    with CommandProcess(["broker", "--port", "0", "--host", host, "--data-dir", str(tmp_path)]) as process:
+        assert process.wait() == 4
+        (line,) = process.stderr.text.splitlines()
+        assert line.startswith(f"error: cannot listen on {host}:0: ")
+        assert "--host" in line
+
+
 def test_a_data_directory_that_is_a_file_is_one_line_and_exit_code_4(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     with CommandProcess(["broker", "--port", "0", "--data-dir", str(tmp_path / "file")]) as process:

@@ -6,7 +6,10 @@ dispatcher's.
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
+import socket
 from typing import Final
 
 from trunkline.broker.complaints import Complaints
@@ -50,10 +53,7 @@ class Server:
                 lambda: Connection(self), host, port, backlog=LISTEN_BACKLOG, reuse_address=True
             )
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise Unavailable(
-                f"cannot listen on {host}:{port}: {reason}; stop what uses it or choose another --port"
-            ) from error
+            raise Unavailable(f"cannot listen on {host}:{port}: {_explained(error)}") from error
         self._sweeper = self.loop.call_later(SWEEP_S, self.sweep)
         self.port = int(self._listener.sockets[0].getsockname()[1])
         return self.port
@@ -107,3 +107,13 @@ class Server:
         if self._sweeper is not None:
             self._sweeper.cancel()
         self._sweeper = self.loop.call_later(SWEEP_S, self.sweep)
+
+
+def _explained(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"{error.strerror}; give --host an address of this machine"
+    # asyncio wraps the system's text into one of its own.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno == errno.EADDRINUSE:
+        return f"{reason}; stop what uses it or choose another --port"
+    return f"{reason}; choose another --host or --port"
