@@ -35,7 +35,8 @@ def opened_store(data_dir: Path, url: str | None) -> "Iterator[Store]":
             yield store
         except DBAPIError as error:
             raise TrunklineError(
-                f"{path}: no audit ledger can be read there ({error.orig}); is it the audit service's database?"
+                f"{store.url}: no audit ledger can be read there ({error.orig}); "
+                "is it the audit service's database?"
             ) from error
 
 
