@@ -119,8 +119,8 @@ def _lookup(number: int) -> TextClause:
     """
     identities = ", ".join(f"(:t{row}, :s{row}, :i{row})" for row in range(number))
     return text(
-        "SELECT known.tenantid, known.source, known.id, known.content_hash "
+        "SELECT known.tenantid, known.source, known.id, known.content_hash "  # noqa: S608 - only numbers go in
         f"FROM (VALUES {identities}) AS wanted CROSS JOIN processed_event AS known "
         "WHERE known.consumer_group = :consumer_group AND known.tenantid = wanted.column1 "
-        "AND known.source = wanted.column2 AND known.id = wanted.column3"  # noqa: S608 - only numbers go in
+        "AND known.source = wanted.column2 AND known.id = wanted.column3"
     )
