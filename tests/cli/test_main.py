@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from trunkline.cli.main import COMMANDS, run
+from trunkline.cli.main import COMMANDS, flowing, run
 
 
 def test_every_command_has_a_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,3 +66,18 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_service_outside_of_the_product_is_told_how_to_replay(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["failures", "replay", "--all", "--service", "token-usage"]) == 2
     assert "trunkline.client.replay" in capsys.readouterr().err
+
+
+def test_a_help_text_is_wrapped_by_the_terminal_and_an_example_by_nobody() -> None:
+    text = """What it does.
+
+    A sentence that the source wraps
+    where its lines end.
+
+      trunkline one
+      trunkline two
+    """
+    assert flowing(text) == (
+        "What it does.\n\nA sentence that the source wraps where its lines end.\n\n"
+        "  trunkline one\n  trunkline two"
+    )

@@ -5,6 +5,7 @@ call would cost more than the embedded broker's whole start, so the table below 
 """
 
 import importlib
+import inspect
 import logging
 import os
 import sys
@@ -54,11 +55,24 @@ class LazyGroup(typer.core.TyperGroup):
             module = importlib.import_module(f"trunkline.cli.{COMMANDS[args[0]][0]}")
             command = typer.main.get_command(module.app)
             command.name = args[0]
+            _flow(command)
             self.commands[args[0]] = command
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
         return list(COMMANDS)
+
+
+def flowing(text: str) -> str:
+    """A help text whose paragraphs are one line each, for the terminal to wrap; indented ones stay."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(part if part.startswith("  ") else " ".join(part.split()) for part in paragraphs)
+
+
+def _flow(command: Any) -> None:
+    command.help = command.help and flowing(command.help)
+    for subcommand in getattr(command, "commands", {}).values():
+        _flow(subcommand)
 
 
 app = typer.Typer(
