@@ -17,6 +17,7 @@ from trunkline.client.store import Store, open_store, sqlite
     [
         ("nonsense", "not a database URL"),
         ("nosuchdb://x", "not a database URL"),
+        ("oracle+oracledb://scott:tiger@x/y", "@x/y: its driver is not installed"),
         ("sqlite://", "a store is a file"),
         ("sqlite:///:memory:", "a store is a file"),
         ("sqlite:////dev/null/x.db", "cannot create its directory"),

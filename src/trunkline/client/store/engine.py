@@ -104,6 +104,13 @@ def _parse(url: str) -> URL:
         parsed.get_dialect()
     except (ArgumentError, ImportError) as error:
         raise InvalidStore(f"store {url!r}: not a database URL; use sqlite:///PATH") from error
+    try:
+        parsed.get_dialect().import_dbapi()
+    except ImportError as error:
+        shown = parsed.render_as_string(hide_password=True)
+        raise InvalidStore(
+            f"store {shown}: its driver is not installed ({error}); install it or use sqlite:///PATH"
+        ) from error
     return parsed
 
 
