@@ -108,6 +108,15 @@ def test_a_how_to_page_begins_with_a_link_to_the_reason(page: Path) -> None:
     assert LINK.search(opening)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_file_that_a_page_names_is_there(page: Path) -> None:
+    sources = [path.as_posix() for folder in ("src", "tests", "docs") for path in (ROOT / folder).rglob("*")]
+    named = re.findall(r"`((?:[\w.]+/)*[a-z_]+\.(?:py|yaml))`", prose(page))
+    saved = {block.file for how_to in HOW_TO for block in blocks(how_to)}
+    missing = [name for name in named if not any(path.endswith(f"/{name}") for path in sources)]
+    assert [name for name in missing if name not in saved] == []
+
+
 # Command lines
 
 
