@@ -1,6 +1,11 @@
 """Where a partition is read from."""
 
-from trunkline.client.starts import decide
+from dataclasses import replace
+
+from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.kafka import Admin
+from trunkline.client.starts import decide, find_starts
+from trunkline.client.store import Store, position
 from trunkline.client.store.position import Lane
 
 LANE = Lane(group="g", cluster_id="c", topic="t", topic_id="i", partition=0)
@@ -25,3 +30,32 @@ def test_records_that_retention_took_are_counted() -> None:
 def test_a_log_that_ends_before_the_position_is_read_again() -> None:
     start = decide(LANE, 12, 3, 9)
     assert (start.expected, start.offset, start.rewound_from) == (3, 3, 12)
+
+
+def test_a_position_behind_the_end_of_the_log_is_taken_back_in_the_store_too(
+    connection: ConnectionOptions, store: Store
+) -> None:
+    admin, key = Admin(admin_config(connection)), ("query.execution.events", 0)
+    lane = find_starts(store, admin, group="g", partitions=[key])[key].lane
+    with store.write() as tx:
+        position.advance(tx, lane, expected=None, target=1_000)
+    start = find_starts(store, admin, group="g", partitions=[key])[key]
+    assert (start.expected, start.offset, start.rewound_from) == (0, 0, 1_000)
+    with store.read() as tx:
+        assert position.read(tx, [lane]) == {lane: 0}
+    assert find_starts(store, admin, group="g", partitions=[key])[key].rewound_from is None
+
+
+def test_a_lane_names_the_cluster_and_the_incarnation_of_the_topic(
+    connection: ConnectionOptions, store: Store
+) -> None:
+    admin, key = Admin(admin_config(connection)), ("query.execution.events", 0)
+    lane = find_starts(store, admin, group="g", partitions=[key])[key].lane
+    assert lane.cluster_id == admin.cluster_id()
+    assert lane.topic_id
+    assert replace(lane, topic_id="") != lane
+
+
+def test_a_topic_that_is_gone_has_no_start(connection: ConnectionOptions, store: Store) -> None:
+    admin = Admin(admin_config(connection))
+    assert find_starts(store, admin, group="g", partitions=[("no.such.topic", 0)]) == {}

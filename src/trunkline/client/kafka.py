@@ -14,7 +14,7 @@ What the library does that one would not expect, and what follows from it here:
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import methodcaller
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -215,8 +215,11 @@ class Rebalance(Protocol):
 class Consumer:
     """A consumer. Not thread-safe."""
 
-    def __init__(self, config: Config) -> None:
-        self._consumer = ck.Consumer(config, logger=_LOGGER)
+    def __init__(self, config: Config, *, on_trouble: Callable[[str], None] = _LOGGER.warning) -> None:
+        """`on_trouble` hears about what passes by itself, such as brokers that are down; it may not raise."""
+        self._on_trouble = on_trouble
+        told = {**config, "error_cb": lambda error: on_trouble(error.str())}
+        self._consumer = ck.Consumer(told, logger=_LOGGER)
         self.at_end: set[Partition] = set()
         """Partitions whose end was met after their last record, where `enable.partition.eof` asks for it."""
 
@@ -274,6 +277,7 @@ class Consumer:
                 self.at_end.add((message.topic() or "", _number(message.partition())))
             else:
                 _raise_if_hopeless(error)
+                self._on_trouble(error.str())
         return records
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -410,7 +414,6 @@ def _raise_if_hopeless(error: ck.KafkaError) -> None:
         raise KafkaFatal(error.name(), f"Kafka: {error.str()}")
     if error.code() in _REFUSING:
         raise KafkaFailed(error.name(), f"Kafka refuses this consumer: {error.str()}")
-    _LOGGER.warning("consumer: %s", error.str())
 
 
 def _commit_refused(error: ck.KafkaError) -> CommitRefused:

@@ -98,7 +98,9 @@ class ConsumerRuntime:
         and the group is left, in every case.
         """
         self._admin = Admin(admin_config(self._connection))
-        self._consumer = Consumer(consumer_config(self._connection, self._options))
+        self._consumer = Consumer(
+            consumer_config(self._connection, self._options), on_trouble=self._tell_of_trouble
+        )
         try:
             self._consumer.subscribe(self._topics, self)
             while not self._stopping.is_set():
@@ -250,6 +252,9 @@ class ConsumerRuntime:
                 reason=refusal.reason,
                 error=refusal.detail,
             )
+
+    def _tell_of_trouble(self, text: str) -> None:
+        _log.warning("cluster trouble", group=self._options.group, error=text)
 
     def _tell_of(self, start: Start) -> None:
         lane = start.lane
