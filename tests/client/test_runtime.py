@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import confluent_kafka
 import kafka
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
-from trunkline.client.admin import group_lag
+from trunkline.client.admin import ensure_topics, group_lag
 from trunkline.client.backoff import Backoff
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
 from trunkline.client.errors import BreakerOpen
@@ -24,6 +25,7 @@ from trunkline.client.runtime import ConsumerRuntime
 from trunkline.client.starts import find_starts
 from trunkline.client.store import Store, failures, position
 from trunkline.testing.consuming import CountingHandler, effects, eventually, running
+from trunkline.testing.processes import BrokerProcess
 
 TOPIC = "query.execution.events"
 
@@ -340,3 +342,41 @@ def test_lag_is_what_is_left_to_process(bench: Bench, catalogue: Catalogue) -> N
         eventually(lambda: len(bench.effects()) == 4)
     bench.publish(7)
     assert sum(row.lag for row in group_lag(bench.connection, catalogue, bench.group)) == 7
+
+
+def test_a_broker_that_dies_in_the_middle_of_a_batch_costs_nothing(
+    broker_factory: Callable[..., BrokerProcess],
+    catalogue: Catalogue,
+    *,
+    event: Event,
+    store: Store,
+    tmp_path: Path,
+) -> None:
+    broker = broker_factory(tmp_path / "broker")
+    connection = ConnectionOptions(bootstrap_servers=broker.address)
+    ensure_topics(connection, catalogue, "development")
+    kill = threading.Event()
+
+    def objection(_: Received) -> None:
+        if kill.is_set():
+            kill.clear()
+            broker.kill()
+
+    runtime = ConsumerRuntime(
+        service="audit-service",
+        topics=[TOPIC],
+        handler=CountingHandler(store, objection=objection),
+        store=store,
+        connection=connection,
+    )
+    with Publisher(service="query-engine", connection=connection, catalogue=catalogue) as publisher:
+        sent = [publisher.publish(event, tenant="acme") for _ in range(10)]
+        with running(runtime):
+            eventually(lambda: len(effects(store)) == 10)
+            kill.set()
+            sent += [publisher.publish(event, tenant="acme") for _ in range(10)]
+            eventually(lambda: not broker.running)
+            broker.restart()
+            sent += [publisher.publish(event, tenant="acme") for _ in range(10)]
+            eventually(lambda: len(effects(store)) == 30, seconds=60)
+    assert [effect.event_id for effect in effects(store)] == [delivery.event_id for delivery in sent]
