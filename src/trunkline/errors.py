@@ -4,8 +4,8 @@
     ├── InvalidInput          exit code 2: a flag, a file or an argument is wrong; nothing was done
     └── Unavailable           exit code 4: a broker, a store or a port cannot be had right now
 
-The text of an error is one line for the user: what is wrong, where, and what to do. The command line prints it
-without a traceback; everything that is not a TrunklineError is a bug and keeps its traceback.
+The text of an error is one line for the user: what is wrong, where, and what to do. The command line prints
+it without a traceback; everything that is not a TrunklineError is a bug and keeps its traceback.
 """
 
 from typing import ClassVar
