@@ -344,6 +344,7 @@ def test_lag_is_what_is_left_to_process(bench: Bench, catalogue: Catalogue) -> N
     assert sum(row.lag for row in group_lag(bench.connection, catalogue, bench.group)) == 7
 
 
+@pytest.mark.slow
 def test_a_broker_that_dies_in_the_middle_of_a_batch_costs_nothing(
     broker_factory: Callable[..., BrokerProcess],
     catalogue: Catalogue,
