@@ -3,10 +3,12 @@
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from trunkline.catalogue.model import Catalogue
     from trunkline.cli._observe import Ledger
     from trunkline.cli._stack import Stack
+    from trunkline.sources.workload import Produced
     from trunkline.testing.checker import Claim
 
 FLUSH_SECONDS_MAX: Final = 30.0
@@ -28,9 +31,9 @@ TENANTS: Final = 12
 
 HELP: Final = """Feed all ten topics for a while on a temporary broker, drain, and reconcile every event.
 
-Query events report queries that DuckDB really executes on TPC-H data; the other lifecycles are generated.
-Published = acknowledged = in the log = in the audit ledger, in each tenant's order, nothing twice: exit 1 if
-any of these claims fails.
+Query events report queries that DuckDB really executes on TPC-H data; --cloudtrail adds real access logs; the
+other lifecycles are generated. Published = acknowledged = in the log = in the audit ledger, in each tenant's
+order, nothing twice: exit 1 if any of these claims fails.
 
 [bold]Example[/bold]
 
@@ -66,6 +69,10 @@ def demo(
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long to feed.")] = 20,
     rate: Annotated[float, typer.Option(min=1, max=20_000, help="Events a second.")] = 500,
     seed: Annotated[int, typer.Option(help="The same seed generates the same events.")] = 1,
+    cloudtrail: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="AWS CloudTrail logs to mix in: a file or a directory."),
+    ] = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
     sabotage: Annotated[Sabotage | None, typer.Option(hidden=True)] = None,
@@ -73,25 +80,27 @@ def demo(
     from trunkline.cli._stack import Machine, Stack
 
     contract = _common.read_catalogue(catalogue)
+    events = _input(contract, seed, cloudtrail)
     with tempfile.TemporaryDirectory(prefix="trunkline-demo-") as directory:
         data_dir = Path(directory)
         machine = Machine(
             data_dir=data_dir, catalogue=contract, catalogue_file=catalogue, host="127.0.0.1", port=0
         )
         with Stack(machine, say=_common.note) as stack:
-            ledger = _feed(stack, contract, seconds=seconds, rate=rate, seed=seed)
+            ledger = _feed(stack, contract, events, seconds=seconds, rate=rate)
             began = time.monotonic()
             _drain(stack, contract)
             drained = time.monotonic() - began
             if sabotage is not None:
                 _damage(sabotage, stack, contract, ledger, data_dir)
             claims = _balance(stack, contract, ledger, data_dir)
-    by_topic = Counter(event.topic for event in ledger.sent())
+    sent = ledger.sent()
+    by_topic = Counter(event.topic for event in sent)
     report = DemoReport(
         ok=all(claim.holds for claim in claims),
         seconds=seconds,
-        events=len(ledger),
-        tenants=TENANTS,
+        events=len(sent),
+        tenants=len({event.identity.tenant for event in sent}),
         published_by_topic={name: by_topic[name] for name in contract.topics},
         drain_seconds=round(drained, 3),
         claims=claims,
@@ -101,17 +110,47 @@ def demo(
         raise typer.Exit(1)
 
 
-def _feed(stack: "Stack", catalogue: "Catalogue", *, seconds: float, rate: float, seed: int) -> "Ledger":
-    """Publish for so long, and wait for every outcome."""
+def _input(catalogue: "Catalogue", seed: int, cloudtrail: Path | None) -> "Iterator[Produced]":
+    """The workload, with a record of the logs after each of its events for as long as there are any."""
     from trunkline.catalogue.names import TenantId
-    from trunkline.cli._feed import Feed, open_publishers
-    from trunkline.cli._observe import Ledger
+    from trunkline.sources.cloudtrail import find_files
     from trunkline.sources.workload import measure_queries, workload
 
+    files = [] if cloudtrail is None else find_files(cloudtrail)
     _common.note("measuring real queries: TPC-H on DuckDB")
     tenants = [TenantId(f"tenant-{number:02}") for number in range(1, TENANTS + 1)]
     queries = measure_queries()
-    events = workload(seed, tenants, clock=lambda: datetime.now(UTC), queries=queries, catalogue=catalogue)
+    generated = workload(seed, tenants, clock=lambda: datetime.now(UTC), queries=queries, catalogue=catalogue)
+    return _alternate(generated, _logged(files, catalogue))
+
+
+def _logged(files: "list[Path]", catalogue: "Catalogue") -> "Iterator[Produced]":
+    from trunkline.catalogue.events import declaration_of
+    from trunkline.sources.bad import BadInput
+    from trunkline.sources.cloudtrail import read_events
+    from trunkline.sources.workload import Produced
+
+    for item in read_events(files):
+        if isinstance(item, BadInput):
+            _common.note(f"skipped: {item}")
+            continue
+        topic = catalogue.topic(declaration_of(item.data).topic)
+        yield Produced(topic.publisher, topic.name, item)
+
+
+def _alternate(endless: "Iterator[Produced]", bounded: "Iterator[Produced]") -> "Iterator[Produced]":
+    for produced in endless:
+        yield produced
+        yield from islice(bounded, 1)
+
+
+def _feed(
+    stack: "Stack", catalogue: "Catalogue", events: "Iterator[Produced]", *, seconds: float, rate: float
+) -> "Ledger":
+    """Publish for so long, and wait for every outcome."""
+    from trunkline.cli._feed import Feed, open_publishers
+    from trunkline.cli._observe import Ledger
+
     ledger, failed = Ledger(), list[TrunklineError]()
     with ExitStack() as open_until_done:
         publishers = open_publishers(open_until_done, catalogue, stack.connection)
