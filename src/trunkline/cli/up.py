@@ -81,10 +81,12 @@ def _announce(stack: "Stack", data_dir: Path, *, as_json: bool) -> None:
         )
         return
     servers = stack.bootstrap_servers
+    # As it was called: after `make run` the command is not on the PATH.
+    me = sys.argv[0] if Path(sys.argv[0]).name == "trunkline" else "trunkline"
     typer.echo(
         f"Trunkline is up: Kafka at {servers}, data in {data_dir}\n"
-        f"  trunkline tail query.execution.events -b {servers}\n"
-        f"  trunkline audit search --data-dir {data_dir}\n"
+        f"  {me} tail query.execution.events --follow -b {servers}\n"
+        f"  {me} audit search --data-dir {data_dir}\n"
         f"  kcat -b {servers} -L"
     )
 
