@@ -39,7 +39,7 @@ def open_publishers(
 
 
 class Feed:
-    """A thread that publishes until it is stopped. While the cluster is away it waits and repeats."""
+    """A thread that publishes until it is stopped or has no more. While the cluster is away it waits."""
 
     def __init__(
         self,
@@ -68,15 +68,21 @@ class Feed:
         self._thread.join()
 
     def _run(self) -> None:
-        began, count = time.monotonic(), 0
+        began = time.monotonic()
         try:
-            while not self._stopping.wait(TICK_SECONDS):
-                due = int((time.monotonic() - began) * self._rate)
-                while count < due and not self._stopping.is_set():
-                    self._publish(next(self._events))
-                    count += 1
+            for count, produced in enumerate(self._events):
+                if not self._reached(began + count / self._rate):
+                    return
+                self._publish(produced)
         except TrunklineError as error:
             self._on_error(error)
+
+    def _reached(self, due: float) -> bool:
+        """Wait until it is time; False if the feed was stopped meanwhile."""
+        while (ahead := due - time.monotonic()) > 0:
+            if self._stopping.wait(max(ahead, TICK_SECONDS)):
+                return False
+        return not self._stopping.is_set()
 
     def _publish(self, produced: Produced) -> None:
         while not self._stopping.is_set():
