@@ -396,6 +396,24 @@ def test_a_static_member_keeps_its_place_in_a_rebalance_until_its_session_ends(d
     assert desk.heartbeat(follower, 1, instance="b") is ErrorCode.UNKNOWN_MEMBER_ID
 
 
+@pytest.mark.parametrize("timeout_ms", [0, -1])
+def test_waiting_for_an_absent_static_member_ends_although_no_time_was_granted(
+    desk: Desk, timeout_ms: int
+) -> None:
+    tokens = [
+        desk.ask_join(instance=instance, rebalance_timeout_ms=timeout_ms) for instance in ("one", None)
+    ]
+    desk.advance(100)
+    ids = [desk.joined(token).member_id for token in tokens]
+    desk.ask_sync(ids[0], 1, assignments=dict.fromkeys(ids, b""))
+    desk.ask_sync(ids[1], 1)
+    assert desk.state == "Stable"
+    desk.leave(LeavingMember(member_id=ids[1]))
+    assert desk.state == "PreparingRebalance"
+    desk.advance(11_000)
+    assert desk.state == "Empty"
+
+
 def test_an_administrator_removes_a_static_member_by_its_instance_id(desk: Desk) -> None:
     desk.form(2, instances=("a", "b"))
     errors = desk.leave(LeavingMember(group_instance_id="a"), LeavingMember(group_instance_id="z"))

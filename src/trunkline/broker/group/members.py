@@ -10,6 +10,10 @@ from trunkline.broker.group.model import Join, JoinedMember, MemberDescription, 
 NEW_MEMBER_TIMEOUT_MS = 5 * 60 * 1000
 """How long a member that nobody has answered yet is kept; Kafka's constant. It has not begun to heartbeat."""
 
+REBALANCE_TIMEOUT_MS_MIN = 100
+"""What a group waits for at least. A client may ask for nothing, and the wait for an absent static member
+would then begin anew without end."""
+
 
 @dataclass(slots=True)
 class Member:
@@ -175,8 +179,9 @@ class Members:
         return sum(member.joining for member in self._by_id.values())
 
     def rebalance_timeout_ms(self) -> int:
-        """The longest that any member may take to rejoin."""
-        return max((member.rebalance_timeout_ms for member in self._by_id.values()), default=0)
+        """The longest that any member may take to rejoin; 0 without members."""
+        longest = max((member.rebalance_timeout_ms for member in self._by_id.values()), default=0)
+        return max(longest, REBALANCE_TIMEOUT_MS_MIN) if self._by_id else 0
 
     def as_joined(self, protocol_name: str | None) -> tuple[JoinedMember, ...]:
         """The members for the leader."""
