@@ -400,9 +400,7 @@ def test_a_static_member_keeps_its_place_in_a_rebalance_until_its_session_ends(d
 def test_waiting_for_an_absent_static_member_ends_although_no_time_was_granted(
     desk: Desk, timeout_ms: int
 ) -> None:
-    tokens = [
-        desk.ask_join(instance=instance, rebalance_timeout_ms=timeout_ms) for instance in ("one", None)
-    ]
+    tokens = [desk.ask_join(instance=instance, rebalance_timeout_ms=timeout_ms) for instance in ("one", None)]
     desk.advance(100)
     ids = [desk.joined(token).member_id for token in tokens]
     desk.ask_sync(ids[0], 1, assignments=dict.fromkeys(ids, b""))

@@ -1,7 +1,9 @@
 """Nobody is told before the sync that covers them has returned, and one sync serves many."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -119,6 +121,25 @@ def test_a_failed_sync_fails_everyone_now_and_later() -> None:
             with pytest.raises(LogStopped, match="input/output error"):
                 await waiter
         assert (log.visible, log.syncs) == (0, [])
+
+    run(body)
+
+
+def test_a_log_forgotten_while_it_is_synced_answers_its_waiters_and_is_not_kept() -> None:
+    async def body(committer: GroupCommit) -> None:
+        log = GatedLog()
+        first = asyncio.ensure_future(committer.durable(log))
+        await log.wait_started()
+        second = asyncio.ensure_future(committer.durable(log))
+        await asyncio.sleep(0)
+        committer.forget(log)
+        log.gate.release(2)
+        await asyncio.gather(first, second)
+        kept = weakref.ref(log)
+        del log, first, second
+        await asyncio.sleep(0.01)
+        gc.collect()
+        assert kept() is None
 
     run(body)
 

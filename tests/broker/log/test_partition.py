@@ -1,8 +1,11 @@
 """A partition log keeps what it acknowledged, shows only what is synced, refuses what it must not take."""
 
+from pathlib import Path
+
 import pytest
 
 from trunkline.broker.log.errors import AppendRefused, LogStopped, OffsetOutOfRange
+from trunkline.broker.log.memory_fs import MemoryFs
 from trunkline.broker.log.partition import Appended
 from trunkline.broker.protocol.batch import (
     CODEC_GZIP,
@@ -293,6 +296,34 @@ def test_deleted_records_cannot_be_read_and_stay_deleted() -> None:
     assert desk.log.delete_before(3) == 5
     with pytest.raises(OffsetOutOfRange):
         desk.log.delete_before(11)
+
+
+def test_a_segment_deleted_while_another_part_of_the_log_is_synced_stays_deleted() -> None:
+    """With `os` durability a segment may be read, and so deleted, before it was synced."""
+
+    class BusyFs(MemoryFs):
+        def sync_dir(self, path: Path) -> None:
+            super().sync_dir(path)
+            if path == desk.directory and not done:
+                done.append(True)
+                desk.append(b"b")
+                desk.append(b"c" * 700)
+                desk.log.advance(desk.log.log_end_offset)
+                desk.log.delete_before(2)
+
+    done: list[bool] = []
+    desk = LogDesk(segment_bytes=700, checkpoint_interval_bytes=1)
+    desk.fs = BusyFs()
+    desk.open()
+    desk.append(b"a")
+    desk.log.advance(desk.log.log_end_offset)
+    desk.log.sync()
+    assert done
+    desk.log.sync()
+    desk.log.sync()
+    assert [name for name in desk.fs.listdir(desk.directory) if name.endswith(".log")] == [
+        desk.segment_path(2).name
+    ]
 
 
 def test_retention_drops_old_segments_but_never_what_is_not_expired() -> None:

@@ -100,9 +100,7 @@ class GroupCommit:
 
     def forget(self, log: Syncable) -> None:
         """Drop what is kept about a log that was deleted. Callers already waiting are still answered."""
-        queue = self._queues.get(log)
-        if queue is not None and not queue.running:
-            del self._queues[log]
+        self._queues.pop(log, None)
         flush = self._flushes.pop(log, None)
         if flush is not None:
             flush.cancel()

@@ -29,6 +29,15 @@ class Mark(NamedTuple):
     position: int
 
 
+class _Chores(NamedTuple):
+    """Work that rides along with one sync. Its segments were covered by that sync; nobody writes to them."""
+
+    checkpoint: Checkpoint
+    active: Segment
+    finished: list[Segment]
+    condemned: list[Segment]
+
+
 class Flusher:
     """The durable side of one partition log. `mark` and `checkpoint` tell its state and run under `lock`."""
 
@@ -104,17 +113,23 @@ class Flusher:
                 for segment in dirty:
                     segment.dirty = False
                 names_changed, self._names_changed = self._names_changed, False
-                checkpoint = None
+                chores = None
                 if self._checkpoint_wanted or self._bytes_since_checkpoint >= checkpoint_interval_bytes:
-                    checkpoint = self._checkpoint(mark)
-                    self._checkpoint_wanted = False
-                    self._bytes_since_checkpoint = 0
+                    chores = self._take_chores(mark)
             self._flush(dirty, names_changed=names_changed)
             with self.lock:
                 self._marks.append(mark)
-            if checkpoint is not None:
-                self._housekeep(checkpoint, mark.segment)
+            if chores is not None:
+                self._housekeep(chores)
             return mark.offset
+
+    def _take_chores(self, mark: Mark) -> _Chores:
+        """What there is to do now. What is noted from here on may be unsynced, and is for the next time."""
+        finished, self._finished = self._finished, []
+        condemned, self._condemned = self._condemned, []
+        self._checkpoint_wanted = False
+        self._bytes_since_checkpoint = 0
+        return _Chores(self._checkpoint(mark), mark.segment, finished, condemned)
 
     def _flush(self, dirty: Sequence[Segment], *, names_changed: bool) -> None:
         try:
@@ -126,18 +141,22 @@ class Flusher:
             self.stopped = f"{error}; the partition takes no more records until the broker is restarted"
             raise LogStopped(self.stopped) from error
 
-    def _housekeep(self, checkpoint: Checkpoint, active: Segment) -> None:
+    def _housekeep(self, chores: _Chores) -> None:
         try:
             # A finished segment's index must be whole before the checkpoint says that it can be believed.
-            while self._finished:
-                self._finished[-1].finish_index()
-                self._finished.pop()
-            write_checkpoint(self._fs, self._directory, checkpoint)
-            active.persist_index()
-            while self._condemned:
-                self._condemned.pop().remove()
+            while chores.finished:
+                chores.finished[-1].finish_index()
+                chores.finished.pop()
+            write_checkpoint(self._fs, self._directory, chores.checkpoint)
+            chores.active.persist_index()
+            while chores.condemned:
+                chores.condemned[-1].remove()
+                chores.condemned.pop()
         except OSError:
-            self._checkpoint_wanted = True
+            with self.lock:
+                self._finished += chores.finished
+                self._condemned += chores.condemned
+                self._checkpoint_wanted = True
 
     def stop(self, reason: str) -> None:
         """Wait for a running sync; every later one is refused."""

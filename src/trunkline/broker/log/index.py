@@ -63,8 +63,9 @@ class SegmentIndex:
     def add_time(self) -> None:
         """Record the latest timestamp so far; also done last of all, for a closed segment's maximum."""
         if self.max_timestamp_ms > (self._times[-1] if self._times else -1):
-            self._times.append(self.max_timestamp_ms)
+            # In this order: whoever finds a time on another thread finds its offset too.
             self._time_offsets.append(self.max_timestamp_offset)
+            self._times.append(self.max_timestamp_ms)
 
     def position_for_offset(self, offset: int) -> int:
         """A batch start from which a walk forward finds relative `offset`, or the first batch after it."""
@@ -88,7 +89,7 @@ class SegmentIndex:
 
     def persist(self, fs: Fs, segment_path: Path) -> None:
         """Append the entries that the files do not hold yet. Entries may be added at the same time."""
-        offsets, times = len(self._positions), len(self._time_offsets)
+        offsets, times = len(self._positions), len(self._times)
         offsets_done, times_done = self._persisted
         offset_entries = array("I", bytes(_OFFSET_ENTRY_BYTES * (offsets - offsets_done)))
         offset_entries[0::2] = self._offsets[offsets_done:offsets]

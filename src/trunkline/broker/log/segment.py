@@ -248,13 +248,20 @@ class Segment:
 
     def persist_index(self) -> None:
         """Write out the entries that are not yet. The loop may append at the same time. Raises `FsError`."""
-        if self._index is not None:
-            self._index.persist(self._fs, self.path)
+        index = self._index
+        if index is not None:
+            index.persist(self._fs, self.path)
 
     def finish_index(self) -> None:
-        """Write out the index of a segment that nothing will be appended to. Raises `FsError`."""
-        self.index.add_time()
-        self.persist_index()
+        """Write out the index of a segment that nothing will be appended to. Raises `FsError`.
+
+        One that was dropped since the roll is left to whoever needs it next: that is the loop, and this runs
+        beside it.
+        """
+        index = self._index
+        if index is not None and self._indexed:
+            index.add_time()
+            index.persist(self._fs, self.path)
         self.finished = True
 
     def truncate(self, size: int) -> None:
