@@ -58,3 +58,17 @@ def test_a_cancelled_wait_disturbs_nobody_and_an_open_outcome_becomes_unknown(
             await kept
 
     asyncio.run(publish())
+
+
+def test_a_loop_that_is_gone_does_not_keep_others_from_their_outcomes(
+    connection: ConnectionOptions, catalogue: Catalogue, event: Event, unique: Callable[[str], str]
+) -> None:
+    with open_publisher(connection, catalogue) as publisher:
+
+        async def leave_early() -> None:
+            task = asyncio.ensure_future(AsyncPublisher(publisher).publish(event, tenant=unique("tenant")))
+            await asyncio.wait([task], timeout=0)
+
+        asyncio.run(leave_early())
+        assert publisher.flush(10) == 0
+        assert publisher.publish(event, tenant=unique("tenant")).result(10).offset >= 0

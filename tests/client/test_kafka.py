@@ -1,12 +1,15 @@
 """The adapter and the publisher against librdkafka's own mock cluster, which injects what no broker would."""
 
 import ctypes
+import io
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import confluent_kafka
 import pytest
+import structlog
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
@@ -18,7 +21,7 @@ from trunkline.client.config import (
     producer_config,
     reader_config,
 )
-from trunkline.client.delivery import Delivered
+from trunkline.client.delivery import Delivered, Delivery
 from trunkline.client.errors import DeliveryRejected, DeliveryUnknown, KafkaFatal
 from trunkline.client.kafka import Consumer, Partition, Producer
 from trunkline.client.publisher import Publisher
@@ -140,6 +143,45 @@ def test_after_a_fatal_error_the_publisher_goes_on_with_a_new_producer(
             delivery.result(20)
     assert isinstance(publisher.publish(event, tenant="acme").result(20), Delivered)
     eventually(lambda: publisher.flush(0) == 0)
+
+
+def test_a_log_that_cannot_be_written_leaves_no_delivery_open(
+    mock: MockCluster, publisher: Publisher, event: Event
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=closed))
+    try:
+        publisher.publish(event, tenant="acme").result(10)
+        mock.fail(PRODUCE, OUT_OF_ORDER_SEQUENCE_NUMBER)
+        with pytest.raises(DeliveryUnknown):
+            publisher.publish(event, tenant="acme").result(20)
+        assert isinstance(publisher.publish(event, tenant="acme").result(20), Delivered)
+    finally:
+        structlog.reset_defaults()
+
+
+def test_many_fatal_errors_under_load_leave_no_delivery_open(
+    mock: MockCluster, publisher: Publisher, event: Event
+) -> None:
+    sent: list[Delivery] = []
+
+    def publish() -> None:
+        sent.extend(publisher.publish(event, tenant="acme") for _ in range(300))
+
+    for _ in range(4):
+        # A producer that has sent nothing yet takes half a second to begin.
+        publisher.publish(event, tenant="acme").result(20)
+        threads = [threading.Thread(target=publish) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        mock.fail(PRODUCE, OUT_OF_ORDER_SEQUENCE_NUMBER)
+        for thread in threads:
+            thread.join()
+        assert publisher.flush(30) == 0
+    assert len(sent) == 3_600
+    assert DeliveryUnknown in {type(delivery.outcome) for delivery in sent}
+    assert all(delivery.outcome is not None for delivery in sent)
 
 
 def test_an_error_that_rejects_for_good_says_that_the_event_is_not_in_the_log(

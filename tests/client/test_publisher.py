@@ -1,5 +1,6 @@
 """Publishing on the embedded broker: what is refused, what is delivered, and what is unknown."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import EventType
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions, ProducerOptions
-from trunkline.client.delivery import Delivered
+from trunkline.client.delivery import Delivered, Delivery
 from trunkline.client.errors import (
     DeliveryRejected,
     DeliveryUnknown,
@@ -151,6 +152,24 @@ def test_what_is_unresolved_at_the_end_is_unknown_and_never_open(catalogue: Cata
     with pytest.raises(PublisherClosed):
         publisher.publish(event, tenant="acme")
     publisher.close()
+
+
+def test_a_callback_that_fails_keeps_nobody_else_from_an_outcome(
+    publisher: Publisher, event: Event, unique: Callable[[str], str]
+) -> None:
+    tenant = unique("tenant")
+    called: list[str] = []
+
+    def fail(delivery: Delivery) -> None:
+        called.append(delivery.event_id)
+        raise ValueError("somebody else's mistake")
+
+    first = publisher.publish(event, tenant=tenant)
+    # Known already, it calls back here and now, and the mistake is the caller's.
+    with contextlib.suppress(ValueError):
+        first.when_done(fail)
+    assert isinstance(publisher.publish(event, tenant=tenant).result(10), Delivered)
+    assert called == [first.event_id]
 
 
 @pytest.mark.slow

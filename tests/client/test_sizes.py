@@ -2,12 +2,16 @@
 
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
+from trunkline.catalogue.events import EVENT_TYPES
+from trunkline.catalogue.names import EventType, TenantId
 from trunkline.client.config import (
     MESSAGE_BYTES_MAX,
     ConnectionOptions,
@@ -15,9 +19,11 @@ from trunkline.client.config import (
     producer_config,
 )
 from trunkline.client.kafka import Producer, Report
-from trunkline.client.sizes import batch_bytes, fits
-from trunkline.codec import Encoded
+from trunkline.client.sizes import BESIDE_VALUE_BYTES_MAX, batch_bytes, fits
+from trunkline.codec import Encoded, Envelope, encode
+from trunkline.codec.attributes import ATTRIBUTE_CHARS_MAX, EXTENSIONS_MAX
 
+EXAMPLE = EventType("query.completed.v1")
 HEADERS = st.lists(st.tuples(st.text(max_size=80), st.binary(max_size=200)), max_size=20)
 
 
@@ -34,6 +40,27 @@ def test_the_size_is_that_of_a_batch_built_by_another_client(
 def test_the_cheap_check_never_disagrees_with_the_exact_size(value: bytes, limit: int) -> None:
     encoded = Encoded(b"tenant", value, [("ce_id", b"1")])
     assert fits(encoded, limit) == (batch_bytes(encoded) <= limit)
+
+
+def test_key_and_headers_at_their_limits_stay_below_what_the_cheap_check_allows_for() -> None:
+    longest = "\N{DEVANAGARI LETTER A}" * ATTRIBUTE_CHARS_MAX  # three bytes each
+    event = msgspec.convert(dict(EVENT_TYPES[EXAMPLE].example), EVENT_TYPES[EXAMPLE].cls)
+    envelope = Envelope(
+        id=longest,
+        source="/" * ATTRIBUTE_CHARS_MAX,
+        type=EXAMPLE,
+        tenantid=TenantId("t" * 64),
+        time=datetime.now(UTC),
+        data=event,
+        subject=longest,
+        correlationid=longest,
+        causationid=longest,
+        traceparent=longest,
+        extensions={f"{number:064}": longest for number in range(EXTENSIONS_MAX)},
+    )
+    encoded = encode(envelope)
+    # Four bytes a character is the most that UTF-8 takes.
+    assert (batch_bytes(encoded) - len(encoded.value)) * 4 / 3 < BESIDE_VALUE_BYTES_MAX
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ for each burst; waking it for every event would cost more than publishing it.
 """
 
 import asyncio
-import threading
+import contextlib
 from collections import deque
 from types import TracebackType
 from typing import Self, Unpack
@@ -22,7 +22,6 @@ class AsyncPublisher:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._loop = asyncio.get_running_loop()
-        self._lock = threading.Lock()
         self._arrived: deque[tuple[asyncio.Future[Delivered], Delivery]] = deque()
         self._woken = False
 
@@ -59,18 +58,17 @@ class AsyncPublisher:
         return future
 
     def _arrive(self, future: "asyncio.Future[Delivered]", delivery: Delivery) -> None:
-        with self._lock:
-            self._arrived.append((future, delivery))
-            if self._woken:
-                return
+        # No lock: `_hand_over` clears the flag before it looks, so that what comes later wakes the loop anew.
+        self._arrived.append((future, delivery))
+        if not self._woken:
             self._woken = True
-        self._loop.call_soon_threadsafe(self._hand_over)
+            with contextlib.suppress(RuntimeError):  # The loop is closed: nobody awaits any more.
+                self._loop.call_soon_threadsafe(self._hand_over)
 
     def _hand_over(self) -> None:
-        with self._lock:
-            arrived, self._arrived = self._arrived, deque()
-            self._woken = False
-        for future, delivery in arrived:
+        self._woken = False
+        while self._arrived:
+            future, delivery = self._arrived.popleft()
             if future.done():
                 continue  # Its awaiter was cancelled; the event is published all the same.
             outcome = delivery.outcome

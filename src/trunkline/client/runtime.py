@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from trunkline.client.backoff import Backoff
@@ -20,6 +19,7 @@ from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_co
 from trunkline.client.errors import BreakerOpen, CommitRefused, KafkaFailed, StoreUnavailable
 from trunkline.client.handler import Handler, RetryLater
 from trunkline.client.kafka import Admin, Consumer, Partition
+from trunkline.client.log import Log
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.progress import Owned, Phase, Progress
 from trunkline.client.starts import Start, find_starts
@@ -32,7 +32,7 @@ POLL_RECORDS_MAX: Final = 100
 POLL_SECONDS: Final = 0.1
 """The contract: at most 100 records a poll, every 100 ms at the latest."""
 
-_log = structlog.get_logger("trunkline.consumer")
+_log = Log("trunkline.consumer")
 
 
 class ConsumerRuntime:

@@ -15,12 +15,14 @@ BATCH_HEADER_BYTES: Final = 61
 _RECORD_FIXED_BYTES: Final = 3
 """Attributes, and the deltas of timestamp and offset, which are 0 for a lone record."""
 
-_VARINT_BYTES_MAX: Final = 5
+
+BESIDE_VALUE_BYTES_MAX: Final = 512 * 1024
+"""More than key and headers can take: the codec bounds the number of attributes and the length of each."""
 
 
 def fits(encoded: Encoded, limit: int) -> bool:
     """Whether the event is within the limit; exact, and cheap for all but the largest."""
-    return _upper_bound(encoded) <= limit or batch_bytes(encoded) <= limit
+    return len(encoded.value) + BESIDE_VALUE_BYTES_MAX <= limit or batch_bytes(encoded) <= limit
 
 
 def batch_bytes(encoded: Encoded) -> int:
@@ -29,15 +31,6 @@ def batch_bytes(encoded: Encoded) -> int:
     for name, value in encoded.headers:
         body += _field(name.encode()) + _field(value)
     return BATCH_HEADER_BYTES + _varint(body) + body
-
-
-def _upper_bound(encoded: Encoded) -> int:
-    size = BATCH_HEADER_BYTES + _RECORD_FIXED_BYTES + 4 * _VARINT_BYTES_MAX
-    size += len(encoded.key) + len(encoded.value)
-    for name, value in encoded.headers:
-        # A character is four bytes at most in UTF-8.
-        size += 4 * len(name) + len(value) + 2 * _VARINT_BYTES_MAX
-    return size
 
 
 def _field(value: bytes) -> int:
