@@ -1,6 +1,5 @@
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -23,8 +22,8 @@ def publishers(broker: BrokerProcess) -> Iterator[dict[ServiceName, Publisher]]:
     catalogue = load_catalogue()
     connection = ConnectionOptions(bootstrap_servers=broker.address)
     ensure_topics(connection, catalogue, "development")
-    with ExitStack() as stack:
-        yield open_publishers(stack, catalogue, connection)
+    with open_publishers(catalogue, connection) as opened:
+        yield opened
 
 
 def events(count: int) -> list[Produced]:

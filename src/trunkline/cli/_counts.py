@@ -12,7 +12,7 @@ from trunkline.client.store import failures, open_store
 from trunkline.services.audit.queries import heads
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 AUDIT: str = "audit-service"
 
@@ -32,7 +32,7 @@ class TopicCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """One look at the whole."""
+    """One look at the whole. `failures` are the open ones of the audit service."""
 
     topics: tuple[TopicCount, ...]
     in_ledger: int
@@ -72,7 +72,11 @@ def count(
     try:
         with store.read() as tx:
             ledgers = heads(tx)
-            failed = sum(failures.counts(tx).values())
+            failed = sum(
+                number
+                for (status, _), number in failures.counts(tx).items()
+                if status == failures.Status.OPEN
+            )
     finally:
         store.close()
     return Counts(
@@ -92,22 +96,20 @@ def line_of(counts: Counts) -> str:
     )
 
 
-def table_of(counts: Counts, *, title: str) -> "Table":
-    """A table for a terminal."""
+def table_of(counts: Counts, *, title: str) -> "Group":
+    """A table for a terminal, and a line below it."""
+    from rich.console import Group
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", caption=_caption(counts), caption_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("topic")
     for heading in ("published", "in the log", "audit is behind"):
         table.add_column(heading, justify="right")
     for topic in counts.topics:
         behind = "not its topic" if topic.behind is None else f"{topic.behind:,}"
         table.add_row(topic.topic, f"{topic.published:,}", f"{topic.in_log:,}", behind)
-    return table
-
-
-def _caption(counts: Counts) -> str:
-    return (
+    return Group(
+        table,
         f"{counts.in_ledger:,} entries of {counts.tenants:,} tenants in the audit ledger, "
-        f"{counts.failures:,} in the failure ledger. Ctrl-C stops."
+        f"{counts.failures:,} open failures. Ctrl-C stops.",
     )

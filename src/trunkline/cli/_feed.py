@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from trunkline.catalogue.model import Catalogue
@@ -19,6 +19,8 @@ from trunkline.sources.workload import Produced
 TICK_SECONDS: Final = 0.02
 """Events are published in small bursts, so that a high rate does not need a precise clock."""
 
+CLOSE_SECONDS_MAX: Final = 5.0
+
 
 class Account(Protocol):
     """Keeps what was published; called on the feed's thread."""
@@ -27,15 +29,25 @@ class Account(Protocol):
         """This event was accepted by its publisher; `delivery` will tell its outcome."""
 
 
+@contextmanager
 def open_publishers(
-    stack: ExitStack, catalogue: Catalogue, connection: ConnectionOptions
-) -> dict[ServiceName, Publisher]:
-    """One publisher for each service that publishes anything."""
-    services = {topic.publisher for topic in catalogue.topics.values()}
-    return {
-        service: stack.enter_context(Publisher(service=service, connection=connection, catalogue=catalogue))
-        for service in sorted(services)
+    catalogue: Catalogue, connection: ConnectionOptions
+) -> Iterator[dict[ServiceName, Publisher]]:
+    """One publisher for each service that publishes anything.
+
+    At the end they wait together, and not for long, for what has no outcome yet: the cluster may be away.
+    """
+    services = sorted({topic.publisher for topic in catalogue.topics.values()})
+    publishers = {
+        service: Publisher(service=service, connection=connection, catalogue=catalogue)
+        for service in services
     }
+    try:
+        yield publishers
+    finally:
+        deadline = time.monotonic() + CLOSE_SECONDS_MAX
+        for publisher in publishers.values():
+            publisher.close(max(0.0, deadline - time.monotonic()))
 
 
 class Feed:

@@ -93,7 +93,7 @@ def audit_claims(store: Store, data_dir: Path) -> tuple[Claim, ...]:
             name="nothing is in the failure ledger",
             holds=not refused,
             detail=f"{sum(refused.values()):,} rows",
-            examples=tuple(f"{reason} ({status}): {number}" for (reason, status), number in refused.items()),
+            examples=tuple(f"{reason} ({status}): {number}" for (status, reason), number in refused.items()),
         ),
     )
 

@@ -82,7 +82,10 @@ class Child:
         elif now >= self._retry_at:
             self._retry_at = None
             running.end(signal.SIGKILL)
-            self._running = self._spawn()
+            try:
+                self._running = self._spawn()
+            except Unavailable as error:
+                say(str(error))
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL if that takes too long."""
@@ -91,8 +94,15 @@ class Child:
             running.end(signal.SIGTERM)
 
     def _spawn(self) -> "_Running":
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
+        """Raises `Unavailable` if there is no writing the log."""
+        try:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            output = self._log.open("ab")
+        except OSError as error:
+            raise Unavailable(
+                f"{self.name} cannot keep its log at {self._log} ({error.strerror}); choose another directory"
+            ) from error
+        with output as log:
             begin = log.tell()
             process = subprocess.Popen(  # noqa: S603 - our own executable and our own arguments
                 [sys.executable, "-m", "trunkline", *self._arguments],

@@ -4,7 +4,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -152,8 +151,7 @@ def _feed(
     from trunkline.cli._observe import Ledger
 
     ledger, failed = Ledger(), list[TrunklineError]()
-    with ExitStack() as open_until_done:
-        publishers = open_publishers(open_until_done, catalogue, stack.connection)
+    with open_publishers(catalogue, stack.connection) as publishers:
         feed = Feed(events, publishers, ledger, rate=rate, on_error=failed.append)
         _common.note(f"publishing {rate:g} events/s for {seconds:g} s to Kafka at {stack.bootstrap_servers}")
         feed.start()

@@ -41,6 +41,9 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
 }
 """Command name -> module in this package, help panel, one-line help."""
 
+INTERRUPTED: Final = 130
+"""The exit code of a command that Ctrl-C ended before it was done, as a shell has it."""
+
 
 class LazyGroup(typer.core.TyperGroup):
     """Knows every subcommand's name and help; imports a subcommand when it is called."""
@@ -111,11 +114,13 @@ def run(args: list[str] | None = None) -> int:
             complain(f"{message.rstrip('.')}; `--help` shows the usage")
         return error.exit_code
     except typer.Abort:
-        return 130
+        code = INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`trunkline tail | head`): no complaint, and nothing may be flushed any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    if code == INTERRUPTED:
+        typer.echo("interrupted", err=True)
     return code if isinstance(code, int) else 0
 
 

@@ -1,23 +1,28 @@
 """`trunkline up`: the whole backbone on one machine."""
 
+import shutil
 import sys
 import threading
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-import msgspec
 import typer
 
 from trunkline.cli import _common
 from trunkline.cli._common import AsJson, CatalogueFile, DataDir
-from trunkline.errors import TrunklineError, Unavailable
+from trunkline.errors import TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.catalogue.model import Catalogue
+    from trunkline.cli._display import Display
     from trunkline.cli._feed import Tally
     from trunkline.cli._stack import Stack
+
+FREE_BYTES_MIN: Final = 1 << 20
+"""Less than a mebibyte does not hold another batch."""
 
 STATUS_SECONDS: Final = 2.0
 WATCH_SECONDS: Final = 0.2
@@ -51,19 +56,26 @@ def up(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
+    from trunkline.cli._display import display_for
     from trunkline.cli._stack import Machine, Stack
 
     contract = _common.read_catalogue(catalogue)
     machine = Machine(data_dir=data_dir, catalogue=contract, catalogue_file=catalogue, host=host, port=port)
     stopping = threading.Event()
+    failed: list[TrunklineError] = []
+    display = display_for(as_json=as_json)
     with _common.on_stop_signal(stopping.set):
-        with Stack(machine, say=_common.note) as stack:
+        with Stack(machine, say=display.say) as stack:
             _announce(stack, data_dir, as_json=as_json)
             with ExitStack() as running:
-                failed: list[TrunklineError] = []
                 tally = _start_feed(running, stack, contract, rate, failed) if feed else None
-                _show(stack, tally, stopping, failed, catalogue=contract, data_dir=data_dir, as_json=as_json)
-            _common.note("stopping: services first, then the broker")
+                watch = Watch(
+                    stack=stack, catalogue=contract, data_dir=data_dir, tally=tally, display=display
+                )
+                with display:
+                    while not failed and not stopping.wait(WATCH_SECONDS):
+                        watch.look()
+                _common.note("stopping: services first, then the broker")
         if failed:
             raise failed[0]
     _common.note("stopped")
@@ -108,51 +120,52 @@ def _start_feed(
     tenants = [TenantId(f"tenant-{number:02}") for number in range(1, TENANTS + 1)]
     # A new seed for every run: a feed adds to what is there, and ids that came before would be duplicates.
     events = workload(time.time_ns(), tenants, clock=lambda: datetime.now(UTC), catalogue=catalogue)
-    publishers = open_publishers(running, catalogue, stack.connection)
+    publishers = running.enter_context(open_publishers(catalogue, stack.connection))
     feed = Feed(events, publishers, tally, rate=rate, on_error=failed.append)
     feed.start()
     running.callback(feed.stop)
     return tally
 
 
-def _show(
-    stack: "Stack",
-    tally: "Tally | None",
-    stopping: threading.Event,
-    failed: list[TrunklineError],
-    *,
-    catalogue: "Catalogue",
-    data_dir: Path,
-    as_json: bool,
-) -> None:
-    """Watch over the processes and keep the figures current until it is time to stop."""
-    from trunkline.cli._counts import count, line_of, table_of
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """Looks after the processes and keeps the figures current."""
 
-    live = _live() if sys.stdout.isatty() and not as_json else nullcontext()
-    shown_at = 0.0
-    with live as screen:
-        while not failed and not stopping.wait(WATCH_SECONDS):
-            stack.watch()
-            if time.monotonic() - shown_at < STATUS_SECONDS:
-                continue
-            shown_at = time.monotonic()
-            if tally is not None:
-                tally.settle()
-            published = dict(tally.published_by_topic) if tally is not None else {}
-            try:
-                counts = count(stack.connection, catalogue, data_dir, published)
-            except Unavailable as error:
-                _common.note(str(error))
-                continue
-            if as_json:
-                _common.print_json({**msgspec.to_builtins(counts), "published": counts.published})
-            elif screen is None:
-                typer.echo(line_of(counts))
-            else:
-                screen.update(table_of(counts, title=f"Kafka at {stack.bootstrap_servers}"), refresh=True)
+    stack: "Stack"
+    catalogue: "Catalogue"
+    data_dir: Path
+    tally: "Tally | None"
+    display: "Display"
+    _shown_at: float = 0.0
+    _disk_full: bool = False
 
+    def look(self) -> None:
+        """Start again what died; every `STATUS_SECONDS`, show the figures."""
+        self.stack.watch()
+        if time.monotonic() - self._shown_at < STATUS_SECONDS:
+            return
+        self._shown_at = time.monotonic()
+        self._look_at_disk()
+        if self.tally is not None:
+            self.tally.settle()
+        self._show()
 
-def _live() -> Any:
-    from rich.live import Live
+    def _show(self) -> None:
+        from trunkline.cli._counts import count
 
-    return Live(console=_common.console(), auto_refresh=False, transient=False)
+        published = dict(self.tally.published_by_topic) if self.tally is not None else {}
+        try:
+            counts = count(self.stack.connection, self.catalogue, self.data_dir, published)
+        except TrunklineError as error:
+            self.display.say(str(error))
+        else:
+            self.display.show(counts, title=f"Kafka at {self.stack.bootstrap_servers}")
+
+    def _look_at_disk(self) -> None:
+        """A full disk shows as refused events and dead services; say what is behind that."""
+        full = shutil.disk_usage(self.data_dir).free < FREE_BYTES_MIN
+        if full and not self._disk_full:
+            self.display.say(f"the disk of {self.data_dir} is full: events are refused until there is space")
+        if self._disk_full and not full:
+            self.display.say(f"the disk of {self.data_dir} has space again")
+        self._disk_full = full
