@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.broker.log.fs import FsError
 from trunkline.broker.log.memory_fs import MemoryFs
 from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.messages.fetch import FetchResponse
+from trunkline.broker.protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+)
 from trunkline.testing.api_desk import ApiDesk, fetch_request
 from trunkline.testing.inprocess import BrokerThread
 
@@ -58,3 +64,27 @@ def test_a_restart_keeps_identity_topics_and_settings(connect: Connect) -> None:
         assert broker.broker.cluster_id == cluster_id
         assert (after.id, dict(after.configs), len(after.partitions)) == (before.id, dict(before.configs), 2)
         assert broker.broker.findings == []
+
+
+def test_a_topic_is_deleted_although_the_disk_fails_half_way(connect: Connect) -> None:
+    class StuckFs(MemoryFs):
+        stuck = False
+
+        def rename(self, source: Path, target: Path) -> None:
+            if self.stuck and source.name.endswith("-0"):
+                raise FsError("rename", source, "Input/output error")
+            super().rename(source, target)
+
+    fs = StuckFs()
+    with BrokerThread(fs) as broker:
+        desk = connect(broker)
+        topic = desk.topic()
+        desk.produce(topic, b"old")
+        fs.stuck = True
+        broker.call(lambda: broker.broker.delete_topic(topic))
+        metadata = MetadataRequest(topics=[MetadataRequestTopic(name=topic)])
+        (gone,) = desk.ask(metadata, 9, MetadataResponse).topics
+        assert gone.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        fs.stuck = False
+        broker.call(lambda: broker.broker.create_topic(topic, partitions=1, configs={}))
+        assert desk.fetch(topic) == []

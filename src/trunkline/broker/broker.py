@@ -15,7 +15,8 @@ from typing import Final
 from trunkline.broker.complaints import Complaints
 from trunkline.broker.groups import GroupService
 from trunkline.broker.log.commit import Durability, GroupCommit
-from trunkline.broker.log.fs import Fs, FsError
+from trunkline.broker.log.errors import LogStopped
+from trunkline.broker.log.fs import DiskFull, Fs, FsError
 from trunkline.broker.log.partition import PartitionLog
 from trunkline.broker.storage import Storage, Topic
 from trunkline.broker.waiters import Waiters
@@ -61,6 +62,7 @@ class Broker:
             raise
         self.complaints = Complaints(log, self.loop.time)
         """For what a device in trouble would have logged with every request."""
+        self.disk_full = Complaints(log, self.loop.time)
         self.waiters: Waiters[PartitionLog] = Waiters()
         self.stopping = False
         self.kept_metadata: dict[tuple[int, object], bytes] = {}
@@ -133,6 +135,18 @@ class Broker:
                 log.warning("files of deleted topics stay until the next start: %s", error)
 
         self.loop.run_in_executor(None, reclaim)
+
+    # -- trouble
+
+    def refused(self, what: str, error: BaseException) -> str:
+        """Tell the operator why the device refused something; returns what a client may know of it."""
+        complaints = self.disk_full if isinstance(error, DiskFull) else self.complaints
+        complaints.say("%s: %s", what, error)
+        return error.told if isinstance(error, FsError | LogStopped) else LogStopped.told
+
+    def took(self) -> None:
+        """The device has taken something: if it was full, there is room again."""
+        self.disk_full.over("there is room on the disk again; records are taken")
 
     # -- time
 

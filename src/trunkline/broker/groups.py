@@ -121,6 +121,7 @@ class GroupService:
 
     def _durable(self, replies: list[Reply], error: BaseException | None) -> None:
         if error is None:
+            self._complaints.over("the group journal is written again")
             _answer(replies)
         else:
             self._refuse(replies, error)

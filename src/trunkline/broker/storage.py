@@ -169,17 +169,35 @@ class Storage:
         log_options(configs, defaults=self.defaults)
 
     def delete_topic(self, name: str) -> Topic:
-        """Delete a topic; its files are removed by `reclaim`. Raises `TopicRefused` and `FsError`."""
+        """Delete a topic; its files are removed by `reclaim`. Raises `TopicRefused` and `FsError`.
+
+        It is gone once topics.json says so. A directory that cannot be set aside after that stays where it is
+        until a topic of its name is created.
+        """
         topic = self._known(name)
         self._write_topics({known: value for known, value in self.topics.items() if known != name})
         for index, log in enumerate(topic.partitions):
             log.abandon()
-            self._set_aside(name, index, topic.id)
-        self._fs.sync_dir(self._logs_dir)
+            with suppress(FsError):
+                self._set_aside(name, index, topic.id)
+        with suppress(FsError):
+            self._fs.sync_dir(self._logs_dir)
         return topic
 
     def grow_topic(self, name: str, partitions: int, *, now_ms: int) -> Topic:
         """Give a topic more partitions. Raises `TopicRefused` (INVALID_PARTITIONS) and `FsError`."""
+        topic = self.check_growth(name, partitions)
+        count = len(topic.partitions)
+        for index in range(count, partitions):
+            self._set_aside(name, index, self._new_id())
+        added = self._open_logs(name, range(count, partitions), topic.configs, now_ms)
+        self._fs.sync_dir(self._logs_dir)
+        grown = Topic(name, topic.id, topic.configs, topic.partitions + added)
+        self._write_topics({**self.topics, name: grown})
+        return grown
+
+    def check_growth(self, name: str, partitions: int) -> Topic:
+        """The topic; raises the `TopicRefused` that `grow_topic` would and changes nothing."""
         topic = self._known(name)
         count = len(topic.partitions)
         if partitions <= count:
@@ -187,15 +205,7 @@ class Storage:
                 ErrorCode.INVALID_PARTITIONS, f"topic {name} has {count} partitions; it can only grow"
             )
         self._check_partitions(partitions - count)
-        for index in range(count, partitions):
-            self._set_aside(name, index, self._new_id())
-        added = tuple(
-            self._open_log(name, index, topic.configs, now_ms) for index in range(count, partitions)
-        )
-        self._fs.sync_dir(self._logs_dir)
-        grown = Topic(name, topic.id, topic.configs, topic.partitions + added)
-        self._write_topics({**self.topics, name: grown})
-        return grown
+        return topic
 
     def alter_topic(self, name: str, configs: Mapping[str, str]) -> Topic:
         """Replace a topic's configuration, at once for its logs. Raises `TopicRefused` and `FsError`."""
@@ -263,10 +273,21 @@ class Storage:
             self.reports.extend(log.recovery for log in topic.partitions)
 
     def _open_topic(self, entry: _TopicEntry, now_ms: int) -> Topic:
-        logs = tuple(
-            self._open_log(entry.name, index, entry.configs, now_ms) for index in range(entry.partitions)
-        )
+        logs = self._open_logs(entry.name, range(entry.partitions), entry.configs, now_ms)
         return Topic(entry.name, entry.id, entry.configs, logs)
+
+    def _open_logs(
+        self, name: str, indexes: range, configs: Mapping[str, str], now_ms: int
+    ) -> tuple[PartitionLog, ...]:
+        """The logs of a topic, all or none: a client that tries again on a full disk must cost no files."""
+        logs: list[PartitionLog] = []
+        try:
+            logs.extend(self._open_log(name, index, configs, now_ms) for index in indexes)
+        except FsError:
+            for log in logs:
+                log.abandon()
+            raise
+        return tuple(logs)
 
     def _open_log(self, name: str, index: int, configs: Mapping[str, str], now_ms: int) -> PartitionLog:
         options = log_options(configs, defaults=self.defaults)

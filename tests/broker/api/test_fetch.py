@@ -50,6 +50,13 @@ def test_newer_versions_name_topics_by_id(desk: ApiDesk, thread: BrokerThread, v
     assert fetch(desk, request, version).error_code == ErrorCode.UNKNOWN_TOPIC_ID
 
 
+def test_a_fetch_of_nothing_is_answered_at_once(desk: ApiDesk) -> None:
+    started = time.monotonic()
+    answer = desk.ask(FetchRequest(max_wait_ms=10_000, min_bytes=1, topics=[]), 11, FetchResponse)
+    assert answer.responses == []
+    assert time.monotonic() - started < 5
+
+
 def test_an_empty_poll_takes_its_time_and_no_more(desk: ApiDesk) -> None:
     started = time.monotonic()
     data = fetch(desk, fetch_request(desk.topic(), 0, max_wait_ms=200))

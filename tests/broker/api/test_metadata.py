@@ -45,6 +45,11 @@ def test_every_version_says_where_a_topic_is(desk: ApiDesk, thread: BrokerThread
         assert partition.replica_nodes == partition.isr_nodes == [broker.node_id]
 
 
+def test_a_topic_is_described_once_however_often_it_is_named(desk: ApiDesk) -> None:
+    name, other = desk.topic(), desk.topic()
+    assert [topic.name for topic in ask(desk, name, other, name, name).topics] == [name, other]
+
+
 @pytest.mark.parametrize("version", [1, 4, 9, 12, 13])
 def test_null_asks_for_all_topics_and_an_empty_list_for_none(desk: ApiDesk, version: int) -> None:
     name = desk.topic()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from trunkline.broker.log.errors import LogStopped
 from trunkline.broker.log.memory_fs import MemoryFs
 from trunkline.broker.protocol.codec import encode_bytes
 from trunkline.broker.protocol.errors import ErrorCode
@@ -128,18 +129,27 @@ def test_versions_that_are_only_listed_close_the_connection(desk: ApiDesk) -> No
     assert desk.wire.closed_by_peer()
 
 
-def test_a_full_disk_refuses_records_until_there_is_room_again(connect: Connect) -> None:
+def test_a_full_disk_refuses_records_until_there_is_room_again(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
     fs = MemoryFs()
     with BrokerThread(fs) as broker:
         desk = connect(broker)
         topic = desk.topic()
         desk.produce(topic, b"before")
         fs.capacity_bytes = fs.used_bytes() + 10
-        refused = desk.produce(topic, bytes(1000))
-        assert refused.error_code == ErrorCode.KAFKA_STORAGE_ERROR
+        for _ in range(5):
+            refused = desk.produce(topic, bytes(1000))
+            assert refused.error_code == ErrorCode.KAFKA_STORAGE_ERROR
+            assert refused.error_message is not None
+            assert "/data" not in refused.error_message
         assert [record.value for record in desk.fetch(topic)] == [b"before"]
         fs.capacity_bytes = float("inf")
         assert desk.produce(topic, b"after").base_offset == 1
+        assert desk.produce(topic, b"and on").base_offset == 2
+    full, room = (record.getMessage() for record in caplog.records if record.name == "trunkline.broker")
+    assert full.startswith(f"records were refused: cannot append to /data/topics/{topic}-0/")
+    assert "there is room on the disk again" in room
 
 
 def test_a_failing_device_stops_its_partition_and_says_so(connect: Connect) -> None:
@@ -148,7 +158,9 @@ def test_a_failing_device_stops_its_partition_and_says_so(connect: Connect) -> N
         desk = connect(broker)
         topic, healthy = desk.topic(), desk.topic()
         fs.fail_sync = True
-        assert desk.produce(topic, b"lost").error_code == ErrorCode.KAFKA_STORAGE_ERROR
+        lost = desk.produce(topic, b"lost")
+        assert lost.error_code == ErrorCode.KAFKA_STORAGE_ERROR
+        assert lost.error_message == LogStopped.told
         fs.fail_sync = False
         assert desk.produce(topic, b"later").error_code == ErrorCode.KAFKA_STORAGE_ERROR
         assert desk.fetch(topic) == []

@@ -367,8 +367,10 @@ def test_retention_never_drops_what_was_not_synced() -> None:
     assert desk.log.log_start_offset == 0
 
 
-def test_the_epoch_in_force_ends_at_the_end_of_the_log(desk: LogDesk) -> None:
+def test_the_epoch_in_force_ends_at_the_end_of_what_is_visible(desk: LogDesk) -> None:
     desk.append(b"a")
+    assert desk.log.end_offset_for_epoch(0) == (0, 0)
+    desk.commit()
     assert desk.log.end_offset_for_epoch(0) == (0, 1)
     assert desk.log.end_offset_for_epoch(1) == (-1, -1)
     assert desk.log.end_offset_for_epoch(-1) == (-1, -1)

@@ -33,7 +33,7 @@ def _grow(
         )
     try:
         if validate_only:
-            _check(broker, wanted)
+            broker.storage.check_growth(wanted.name, wanted.count)
         else:
             broker.grow_topic(wanted.name, wanted.count)
     except TopicRefused as refused:
@@ -42,20 +42,11 @@ def _grow(
         )
     except FsError as error:
         return CreatePartitionsTopicResult(
-            name=wanted.name, error_code=ErrorCode.KAFKA_STORAGE_ERROR, error_message=str(error)
+            name=wanted.name,
+            error_code=ErrorCode.KAFKA_STORAGE_ERROR,
+            error_message=broker.refused(f"topic {wanted.name} was not grown", error),
         )
     return CreatePartitionsTopicResult(name=wanted.name, error_code=ErrorCode.NONE)
-
-
-def _check(broker: Broker, wanted: CreatePartitionsTopic) -> None:
-    topic = broker.topic(wanted.name)
-    if topic is None:
-        raise TopicRefused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {wanted.name}")
-    count = len(topic.partitions)
-    if wanted.count <= count:
-        raise TopicRefused(
-            ErrorCode.INVALID_PARTITIONS, f"topic {wanted.name} has {count} partitions; it can only grow"
-        )
 
 
 HANDLER = Handler(CreatePartitionsRequest, _handle)

@@ -54,7 +54,8 @@ def _create(
     except TopicRefused as refused:
         return _refused(wanted, refused.error, refused.message)
     except FsError as error:
-        return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        told = broker.refused(f"topic {wanted.name} was not created", error)
+        return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR, told)
     return CreatableTopicResult(
         name=wanted.name,
         topic_id=topic_id,

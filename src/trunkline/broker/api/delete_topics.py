@@ -36,7 +36,8 @@ def _delete(broker: Broker, wanted: DeleteTopicState) -> DeletableTopicResult:
     except TopicRefused as refused:
         return _refused(wanted, refused.error, refused.message)
     except FsError as error:
-        return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        told = broker.refused(f"topic {name} was not deleted", error)
+        return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR, told)
     return DeletableTopicResult(name=name, topic_id=topic.id.bytes, error_code=ErrorCode.NONE)
 
 

@@ -73,7 +73,9 @@ class _Fetch:
 
     def _is_enough(self) -> bool:
         wanted = min(self._request.min_bytes, self._request.max_bytes)
-        return self._failed or self._read_bytes >= wanted or self._broker.stopping
+        # Without a partition that could be read there is nothing to wait for.
+        done = self._failed or not self._logs or self._broker.stopping
+        return done or self._read_bytes >= wanted
 
     def _listen(self) -> None:
         self._wait = Wait(self._logs, self._request.min_bytes - self._read_bytes, self._woken)

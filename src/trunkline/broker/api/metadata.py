@@ -29,6 +29,9 @@ IDS_FROM_VERSION: Final = 12
 KEPT_MAX: Final = 256
 """Encoded answers kept, about 1 MB; clients of one program ask for the same few sets of topics."""
 
+KEPT_BYTES_MAX: Final = 64 * 1024
+"""The longest answer that is kept."""
+
 
 def describe(topic: Topic) -> MetadataResponseTopic:
     """A topic as Metadata shows it."""
@@ -53,7 +56,9 @@ def describe(topic: Topic) -> MetadataResponseTopic:
 
 def _handle(broker: Broker, request: MetadataRequest, call: Call) -> Message | bytes:
     wants_all = request.topics is None or (call.version == 0 and not request.topics)
-    wanted = None if wants_all else tuple((topic.topic_id, topic.name) for topic in request.topics or ())
+    # Each topic once, however often it is named, as in Kafka.
+    asked = {(topic.topic_id, topic.name): topic for topic in request.topics or ()}
+    wanted = None if wants_all else tuple(asked)
     key = (call.version, wanted)
     kept = broker.kept_metadata.get(key)
     if kept is not None:
@@ -66,7 +71,7 @@ def _handle(broker: Broker, request: MetadataRequest, call: Call) -> Message | b
             _find(broker, topic, may_create=may_create)
             if topic.name is not None or call.version >= IDS_FROM_VERSION
             else _missing(ErrorCode.INVALID_REQUEST, "", topic.topic_id)
-            for topic in request.topics or ()
+            for topic in asked.values()
         ]
     response = MetadataResponse(
         brokers=[MetadataResponseBroker(node_id=NODE_ID, host=broker.host, port=broker.port)],
@@ -77,9 +82,10 @@ def _handle(broker: Broker, request: MetadataRequest, call: Call) -> Message | b
     if any(topic.error_code for topic in topics):
         return response
     encoded = encode_bytes(response, call.version)
-    if len(broker.kept_metadata) >= KEPT_MAX:
-        broker.kept_metadata.clear()
-    broker.kept_metadata[key] = encoded
+    if len(encoded) <= KEPT_BYTES_MAX:
+        if len(broker.kept_metadata) >= KEPT_MAX:
+            broker.kept_metadata.clear()
+        broker.kept_metadata[key] = encoded
     return encoded
 
 

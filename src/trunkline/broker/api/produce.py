@@ -89,10 +89,11 @@ def _append(
     try:
         appended = log.append(data.records, now_ms=broker.now_ms())
     except AppendRefused as refused:
-        if refused.error is ErrorCode.KAFKA_STORAGE_ERROR:
-            broker.complaints.say("records were refused: %s", refused.message)
+        if refused.__cause__ is not None and refused.error is ErrorCode.KAFKA_STORAGE_ERROR:
+            broker.refused("records were refused", refused.__cause__)
         results.append(_refused(data.index, refused.error, refused.message))
         return
+    broker.took()
     # What `durable` keeps is small: the request's memory is free as soon as its bytes are in the log.
     index, place, nbytes = data.index, len(results), len(data.records)
     results.append(
@@ -107,9 +108,11 @@ def _append(
     gathering.expect()
 
     def durable(error: BaseException | None) -> None:
-        if error is not None:
-            broker.complaints.say("records could not be synced: %s", error)
-            results[place] = _refused(index, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        if error is not None and log.is_deleted:
+            results[place] = _refused(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "the topic was deleted")
+        elif error is not None:
+            told = broker.refused("records could not be synced", error)
+            results[place] = _refused(index, ErrorCode.KAFKA_STORAGE_ERROR, told)
         gathering.arrived()
         broker.waiters.arrived(log, nbytes)
 

@@ -49,5 +49,6 @@ def configure(broker: Broker, topic: Topic, configs: Mapping[str, str], *, valid
     except TopicRefused as refused:
         return Outcome(refused.error, refused.message)
     except FsError as error:
-        return Outcome(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        told = broker.refused(f"topic {topic.name} was not configured", error)
+        return Outcome(ErrorCode.KAFKA_STORAGE_ERROR, told)
     return Outcome(ErrorCode.NONE)

@@ -7,6 +7,8 @@ OffsetOutOfRange    a read or deletion outside the log
 LogStopped          a sync failed; the partition is closed to everything new until a restart
 """
 
+from typing import Final
+
 from trunkline.broker.protocol.errors import ErrorCode
 
 
@@ -39,3 +41,6 @@ class OffsetOutOfRange(Exception):  # noqa: N818 - reads as what it is
 
 class LogStopped(Exception):  # noqa: N818 - reads as what it is
     """A sync failed: what the device holds is unknown until a restart reads it, so nothing more is taken."""
+
+    told: Final = "a sync of this partition failed; it takes no more records until the broker is restarted"
+    """What a client may know of it: no path of this machine."""

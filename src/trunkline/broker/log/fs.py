@@ -34,6 +34,9 @@ class FsError(OSError):
 
     def __init__(self, operation: str, path: Path, reason: object) -> None:
         super().__init__(f"cannot {operation} {path}: {reason}")
+        why = f": {reason}" if isinstance(reason, str) else ""
+        self.told = f"the broker cannot {operation} its files{why}"
+        """What a client may know of it: no path of this machine."""
 
 
 class DiskFull(FsError):  # noqa: N818 - reads as what it is

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from trunkline.broker.log import times
 from trunkline.broker.log.admission import Incoming, Writable, admit
 from trunkline.broker.log.checkpoint import Checkpoint
-from trunkline.broker.log.errors import AppendRefused, OffsetOutOfRange
+from trunkline.broker.log.errors import AppendRefused, LogStopped, OffsetOutOfRange
 from trunkline.broker.log.flushing import Flusher, Mark
 from trunkline.broker.log.fs import Fs, FsError
 from trunkline.broker.log.index import SegmentIndex
@@ -50,6 +50,7 @@ class PartitionLog:
         self.directory = directory
         self.options = options
         self.recovery = recovered.report(directory)
+        self.is_deleted = False
         self.log_start_offset = recovered.log_start_offset
         self.high_watermark = self.log_end_offset = recovered.end_offset
         self._fs = fs
@@ -106,10 +107,11 @@ class PartitionLog:
         Base offsets and leader epoch are written into `data`, which then goes to the file in one write. A
         retry of an idempotent producer appends nothing and returns the first offsets. Raises
         `AppendRefused`; nothing was appended then, and the log works on (after a full disk: as soon as there
-        is room).
+        is room). Its message is for the client; its cause, when the device refused, for the operator.
         """
         if self._flusher.stopped:
-            raise AppendRefused(ErrorCode.KAFKA_STORAGE_ERROR, self._flusher.stopped)
+            stopped = LogStopped(self._flusher.stopped)
+            raise AppendRefused(ErrorCode.KAFKA_STORAGE_ERROR, stopped.told) from stopped
         incoming = admit(data, options=self.options, producers=self._producers)
         first = incoming.duplicate
         if first is not None:
@@ -123,7 +125,7 @@ class PartitionLog:
                 self._roll(now_ms)
             self._write(data, incoming, now_ms)
         except FsError as error:
-            raise AppendRefused(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+            raise AppendRefused(ErrorCode.KAFKA_STORAGE_ERROR, error.told) from error
         return self._appended(base_offset, self.log_end_offset - 1, now_ms, duplicate=False)
 
     def _appended(self, base_offset: int, last_offset: int, time_ms: int, *, duplicate: bool) -> Appended:
@@ -249,12 +251,12 @@ class PartitionLog:
         )
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
-        """The greatest epoch up to `epoch` and the offset at which it ended (KIP-101), or (-1, -1)."""
+        """The greatest epoch up to `epoch` and where it ended as far as is visible (KIP-101), or (-1, -1)."""
         number = bisect_right(self._epochs, epoch, key=lambda entry: entry[0]) - 1
         if epoch > self.leader_epoch or number < 0:
             return UNKNOWN_EPOCH, UNKNOWN_OFFSET
         is_last = number == len(self._epochs) - 1
-        return self._epochs[number][0], self.log_end_offset if is_last else self._epochs[number + 1][1]
+        return self._epochs[number][0], self.high_watermark if is_last else self._epochs[number + 1][1]
 
     def _mending(self, operation: Callable[[], _T]) -> _T:
         """Run something that walks batches; damage it meets is noted and stepped over. Raises `FsError`."""
@@ -341,6 +343,7 @@ class PartitionLog:
 
     def abandon(self) -> None:
         """Stop for good without writing anything more: the directory is about to be deleted."""
+        self.is_deleted = True
         self._flusher.stop(f"{self.directory} was deleted")
         for segment in self._segments:
             segment.close()
