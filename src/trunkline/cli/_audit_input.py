@@ -48,7 +48,7 @@ def read_verifier(data_dir: Path, public_key: Path | None) -> "Verifier":
 
 
 def read_notes(paths: list[Path]) -> list[bytes]:
-    from trunkline.services.audit.checkpoint import split_notes
+    from trunkline.services.audit.note_file import split_notes
 
     notes = [note for path in paths for note in split_notes(read_file(path))[0]]
     if not notes:

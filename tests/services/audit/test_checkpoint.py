@@ -11,14 +11,13 @@ from trunkline.services.audit.checkpoint import (
     FIRST,
     Checkpoint,
     CheckpointFiles,
-    DamagedFile,
     note_hash,
     open_checkpoint,
     parse_checkpoint,
     sign_checkpoint,
-    split_notes,
 )
 from trunkline.services.audit.note import BadNote, Signer, load_or_create_signer
+from trunkline.services.audit.note_file import DamagedFile, split_notes
 
 CHECKPOINT = Checkpoint(
     tenant="acme",

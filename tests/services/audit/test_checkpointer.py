@@ -58,8 +58,77 @@ def test_a_checkpoint_left_unfinished_is_replaced(ledger: Any, api_call: Call) -
     ledger.checkpoint()
     path = ledger.files.path("acme")
     path.write_bytes(path.read_bytes()[:-30])
+    ledger.files.register.path.unlink()  # A checkpoint is entered only after it was synced.
     assert ledger.checkpoint() == 1
     assert sizes(ledger) == [1]
+    assert ledger.verify().ok
+
+
+def test_a_checkpoint_that_a_crash_left_out_of_the_register_is_entered_by_the_next_start(
+    ledger: Any, api_call: Call
+) -> None:
+    ledger.record([api_call(0)])
+    ledger.checkpoint()
+    before = ledger.files.register.path.read_bytes()
+    ledger.record([api_call(1)])
+    ledger.checkpoint()
+    ledger.files.register.path.write_bytes(before + b"trunkline/audit-reg")
+    assert ledger.verify().ok
+    ledger.record([api_call(2)])
+    assert ledger.checkpoint() == 1
+    assert sizes(ledger) == [1, 2, 3]
+    assert ledger.verify().ok
+
+
+def test_a_disk_that_refuses_a_checkpoint_leaves_no_other_tenant_out_of_the_register(
+    ledger: Any, api_call: Call
+) -> None:
+    checkpointer = Checkpointer(ledger.store, ledger.files, ledger.signer)
+    in_the_way = ledger.files.path("globex")
+    in_the_way.mkdir(parents=True)
+    for number in range(3):
+        ledger.record([api_call(number, tenant=tenant) for tenant in ("acme", "globex")])
+        with pytest.raises(IsADirectoryError):
+            checkpointer.catch_up()
+    in_the_way.rmdir()
+    assert checkpointer.catch_up() == 1
+    assert (sizes(ledger), sizes(ledger, "globex")) == ([1, 2, 3], [3])
+    assert ledger.verify().ok
+
+
+def test_nothing_is_signed_again_once_its_checkpoints_are_gone(ledger: Any, api_call: Call) -> None:
+    ledger.record([api_call(n, tenant=tenant) for n in range(3) for tenant in ("acme", "globex")])
+    running = Checkpointer(ledger.store, ledger.files, ledger.signer)
+    running.catch_up()
+    ledger.files.path("acme").unlink()
+    ledger.record([api_call(3)])
+    for checkpointer in (running, Checkpointer(ledger.store, ledger.files, ledger.signer)):
+        with pytest.raises(LedgerRewritten, match=r"acme\.txt: its checkpoints are gone"):
+            checkpointer.catch_up()
+    assert sizes(ledger) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"), [(0, "was cut"), (-1, "was cut"), (None, "note 2 of the register cannot be trusted")]
+)
+def test_nothing_is_signed_beside_a_register_that_was_cut_or_changed(
+    ledger: Any, api_call: Call, kept: int | None, said: str
+) -> None:
+    running = Checkpointer(ledger.store, ledger.files, ledger.signer)
+    for number in range(3):
+        ledger.record([api_call(number)])
+        running.catch_up()
+    path = ledger.files.register.path
+    whole = path.read_bytes()
+    if kept is None:
+        path.write_bytes(whole.replace(b"time 2", b"time 1"))
+        running = Checkpointer(ledger.store, ledger.files, ledger.signer)
+    else:
+        path.write_bytes(whole[:kept])
+    ledger.record([api_call(4)])
+    with pytest.raises(LedgerRewritten, match=said):
+        running.catch_up()
+    assert sizes(ledger) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

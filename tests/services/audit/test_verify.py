@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,11 +16,12 @@ from sqlalchemy import select
 from trunkline.client.errors import StoreIncompatible
 from trunkline.client.handler import Received
 from trunkline.errors import InvalidInput
-from trunkline.services.audit.checkpoint import split_notes
 from trunkline.services.audit.entry import Entry, entry_commitment
 from trunkline.services.audit.ledger import append as ledger_append
+from trunkline.services.audit.note_file import split_notes
 from trunkline.services.audit.queries import ENTRY_COLUMNS
 from trunkline.services.audit.tables import AUDIT_EVENT, AUDIT_HEAD, AUDIT_TILE
+from trunkline.services.audit.verify import verify_store
 
 Call = Callable[..., Received]
 Database = sqlite3.Connection
@@ -211,9 +213,70 @@ def test_changed_removed_and_swapped_checkpoints_are_found(filled: Any) -> None:
     assert kinds_with([notes[1], notes[0], *notes[2:]]) == {"checkpoint-chain"}
 
 
+def test_the_newest_checkpoints_or_a_whole_file_removed_are_found(filled: Any) -> None:
+    path = filled.files.path("acme")
+    whole = path.read_bytes()
+    notes = split_notes(whole)[0]
+    for kept in range(len(notes)):
+        path.write_bytes(b"".join(note + b"\n" for note in notes[:kept]))
+        assert problems(filled) == {("acme", "checkpoint-missing", None)}
+    path.unlink()
+    assert problems(filled) == {("acme", "checkpoint-missing", None)}
+
+
+def test_a_tenant_wiped_with_its_checkpoints_is_found_by_the_register(filled: Any) -> None:
+    database = open_raw(filled)
+    for table in ("audit_event", "audit_head", "audit_tile"):
+        database.execute(f"DELETE FROM {table} WHERE tenant = 'globex'")
+    filled.files.path("globex").unlink()
+    assert problems(filled) == {("globex", "checkpoint-missing", None)}
+
+
+def test_a_register_that_was_cut_is_found_by_the_checkpoints_of_the_other_tenants(filled: Any) -> None:
+    register = filled.files.register.path
+    notes = split_notes(register.read_bytes())[0]
+    assert len(notes) == 7
+    filled.files.path("globex").unlink()
+    for kept in range(len(notes) - 1):
+        register.write_bytes(b"".join(note + b"\n" for note in notes[:kept]))
+        found = {(tenant, problem) for tenant, problem, _ in problems(filled)}
+        assert found >= {("acme", "checkpoint-unregistered"), ("Initech", "checkpoint-unregistered")}
+    register.unlink()
+    assert len(problems(filled)) == 2
+
+
+def test_a_changed_or_reordered_register_is_found(filled: Any) -> None:
+    register = filled.files.register.path
+    whole = register.read_bytes()
+    notes = split_notes(whole)[0]
+    for bent in (
+        whole.replace(b"time 2", b"time 1"),
+        b"".join(note + b"\n" for note in (notes[1], notes[0], *notes[2:])),
+        b"".join(note + b"\n" for note in notes[1:]),
+        whole + bytes(5_000),
+    ):
+        register.write_bytes(bent)
+        assert problems(filled) == {("*", "register", None)}
+
+
+def test_an_old_ledger_that_nothing_signed_speaks_of_is_a_finding(filled: Any) -> None:
+    shutil.rmtree(filled.files.directory)
+    assert filled.verify().ok  # The entries are younger than what a service may take to sign them.
+    in_an_hour = time.time_ns() // 1000 + 3_600_000_000
+    report = verify_store(filled.store, filled.files, filled.signer.verifier, now_us=lambda: in_an_hour)
+    assert {(found.tenant, found.problem) for found in report.findings} == {
+        ("acme", "unsigned"),
+        ("globex", "unsigned"),
+        ("Initech", "unsigned"),
+    }
+
+
 def test_a_checkpoint_of_another_tenant_does_not_count(filled: Any) -> None:
     filled.files.path("acme").write_bytes(filled.files.path("globex").read_bytes())
-    assert {found.problem for found in filled.verify("acme").findings} == {"checkpoint-signature"}
+    assert {found.problem for found in filled.verify("acme").findings} == {
+        "checkpoint-signature",
+        "checkpoint-missing",
+    }
 
 
 def test_a_checkpoint_file_that_ends_in_garbage_is_found(filled: Any) -> None:
@@ -227,10 +290,15 @@ def test_a_tenant_without_a_trace_is_refused(filled: Any) -> None:
         filled.verify("nobody")
 
 
-def test_a_checkpoint_left_unfinished_by_a_crash_is_no_finding(filled: Any) -> None:
+def test_a_checkpoint_left_unfinished_by_a_crash_is_no_finding(filled: Any, api_call: Call) -> None:
+    register = filled.files.register.path
+    before = register.read_bytes()
+    filled.record([api_call(1000)])
+    filled.checkpoint()
+    register.write_bytes(before)
     path = filled.files.path("acme")
-    for cut in (1, 2, 40, 140, 200):
-        path.write_bytes(path.read_bytes()[:-cut])
+    for cut in (0, 1, 2, 40, 140):
+        path.write_bytes(path.read_bytes()[: -cut or None])
         assert filled.verify().ok
 
 

@@ -6,7 +6,7 @@ doubt, and a tree that was bent to fit a bad row is caught by the next checkpoin
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -80,6 +80,35 @@ def judge_notes(
             checkpoints.append(checkpoint)
         previous = note_hash(note)
     return checkpoints
+
+
+def judge_registered(
+    notes: Sequence[bytes],
+    *,
+    tenant: str,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    findings: Findings,
+) -> None:
+    """Compares a tenant's notes with the register (`Register.newest`), read before and after the notes were.
+
+    The running service writes a checkpoint and then enters it: what was in the register before is in the
+    file, and of what is in the file only the newest may not be in the register after.
+    """
+    digests = [note_hash(note) for note in notes]
+    if tenant in before and before[tenant] not in digests:
+        detail = (
+            "the register has a newer checkpoint than the tenant's file: checkpoints were removed or changed"
+        )
+        findings.add(tenant, "checkpoint-missing", detail)
+        return
+    known = after.get(tenant)
+    if known is not None and known not in digests:
+        return  # It was signed after the file was read.
+    late = len(digests) - (0 if known is None else digests.index(known) + 1)
+    if late > 1:
+        detail = f"the {late} newest checkpoints are not in the register: it was cut"
+        findings.add(tenant, "checkpoint-unregistered", detail)
 
 
 class LedgerCheck:

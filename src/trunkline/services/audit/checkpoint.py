@@ -8,14 +8,12 @@ A checkpoint is a C2SP tlog-checkpoint in a signed note:
     time 2026-01-31T12:00:00Z     when it was signed
     prev BASE64                   SHA-256 of the whole previous note; `-` in a ledger's first
 
-A tenant's checkpoints are appended to one file, each followed by an empty line, and synced. The database
-alone cannot show that its newest rows were cut off or that all of it was rewritten: these files can, and the
-better the fewer people can write both. A reader ignores an unfinished last checkpoint, which a crash leaves;
-the next writer cuts it.
+A tenant's checkpoints are in one file (`note_file`), those of all tenants are listed in the register
+(`register`). The database alone cannot show that its newest rows were cut off or that all of it was
+rewritten: these files can, and the better the fewer people can write both.
 """
 
 import fcntl
-import os
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -26,9 +24,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from trunkline.errors import TrunklineError
 from trunkline.services.audit.merkle import HASH_BYTES
 from trunkline.services.audit.note import BadNote, Signer, Verifier
+from trunkline.services.audit.note_file import NoteFile
 
 ORIGIN_PREFIX: Final = "trunkline/audit/"
 FIRST: Final = "-"
@@ -36,17 +34,8 @@ FIRST: Final = "-"
 
 _SUFFIX: Final = ".txt"
 _SAFE: Final = re.compile(r"[a-z0-9._-]")
-_END: Final = b"\n\n"
-_SIGNATURES: Final = b"\n\n\xe2\x80\x94 "
-"""The empty line before a note's signatures and the mark that begins one."""
-_NOTE_BYTES_MAX: Final = 4_096
-"""More than any note of ours takes: what a crash leaves unfinished is shorter, longer is damage."""
-_TAIL_BYTES: Final = 65_536
-"""How much of a file's end is read to find its newest note."""
-
-
-class DamagedFile(TrunklineError):  # noqa: N818 - named for what was found
-    """A checkpoint file does not end as a crash could have left it; nothing was changed."""
+_REGISTER: Final = "register.notes"
+"""Ends in another way than a tenant's file, whatever the tenant is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +102,6 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return checkpoint
 
 
-def split_notes(content: bytes) -> tuple[list[bytes], int]:
-    """The finished notes of a checkpoint file, and how many bytes they take; what follows is unfinished."""
-    notes: list[bytes] = []
-    start = 0
-    while (middle := content.find(_END, start)) >= 0 and (end := content.find(_END, middle + 2)) >= 0:
-        notes.append(content[start : end + 1])
-        start = end + 2
-    return notes, start
-
-
 class CheckpointFiles:
     """The checkpoint files of all tenants, in one directory; writers in several processes take turns."""
 
@@ -144,54 +123,24 @@ class CheckpointFiles:
         return sorted(_decode(path.name.removesuffix(_SUFFIX)) for path in self.directory.glob(f"*{_SUFFIX}"))
 
     def notes(self, tenant: str) -> list[bytes]:
-        """All finished notes of a tenant, oldest first; none when there is no file.
-
-        An end that no crash leaves comes as one more note, so that whoever checks signatures meets it.
-        """
-        try:
-            content = self.path(tenant).read_bytes()
-        except FileNotFoundError:
-            return []
-        notes, finished = split_notes(content)
-        if len(content) - finished > _NOTE_BYTES_MAX:
-            notes.append(content[finished:])
-        return notes
+        """All finished notes of a tenant, oldest first, as `NoteFile.notes` gives them."""
+        return self._of(tenant).notes()
 
     def newest(self, tenant: str) -> bytes | None:
         """The newest finished note of a tenant. Raises `DamagedFile`."""
-        return self._tail(tenant)[0]
+        return self._of(tenant).newest()
 
     def append(self, tenant: str, note: bytes) -> None:
-        """Add a note and sync it, after cutting off an unfinished one. The caller holds the lock.
+        """Add a note and sync it. The caller holds the lock. Raises `DamagedFile`."""
+        self._of(tenant).append(note)
 
-        Raises `DamagedFile`.
-        """
-        path = self.path(tenant)
-        is_new = not path.exists()
-        _, finished = self._tail(tenant)
-        with path.open("ab") as file:
-            file.truncate(finished)
-            file.write(note + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            _sync_directory(self.directory)
+    @property
+    def register(self) -> NoteFile:
+        """The list of all checkpoints. Who appends to it holds the lock."""
+        return NoteFile(self.directory / _REGISTER)
 
-    def _tail(self, tenant: str) -> tuple[bytes | None, int]:
-        """The newest finished note and where it ends in the file."""
-        try:
-            with self.path(tenant).open("rb") as file:
-                skipped = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
-                file.seek(skipped)
-                content = file.read()
-        except FileNotFoundError:
-            return None, 0
-        note, finished = _last_note(content)
-        if len(content) - finished > _NOTE_BYTES_MAX:
-            raise DamagedFile(
-                f"{self.path(tenant)}: its end is damaged; see `trunkline audit verify` and restore it"
-            )
-        return note, skipped + finished
+    def _of(self, tenant: str) -> NoteFile:
+        return NoteFile(self.path(tenant))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -202,25 +151,6 @@ class CheckpointFiles:
             yield
 
 
-def _last_note(content: bytes) -> tuple[bytes | None, int]:
-    """The last finished note in the end of a file, and where it ends."""
-    middle = content.rfind(_SIGNATURES)
-    while middle >= 0 and (end := content.find(_END, middle + len(_END))) < 0:
-        middle = content.rfind(_SIGNATURES, 0, middle)
-    if middle < 0:
-        return None, 0
-    start = content.rfind(_END, 0, middle)
-    return content[start + len(_END) if start >= 0 else 0 : end + 1], end + len(_END)
-
-
 def _decode(name: str) -> str:
     encoded = re.sub(rb"%([0-9A-F]{2})", lambda found: bytes([int(found[1], 16)]), name.encode())
     return encoded.decode(errors="replace")
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

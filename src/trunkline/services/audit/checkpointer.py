@@ -3,11 +3,13 @@
 It reads heads through a connection of its own and so only ever sees what is committed; it needs no hook in
 the consumer, catches up by itself after a crash, and costs one sync a tenant and interval however many
 batches commit. Before it signs, it checks that the tree still has the last checkpoint's root at that
-checkpoint's size: it does not sign a ledger whose signed past was rewritten.
+checkpoint's size: it does not sign a ledger whose signed past was rewritten, nor one whose checkpoints are
+not those of the register.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -28,6 +30,7 @@ from trunkline.services.audit.checkpoint import (
 from trunkline.services.audit.ledger import read_tile
 from trunkline.services.audit.merkle import range_root
 from trunkline.services.audit.note import BadNote, Signer
+from trunkline.services.audit.register import Register
 from trunkline.services.audit.tables import AUDIT_HEAD
 from trunkline.services.audit.tiles import tile_nodes
 
@@ -67,6 +70,8 @@ class Checkpointer:
         self._signer = signer
         self._now = now
         self._signed: dict[str, int] = {}
+        self._register = Register()
+        self._register_read = 0
         self._seen_us = 0
         self._passes = 0
 
@@ -76,23 +81,28 @@ class Checkpointer:
         is_full = self._passes % FULL_PASS_EVERY == 0
         since_us = -OVERLAP_US if is_full else self._seen_us - OVERLAP_US
         # The lock comes before the snapshot, which so contains whatever another instance has signed.
-        with self._files.locked(), self._store.read() as tx:
+        with self._files.locked(), self._entering() as entered, self._store.read() as tx:
             heads = tx.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.updated_us >= since_us)).all()
             if is_full:
                 self._require_all_there({head.tenant for head in heads})
             for head in heads:
                 if head.size != self._signed.get(head.tenant, 0):
-                    written += self._sign(tx, head.tenant, head.size, root=head.root)
+                    if (note := self._sign(tx, head.tenant, head.size, root=head.root)) is not None:
+                        entered[head.tenant] = note_hash(note)
+                        written += 1
                     self._signed[head.tenant] = head.size
         self._passes += 1
         self._seen_us = max([self._seen_us, *(head.updated_us for head in heads)])
         return written
 
-    def _sign(self, tx: Connection, tenant: str, size: int, *, root: bytes) -> bool:
-        """Add a checkpoint unless another instance has signed as much already."""
+    def _sign(self, tx: Connection, tenant: str, size: int, *, root: bytes) -> bytes | None:
+        """Add a checkpoint, unless another instance has signed as much already; returns its note."""
         newest = self._files.newest(tenant)
         previous = FIRST
-        if newest is not None:
+        if newest is None:
+            if tenant in self._register.newest:
+                raise LedgerRewritten(f"{self._files.path(tenant)}: its checkpoints are gone; {_ADVICE}")
+        else:
             try:
                 last = open_checkpoint(newest, self._signer.verifier, tenant=tenant)
             except BadNote as error:
@@ -105,19 +115,64 @@ class Checkpointer:
                     f"tenant {tenant} has {size} entries, {last.size} were signed; {_ADVICE}"
                 )
             self._require_consistent(tx, last)
-            if last.size == size:
-                return False
             previous = note_hash(newest)
+            self._require_registered(last, previous)
+            if last.size == size:
+                return None
         checkpoint = Checkpoint(tenant=tenant, size=size, root=root, time=self._now(), previous=previous)
-        self._files.append(tenant, sign_checkpoint(checkpoint, self._signer))
-        return True
+        note = sign_checkpoint(checkpoint, self._signer)
+        self._files.append(tenant, note)
+        return note
+
+    @contextmanager
+    def _entering(self) -> Iterator[dict[str, str]]:
+        """Reads what is new in the register, and enters what is put into the result, after an error too.
+
+        The caller holds the lock.
+        """
+        self._read_register()
+        entered: dict[str, str] = {}
+        try:
+            yield entered
+        finally:
+            self._enter(entered)
+
+    def _enter(self, checkpoints: Mapping[str, str]) -> None:
+        if checkpoints:
+            notes = self._register.sign(checkpoints, self._signer, now=self._now())
+            self._files.register.append(*notes)
+            self._read_register()
+
+    def _read_register(self) -> None:
+        """Takes what this and other instances have entered since the last time."""
+        file = self._files.register
+        notes, end = file.notes_after(self._register_read)
+        if end < self._register_read:
+            raise LedgerRewritten(f"{file.path}: was cut; {_ADVICE}")
+        try:
+            self._register.extend(notes, self._signer.verifier)
+        except BadNote as error:
+            raise LedgerRewritten(f"{file.path}: {error}; {_ADVICE}") from error
+        self._register_read = end
+
+    def _require_registered(self, last: Checkpoint, digest: str) -> None:
+        """The last checkpoint is in the register, or only the one before it, which a crash explains."""
+        known = self._register.newest.get(last.tenant, FIRST)
+        if digest == known:
+            return
+        if last.previous != known:
+            path = self._files.path(last.tenant)
+            raise LedgerRewritten(f"{path}: the checkpoints are not those of the register; {_ADVICE}")
+        self._enter({last.tenant: digest})
 
     def _require_all_there(self, tenants: set[str]) -> None:
-        missing = [tenant for tenant in self._files.tenants() if tenant not in tenants]
-        if missing:
+        files = set(self._files.tenants())
+        if missing := sorted((files | self._register.newest.keys()) - tenants):
             raise LedgerRewritten(
                 f"tenant {missing[0]} has checkpoints in {self._files.directory} but no entries; {_ADVICE}"
             )
+        if missing := sorted(self._register.newest.keys() - files):
+            raise LedgerRewritten(f"{self._files.path(missing[0])}: its checkpoints are gone; {_ADVICE}")
 
     def _require_consistent(self, tx: Connection, last: Checkpoint) -> None:
         try:

@@ -6,8 +6,9 @@ signs; what is under a checkpoint cannot be changed without its being found, wha
 `TenantReport.covered` says how much is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
@@ -17,13 +18,15 @@ from sqlalchemy.exc import DBAPIError
 
 from trunkline.client.store import Store
 from trunkline.errors import InvalidInput
-from trunkline.services.audit.check import Finding, Findings, LedgerCheck, judge_notes
-from trunkline.services.audit.checkpoint import CheckpointFiles
+from trunkline.services.audit.check import Finding, Findings, LedgerCheck, judge_notes, judge_registered
+from trunkline.services.audit.checkpoint import Checkpoint, CheckpointFiles
 from trunkline.services.audit.entry import Entry
+from trunkline.services.audit.handler import unix_us
 from trunkline.services.audit.ledger import read_tile
 from trunkline.services.audit.merkle import HASH_BYTES
-from trunkline.services.audit.note import Verifier
+from trunkline.services.audit.note import BadNote, Verifier
 from trunkline.services.audit.queries import ENTRY_COLUMNS
+from trunkline.services.audit.register import Register
 from trunkline.services.audit.tables import AUDIT_EVENT, AUDIT_HEAD, AUDIT_TILE
 from trunkline.services.audit.tiles import TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, TileAt
 
@@ -31,6 +34,8 @@ PAGE_ROWS: Final = 4 * TILE_WIDTH
 """Rows read at once: enough to make a query's cost vanish, few enough to hold large bodies."""
 ALL_TENANTS: Final = "*"
 """Stands for the tenant in a finding about the whole database."""
+UNSIGNED_US_MAX: Final = 60_000_000
+"""How long a ledger may be without its first checkpoint; a running service signs it within a second."""
 _BEFORE_ALL: Final = -(2**63)
 
 
@@ -61,6 +66,7 @@ def verify_store(
     *,
     tenant: str | None = None,
     progress: Callable[[int], None] = lambda _entries: None,
+    now_us: Callable[[], int] = unix_us,
 ) -> Report:
     """Verify all ledgers, or one tenant's. The service may go on writing meanwhile: this sees one moment.
 
@@ -71,16 +77,17 @@ def verify_store(
     findings = Findings()
     reports: list[TenantReport] = []
     # Notes are read before the snapshot is taken, which so has every entry that they speak of.
-    notes = {name: files.notes(name) for name in files.tenants()}
+    signed = _read_signed(files, verifier, findings)
     # Reading damaged pages can fail as late as at the end of the transaction.
     with _reading(ALL_TENANTS, store, findings), store.read() as tx:
-        for name in _chosen(tenant, sorted({*_tenants(tx, store, findings), *notes})):
-            checkpoints = judge_notes(notes.get(name, []), verifier, tenant=name, findings=findings)
+        for name in _chosen(tenant, sorted(_tenants(tx, store, findings) | signed.tenants)):
+            checkpoints = signed.judge(name, verifier, findings)
             with _reading(name, store, findings):
                 check = LedgerCheck(
                     name, _size(tx, name), checkpoints, findings, leaf_in_tree=_LeafReader(tx, name)
                 )
                 _check_tenant(tx, check, findings, progress=progress)
+                _check_signed(tx, check, findings, now_us=now_us())
                 reports.append(TenantReport(name, check.entries, check.checkpoints, check.covered))
     return Report(
         ok=not findings.count,
@@ -98,6 +105,44 @@ def _chosen(tenant: str | None, names: list[str]) -> list[str]:
     if tenant not in names:
         raise InvalidInput(f"tenant {tenant}: nothing of it is in the ledger, and it has no checkpoints")
     return [tenant]
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What is kept outside the database: each tenant's notes, and the register before and after reading them.
+
+    The register is None where it cannot be trusted, which is a finding of its own.
+    """
+
+    notes: Mapping[str, list[bytes]]
+    register: tuple[Mapping[str, str], Mapping[str, str]] | None
+
+    @property
+    def tenants(self) -> set[str]:
+        return {*self.notes, *(self.register[0] if self.register else ())}
+
+    def judge(self, tenant: str, verifier: Verifier, findings: Findings) -> list[Checkpoint]:
+        """The tenant's checkpoints that can be trusted."""
+        notes = self.notes.get(tenant, [])
+        checkpoints = judge_notes(notes, verifier, tenant=tenant, findings=findings)
+        if self.register is not None:
+            before, after = self.register
+            judge_registered(notes, tenant=tenant, before=before, after=after, findings=findings)
+        return checkpoints
+
+
+def _read_signed(files: CheckpointFiles, verifier: Verifier, findings: Findings) -> _Signed:
+    register = Register()
+    try:
+        entered, end = files.register.notes_after(0)
+        register.extend(entered, verifier)
+        before = dict(register.newest)
+        notes = {name: files.notes(name) for name in files.tenants()}
+        register.extend(files.register.notes_after(end)[0], verifier)
+    except BadNote as error:
+        findings.add(ALL_TENANTS, "register", f"{files.register.path}: {error}")
+        return _Signed({name: files.notes(name) for name in files.tenants()}, None)
+    return _Signed(notes, (before, register.newest))
 
 
 class _LeafReader:
@@ -198,6 +243,20 @@ def _check_head(tx: Connection, check: LedgerCheck, findings: Findings) -> None:
         findings.add(check.tenant, "head", f"the head says {head.size} entries, the tree has {size}")
     elif check.sound and head.root != check.tree.root():
         findings.add(check.tenant, "head", f"the head's root is not that of its {size} entries")
+
+
+def _check_signed(tx: Connection, check: LedgerCheck, findings: Findings, *, now_us: int) -> None:
+    """Finds a ledger that nothing signed speaks of, though the service has had the time to sign it."""
+    if check.checkpoints:
+        return
+    table = AUDIT_EVENT.c
+    oldest = select(table.ingested_us).where(table.tenant == check.tenant).order_by(table.seq).limit(1)
+    recorded_us = tx.scalar(oldest)
+    if isinstance(recorded_us, int) and now_us - recorded_us > UNSIGNED_US_MAX:
+        detail = (
+            "no checkpoint that can be trusted is there: nothing proves the entries; restore the checkpoints"
+        )
+        findings.add(check.tenant, "unsigned", detail)
 
 
 def _size(tx: Connection, tenant: str) -> int:
