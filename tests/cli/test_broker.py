@@ -132,3 +132,17 @@ def test_advertised_is_what_clients_are_told(broker_factory: Start) -> None:
     (told,) = desk.ask(MetadataRequest(topics=[]), 9, MetadataResponse).brokers
     desk.close()
     assert (told.host, told.port) == ("kafka.example.org", 9092)
+
+
+def test_the_variable_of_a_whole_machine_is_not_the_broker_s_own(tmp_path: Path) -> None:
+    environment = {
+        "TRUNKLINE_DATA_DIR": str(tmp_path / "machine"),
+        "TRUNKLINE_BROKER_DATA_DIR": str(tmp_path / "broker"),
+    }
+    with CommandProcess(
+        ["broker", "--port", "0"],
+        ready=lambda line: line.startswith("broker ready"),
+        environment=environment,
+    ):
+        assert (tmp_path / "broker" / "lock").exists()
+        assert not (tmp_path / "machine").exists()

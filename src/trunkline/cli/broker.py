@@ -15,8 +15,7 @@ import typer
 from trunkline.broker.broker import Settings
 from trunkline.broker.log.fs import FsError, OsFs
 from trunkline.broker.node import Address, Running, running
-from trunkline.cli._common import DEFAULT_DATA_DIR, AsJson, DataDir, new_app, note, print_json
-from trunkline.cli._parent import stop_with_parent
+from trunkline.cli._common import DEFAULT_DATA_DIR, AsJson, new_app, note, print_json
 from trunkline.errors import InvalidInput, Unavailable
 
 app = new_app("Run the embedded Kafka broker alone.")
@@ -43,7 +42,13 @@ class LogLevel(StrEnum):
 
 @app.command()
 def broker(  # noqa: PLR0917 - typer calls it, by name
-    data_dir: DataDir = DEFAULT_DATA_DIR / "broker",
+    data_dir: Annotated[
+        Path,
+        # Not TRUNKLINE_DATA_DIR: that is the directory of a whole machine, which holds this one.
+        typer.Option(
+            "--data-dir", envvar="TRUNKLINE_BROKER_DATA_DIR", metavar="DIR", help="The broker's own data."
+        ),
+    ] = DEFAULT_DATA_DIR / "broker",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 9092,
     advertised: Annotated[
@@ -76,7 +81,7 @@ def broker(  # noqa: PLR0917 - typer calls it, by name
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     settings = Settings(
-        data_dir=Path(data_dir),
+        data_dir=data_dir,
         durability=durability.value,
         auto_create_topics=auto_create_topics,
         default_partitions=default_partitions,
@@ -85,7 +90,6 @@ def broker(  # noqa: PLR0917 - typer calls it, by name
         raise InvalidInput(f"--host {host} needs --advertised HOST:PORT: the address that clients can reach")
     told = None if advertised is None else _address(advertised)
     _raise_file_limit()
-    stop_with_parent()
     try:
         asyncio.run(_serve(settings, Address(host, port), told, as_json=as_json))
     except FsError as error:
