@@ -21,6 +21,13 @@ def test_only_recorded_failures_count_for_the_next_batch() -> None:
     assert breaker.would_open([False])
 
 
+def test_with_a_limit_of_zero_it_never_opens() -> None:
+    breaker = Breaker(0)
+    assert not breaker.would_open([False] * 1_000)
+    breaker.record([False] * 1_000)
+    assert not breaker.would_open([False])
+
+
 @given(st.lists(st.lists(st.booleans(), max_size=6), max_size=8), st.integers(1, 8))
 def test_batches_do_not_matter(batches: list[list[bool]], limit: int) -> None:
     """However outcomes are cut into batches, it opens exactly when there are `limit` failures in a row."""

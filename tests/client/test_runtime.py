@@ -250,6 +250,23 @@ def test_too_many_failures_in_a_row_stop_the_consumer_and_that_batch_is_not_skip
     assert bench.effects() == sent
 
 
+def test_a_topic_full_of_garbage_can_be_passed_with_the_breaker_off(bench: Bench) -> None:
+    producer = confluent_kafka.Producer({"bootstrap.servers": bench.connection.bootstrap_servers})
+    for number in range(250):
+        producer.produce(TOPIC, f"garbage {number}", b"k")
+    assert producer.flush(10) == 0
+    sent = bench.publish(1)
+    for _ in range(2):
+        # As it stands, every start ends at the same place.
+        with (
+            pytest.raises(BreakerOpen, match="start it once with --failures-in-a-row 0"),
+            running(bench.runtime(CountingHandler(bench.store)), wait=False),
+        ):
+            eventually(lambda: bench.count("breaker_open") == 1)
+    with running(bench.runtime(CountingHandler(bench.store), failures_in_a_row_max=0)):
+        eventually(lambda: bench.effects() == sent and len(bench.ledger()) == 250)
+
+
 def test_a_zombie_cannot_undo_or_repeat_what_its_successor_did(bench: Bench) -> None:
     entered, go_on = threading.Event(), threading.Event()
 

@@ -10,6 +10,7 @@ import typer
 
 from trunkline.cli import _common
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile, DataDir
+from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX
 from trunkline.errors import TrunklineError, Unavailable
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ def service(
             "--metrics-port", min=0, max=65_535, help="Serve Prometheus metrics on this port of 127.0.0.1."
         ),
     ] = None,
+    failures_in_a_row: Annotated[
+        int,
+        typer.Option(
+            "--failures-in-a-row",
+            min=0,
+            help="Stop when so many events in a row fail; 0: never, they all go to the failure ledger.",
+        ),
+    ] = FAILURES_IN_A_ROW_MAX,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +88,7 @@ def service(
             store=opened,
             connection=ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id=name),
             registry=registry,
+            failures_in_a_row_max=failures_in_a_row,
         )
         ready = {
             "service": name,

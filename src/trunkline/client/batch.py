@@ -131,7 +131,8 @@ class BatchProcessor:
         return (
             f"{lane.group} stopped: {self._breaker.limit} events in a row failed, the last one at "
             f"{record.topic}/{record.partition}@{record.offset} ({refusal.reason}: {refusal.detail}); "
-            "nothing of this batch was skipped, fix the cause and start it again"
+            "nothing of this batch was skipped. Fix the cause and start it again; if it is the events, start "
+            "it once with --failures-in-a-row 0, and all of them go to the failure ledger"
         )
 
 

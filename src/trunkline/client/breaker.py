@@ -8,7 +8,7 @@ FAILURES_IN_A_ROW_MAX: Final = 100
 
 
 class Breaker:
-    """Counts failures in a row over all partitions of a consumer."""
+    """Counts failures in a row over all partitions of a consumer. With a limit of 0 it never opens."""
 
     def __init__(self, limit: int = FAILURES_IN_A_ROW_MAX) -> None:
         self.limit = limit
@@ -21,6 +21,8 @@ class Breaker:
 
     def would_open(self, successes: Iterable[bool]) -> bool:
         """Whether these outcomes, in order, reach the limit at any point; asked before they are committed."""
+        if not self.limit:
+            return False
         failures = self._failures
         for success in successes:
             failures = 0 if success else failures + 1
