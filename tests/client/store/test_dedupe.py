@@ -79,4 +79,4 @@ def test_looking_up_a_batch_does_not_walk_through_the_table(store: Store, receiv
         sql, parameters = statement[0]
         assert isinstance(parameters, tuple)
         plan = [row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-    assert "SEARCH known USING PRIMARY KEY (consumer_group=? AND tenantid=? AND source=? AND id=?)" in plan
+    assert "SEARCH known USING PRIMARY KEY (consumer_group=? AND id=? AND tenantid=? AND source=?)" in plan

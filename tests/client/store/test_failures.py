@@ -57,6 +57,19 @@ def test_the_same_record_failing_again_is_another_attempt_not_another_row(
     )
 
 
+def test_another_record_at_the_same_offset_after_the_log_went_back_is_kept_as_well(
+    store: Store, lane: Lane
+) -> None:
+    before, after = (
+        Record("t", 3, 7, timestamp, b"k", value, ()) for timestamp, value in ((1, b"a"), (2, b"b"))
+    )
+    with store.write() as tx:
+        for record in (before, after):
+            failures.add(tx, lane, record, REFUSAL, now_ms=3)
+        kept = failures.listed(tx, group="g")
+    assert [failure.record.value for failure in kept] == [b"a", b"b"]
+
+
 def test_listing_shows_the_newest_in_order_of_failing_by_group_and_status(
     store: Store, lane: Lane, receive: Receive
 ) -> None:

@@ -64,7 +64,7 @@ _T: Final = FAILURE.c
 
 def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms: int) -> int:
     """Record a failure and return its id. The same record failing again counts as another attempt."""
-    found = tx.execute(select(_T.id).where(*_at(lane, record.offset))).scalar()
+    found = tx.execute(select(_T.id).where(*_at(lane, record))).scalar()
     changing = {"reason": refusal.reason, "error": refusal.detail[:ERROR_CHARS_MAX], "last_seen_ms": now_ms}
     if found is not None:
         row = update(FAILURE).where(_T.id == found)
@@ -161,14 +161,15 @@ def require_open(failure: Failure) -> None:
         raise UnknownFailure(f"failure {failure.id} is {failure.status} already ({failure.note})")
 
 
-def _at(lane: Lane, offset: int) -> tuple[Any, ...]:
+def _at(lane: Lane, record: Record) -> tuple[Any, ...]:
     return (
         _T.consumer_group == lane.group,
         _T.cluster_id == lane.cluster_id,
         _T.topic == lane.topic,
         _T.topic_id == lane.topic_id,
         _T.partition == lane.partition,
-        _T.offset == offset,
+        _T.offset == record.offset,
+        _T.timestamp_ms == record.timestamp_ms,
     )
 
 

@@ -40,7 +40,10 @@ PROCESSED_EVENT: Final = Table(
     Column("source", Text, nullable=False),
     Column("id", Text, nullable=False),
     Column("content_hash", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("consumer_group", "tenantid", "source", "id"),
+    # Fresh ids grow with time, so the id comes early: new rows then share pages instead of touching one for
+    # each tenant. Rows are never deleted: a publisher may send an id again after any time, and a log that
+    # went back is read again from its beginning.
+    PrimaryKeyConstraint("consumer_group", "id", "tenantid", "source"),
     sqlite_with_rowid=False,
 )
 
@@ -69,7 +72,15 @@ FAILURE: Final = Table(
     Column("note", Text),
     CheckConstraint("status IN ('open', 'replayed', 'discarded')", name="failure_status"),
     UniqueConstraint(
-        "consumer_group", "cluster_id", "topic", "topic_id", "partition", "offset", name="failure_position"
+        "consumer_group",
+        "cluster_id",
+        "topic",
+        "topic_id",
+        "partition",
+        "offset",
+        # A cluster that lost the end of its log gives the same offset to another record.
+        "timestamp_ms",
+        name="failure_position",
     ),
     Index("failure_by_status", "consumer_group", "status", "id"),
 )

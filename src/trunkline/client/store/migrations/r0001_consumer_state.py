@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("content_hash", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("consumer_group", "tenantid", "source", "id"),
+        sa.PrimaryKeyConstraint("consumer_group", "id", "tenantid", "source"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -57,6 +57,7 @@ def upgrade() -> None:
             "topic_id",
             "partition",
             "offset",
+            "timestamp_ms",
             name="failure_position",
         ),
     )
