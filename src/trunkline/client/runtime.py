@@ -57,7 +57,11 @@ class ConsumerRuntime:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`options.group` is the service's name unless given; metrics go to `registry`, if any."""
+        """`options.group` is the service's name unless given; metrics go to `registry`, if any.
+
+        With 0 for `failures_in_a_row_max` the breaker never opens: every bad event goes to the ledger.
+        Raises `InvalidInput` without a topic.
+        """
         self._topics = sorted(set(topics))
         if not self._topics:
             raise InvalidInput(f"{service} consumes no topic; give it at least one")
@@ -138,8 +142,9 @@ class ConsumerRuntime:
     def _turn(self) -> None:
         records = self._consumer.poll(POLL_RECORDS_MAX, POLL_SECONDS)
         now = self._monotonic()
-        self._start_arrivals(now)
+        # Before partitions start: what was read of one that had not started may lie behind its start.
         self._work(_by_partition(records))
+        self._start_arrivals(now)
         self._work({key: self._held(key) for key in self._progress.due(Phase.HOLDING, now)})
         self._metrics.paused.set(self._progress.count(Phase.HOLDING))
         pending = self._progress.pending
