@@ -24,6 +24,7 @@ def test_all_22_queries_of_tpch_run_and_are_measured(measured: tuple[MeasuredQue
     for query in ran:
         assert query.duration_us > 0
         assert query.rows_scanned > 0
+        assert query.bytes_scanned > query.rows_scanned
         assert query.tables
         assert query.fingerprint == hashlib.sha256(query.sql.encode()).hexdigest()
 
@@ -32,6 +33,7 @@ def test_results_are_those_of_the_benchmark(measured: tuple[MeasuredQuery, ...])
     """At scale factor 0.01, query 1 groups 60,175 line items into 4 rows; query 3 returns ten orders."""
     first, third = measured[0], measured[2]
     assert (first.rows_returned, first.rows_scanned) == (4, 60_175)
+    assert first.bytes_scanned % 60_175 == 0
     assert first.tables == ("urn:table:tpch.lineitem",)
     assert third.rows_returned == 10
 
