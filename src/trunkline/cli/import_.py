@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,7 +10,7 @@ import typer
 
 from trunkline.cli import _common
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT_MAX: Final = 10_000
 """Events that wait for their acknowledgement while more are read."""
+CLOSE_S: Final = 5.0
+"""How long an import that ends early waits for what it has sent; one that ends well has waited already."""
 COMPLAINTS_MAX: Final = 20
 """Bad inputs that are shown one by one; the others are only counted."""
 
@@ -104,19 +105,52 @@ def _import(
     from trunkline.cli._logging import log_to_stderr
 
     log_to_stderr(as_json=as_json)
+    from trunkline.client.delivery import Delivered
+
     summary = Summary()
-    with _progress() as progress, Publishers(bootstrap_servers, catalogue) as publishers:
-        task = progress.add_task("importing", total=None)
-        waiting: deque[Delivery] = deque()
-        for item in items:
-            summary.read += 1
-            _publish(item, publishers, waiting, summary=summary)
-            while len(waiting) > IN_FLIGHT_MAX or (waiting and waiting[0].outcome is not None):
-                _settle(waiting.popleft(), summary)
-            progress.update(task, completed=summary.acknowledged, total=summary.read - summary.bad)
-        while waiting:
+    waiting: deque[Delivery] = deque()
+    stopped: KeyboardInterrupt | Unavailable | None = None
+    publishers = Publishers(bootstrap_servers, catalogue)
+    try:
+        with _progress() as progress:
+            _feed(items, publishers, waiting, summary=summary, progress=progress)
+    except (KeyboardInterrupt, Unavailable) as error:
+        if not summary.published:
+            raise
+        stopped = error
+    finally:
+        publishers.close(CLOSE_S)
+    summary.acknowledged += sum(isinstance(delivery.outcome, Delivered) for delivery in waiting)
+    _show(summary, as_json=as_json)
+    if stopped is not None:
+        _common.note("stopped early; import again: what is in the log already does not count twice")
+        raise stopped
+    if summary.bad or summary.failed:
+        raise typer.Exit(1)
+
+
+def _feed(
+    items: "Iterable[Envelope[Event] | BadInput]",
+    publishers: "Publishers",
+    waiting: "deque[Delivery]",
+    *,
+    summary: Summary,
+    progress: "Progress",
+) -> None:
+    """Publish everything and wait for it. Raises `Unavailable` once an event's outcome stays unknown."""
+    task = progress.add_task("importing", total=None)
+    for item in items:
+        summary.read += 1
+        _publish(item, publishers, waiting, summary=summary)
+        while len(waiting) > IN_FLIGHT_MAX or (waiting and waiting[0].outcome is not None):
             _settle(waiting.popleft(), summary)
-            progress.update(task, completed=summary.acknowledged, total=summary.read - summary.bad)
+        progress.update(task, completed=summary.acknowledged, total=summary.read - summary.bad)
+    while waiting:
+        _settle(waiting.popleft(), summary)
+        progress.update(task, completed=summary.acknowledged, total=summary.read - summary.bad)
+
+
+def _show(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         _common.print_json(summary)
     else:
@@ -124,8 +158,6 @@ def _import(
             f"{summary.read} read, {summary.published} published, {summary.acknowledged} acknowledged, "
             f"{summary.failed} failed, {summary.bad} bad"
         )
-    if summary.bad or summary.failed:
-        raise typer.Exit(1)
 
 
 class Publishers:
@@ -139,7 +171,6 @@ class Publishers:
         )
         self._catalogue = catalogue
         self._open: dict[str, Publisher] = {}
-        self._closing = ExitStack()
 
     def of(self, event: "Event") -> "Publisher":
         """The publisher of the event's topic. Raises `ClusterUnavailable` when no broker answers."""
@@ -152,16 +183,15 @@ class Publishers:
             if not self._open:
                 # Without a cluster the events would wait in the queue until they time out.
                 check_reachable(self._connection)
-            self._open[service] = self._closing.enter_context(
-                Publisher(service=service, connection=self._connection, catalogue=self._catalogue)
+            self._open[service] = Publisher(
+                service=service, connection=self._connection, catalogue=self._catalogue
             )
         return self._open[service]
 
-    def __enter__(self) -> "Publishers":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._closing.close()
+    def close(self, timeout: float) -> None:
+        """Close all of them; each waits up to `timeout` seconds for what is under way."""
+        for publisher in self._open.values():
+            publisher.close(timeout)
 
 
 def _publish(
@@ -190,6 +220,9 @@ def _publish(
 def _settle(delivery: "Delivery", summary: Summary) -> None:
     try:
         delivery.result()
+    except Unavailable:
+        # Of this one nobody knows, and those behind it would each wait as long as it did.
+        raise
     except TrunklineError as error:
         summary.failed += 1
         _complain(f"event {delivery.event_id}: {error}", summary)
