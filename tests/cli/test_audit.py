@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from trunkline.catalogue.load import load_catalogue
+from trunkline.cli._audit_output import table_lines
 from trunkline.cli.main import run
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
@@ -114,7 +115,7 @@ def stopped(machine: Machine, tmp_path: Path) -> Path:
     source.close()
     copy.close()
     for path in [
-        *(machine.data_dir / "audit").rglob("*.txt"),
+        *(machine.data_dir / "audit" / "checkpoints").glob("*.*"),
         machine.data_dir / "audit" / "signing-key.pub",
     ]:
         target = tmp_path / path.relative_to(machine.data_dir)
@@ -178,6 +179,19 @@ def test_search_prints_a_line_an_entry_for_people(
     assert "arn:aws:iam::1:user/u3" in line
 
 
+@pytest.mark.parametrize(("width", "columns"), [(40, 5), (80, 5), (130, 7), (200, 8)])
+def test_a_row_takes_one_line_of_a_terminal(width: int, columns: int) -> None:
+    row = dict.fromkeys(("time", "seq", "outcome", "id"), "x" * 20)
+    arn = "arn:aws:iam::123456789012:user/division/ana"
+    row |= {"tenant": "123456789012", "actor": arn, "action": "s3:Get", "resource": arn}
+    heading, line, _ = table_lines([row, row | {"actor": "-"}], width=width)
+    assert len(heading.split()) == len(line.split()) == columns
+    if width >= 80:
+        assert len(line) <= width
+        assert "/ana  " in line
+        assert "s3:Get  " in line
+
+
 def test_verify_says_ok_while_the_service_runs(machine: Machine, printed: Callable[[], Any]) -> None:
     assert machine.audit("verify", "--json") == 0
     report = printed()
@@ -196,7 +210,7 @@ def test_a_flipped_byte_makes_verify_name_the_row(stopped: Path, capsys: pytest.
     assert run(["audit", "verify", "--data-dir", str(stopped)]) == 1
     shown = capsys.readouterr().out
     assert shown.startswith("tenant 210987654321 entry 7 (event ")
-    assert "NOT OK, 1 findings" in shown
+    assert "NOT OK, 1 finding: 60 entries verified" in shown
 
 
 def test_an_export_verifies_offline(machine: Machine, tmp_path: Path, printed: Callable[[], Any]) -> None:
@@ -239,6 +253,8 @@ def test_a_proof_is_given_and_checked(machine: Machine, tmp_path: Path, printed:
     ("arguments", "complaint"),
     [
         (["search", "--from", "yesterday"], "--from 'yesterday'"),
+        (["search", "--outcome", "maybe"], "known are denied, failure, success"),
+        (["search", "--type", "query.complete.v1"], "did you mean query.completed.v1"),
         (["search", "--limit", "0"], "a page has 1 to 1000"),
         (["search", "--text", "-"], "no word"),
         (["search", "--after", "x"], "cursor 'x'"),

@@ -1,6 +1,6 @@
 """What `trunkline audit` reads: the ledger's store, keys, checkpoints, files and times."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +68,23 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"{path}: cannot read it ({error.strerror})") from error
+
+
+def require_known(option: str, value: str | None, known: Collection[str]) -> None:
+    """Refuses a value that can match nothing, so that a slip is not taken for an empty ledger."""
+    from trunkline.catalogue.model import near
+
+    if value is not None and value not in known:
+        hint = near(value, known) or f"; known are {', '.join(sorted(known))}"
+        raise InvalidInput(f"{option} {value!r}: no entry can have it{hint}")
+
+
+def entry_types() -> set[str]:
+    """The event types of the contract, and those of entries for what was no event."""
+    from trunkline.catalogue.events import EVENT_TYPES
+    from trunkline.services.audit.entry import ID_CONFLICT, UNDECODABLE
+
+    return {*EVENT_TYPES, ID_CONFLICT, UNDECODABLE}
 
 
 def parse_moment(option: str, text: str | None) -> datetime | None:

@@ -69,6 +69,11 @@ def print_json(value: object) -> None:
     typer.echo(msgspec.json.encode(value).decode())
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 entry`, `2 entries`: the number with its noun; the plural where it is not just an s."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def note(message: str) -> None:
     """A line for the person, on standard error so that standard output stays parseable."""
     typer.echo(message, err=True)

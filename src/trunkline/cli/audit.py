@@ -3,18 +3,20 @@
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 import typer
 
 from trunkline.cli import _common
 from trunkline.cli._audit_input import (
+    entry_types,
     open_file,
     opened_store,
     parse_moment,
     read_file,
     read_notes,
     read_verifier,
+    require_known,
 )
 from trunkline.cli._audit_output import progress_of, show_page, show_report
 from trunkline.cli._common import AsJson, DataDir
@@ -91,8 +93,10 @@ def search(
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
+    from trunkline.catalogue.events.audit_view import Outcome
     from trunkline.services.audit import queries
 
+    require_known("--outcome", outcome, get_args(Outcome))
     wanted = queries.Search(
         tenant=tenant,
         time_from=parse_moment("--from", time_from),
@@ -108,6 +112,8 @@ def search(
     )
     with opened_store(data_dir, store) as opened, opened.read() as tx:
         page = queries.search(tx, wanted, limit=limit, after=after)
+    if type_ is not None and not page.entries:
+        require_known("--type", type_, entry_types())
     if as_json:
         _common.print_json(page)
     else:
@@ -180,7 +186,7 @@ def export(
     if output is not None and as_json:
         _common.print_json({"lines": lines, "output": str(output)})
     else:
-        _common.note(f"{lines} lines written to {output or 'standard output'}")
+        _common.note(f"{_common.counted(lines, 'line')} written to {output or 'standard output'}")
 
 
 @app.command(help=PROOF_HELP)

@@ -101,7 +101,7 @@ def check(against: Against = None, catalogue: CatalogueFile = None, as_json: AsJ
     _refuse_breaking(changes)
     if changes:
         raise ContractBroken(
-            f"{len(changes)} compatible change{'s' * (len(changes) > 1)} not on record yet; "
+            f"{_common.counted(len(changes), 'compatible change')} not on record yet; "
             "run `trunkline contract export --snapshot` and commit the result"
         )
 
@@ -129,7 +129,7 @@ def _refuse_breaking(changes: "tuple[Change, ...]") -> None:
     if broken := breaking(changes):
         hurt = ", ".join(hurt_services(broken)) or "nobody"
         raise ContractBroken(
-            f"{len(broken)} breaking change{'s' * (len(broken) > 1)} would hurt {hurt}; "
+            f"{_common.counted(len(broken), 'breaking change')} would hurt {hurt}; "
             "keep the old version and declare a new one (.v2) beside it"
         )
 
