@@ -16,8 +16,9 @@ from trunkline.broker.protocol.messages.metadata import (
     MetadataRequestTopic,
     MetadataResponse,
 )
-from trunkline.testing.api_desk import ApiDesk, fetch_request
+from trunkline.testing.api_desk import ApiDesk
 from trunkline.testing.inprocess import BrokerThread
+from trunkline.testing.wire import fetch_request
 
 Connect = Callable[[BrokerThread], ApiDesk]
 

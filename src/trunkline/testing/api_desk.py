@@ -4,14 +4,8 @@ import itertools
 from typing import TypeVar
 
 from trunkline.broker.protocol.batch import split
-from trunkline.broker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
-from trunkline.broker.protocol.messages.produce import (
-    PartitionProduceData,
-    PartitionProduceResponse,
-    ProduceRequest,
-    ProduceResponse,
-    TopicProduceData,
-)
+from trunkline.broker.protocol.messages.fetch import FetchResponse
+from trunkline.broker.protocol.messages.produce import PartitionProduceResponse, ProduceResponse
 from trunkline.broker.protocol.messages.topics import (
     CreatableTopic,
     CreatableTopicConfig,
@@ -20,7 +14,7 @@ from trunkline.broker.protocol.messages.topics import (
 )
 from trunkline.broker.protocol.notation import Message
 from trunkline.broker.protocol.records import NewRecord, Record, build, records
-from trunkline.testing.wire import WireClient
+from trunkline.testing.wire import WireClient, fetch_request, produce_request
 
 M = TypeVar("M", bound=Message)
 
@@ -87,50 +81,6 @@ class ApiDesk:
         data = response.responses[0].partitions[0]
         assert data.error_code == 0
         return batches(data.records or b"")
-
-
-def produce_request(
-    topic: str, data: bytes | bytearray, *, partition: int = 0, acks: int = -1
-) -> ProduceRequest:
-    """Produce for one partition."""
-    return ProduceRequest(
-        acks=acks,
-        timeout_ms=1000,
-        topic_data=[
-            TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=partition, records=data)])
-        ],
-    )
-
-
-def fetch_request(
-    topic: str,
-    offset: int,
-    *,
-    partition: int = 0,
-    max_wait_ms: int = 0,
-    min_bytes: int = 1,
-    max_bytes: int = 1_000_000,
-    epoch: int = -1,
-) -> FetchRequest:
-    """Fetch of one partition."""
-    return FetchRequest(
-        max_wait_ms=max_wait_ms,
-        min_bytes=min_bytes,
-        max_bytes=max_bytes,
-        topics=[
-            FetchTopic(
-                topic=topic,
-                partitions=[
-                    FetchPartition(
-                        partition=partition,
-                        fetch_offset=offset,
-                        partition_max_bytes=max_bytes,
-                        current_leader_epoch=epoch,
-                    )
-                ],
-            )
-        ],
-    )
 
 
 def batches(data: bytes | bytearray | memoryview) -> list[Record]:

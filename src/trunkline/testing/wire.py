@@ -42,18 +42,40 @@ def fetch_request(
     topic: str,
     offset: int,
     *,
+    partition: int = 0,
     max_wait_ms: int = 0,
     min_bytes: int = 1,
     max_bytes: int = FETCH_BYTES,
-    partition_max_bytes: int = FETCH_BYTES,
+    partition_max_bytes: int | None = None,
+    epoch: int = -1,
 ) -> FetchRequest:
-    """A fetch of partition 0."""
-    partition = FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=partition_max_bytes)
+    """A fetch of one partition; it may have all of the answer unless `partition_max_bytes` says less."""
+    wanted = FetchPartition(
+        partition=partition,
+        fetch_offset=offset,
+        partition_max_bytes=max_bytes if partition_max_bytes is None else partition_max_bytes,
+        current_leader_epoch=epoch,
+    )
     return FetchRequest(
         max_wait_ms=max_wait_ms,
         min_bytes=min_bytes,
         max_bytes=max_bytes,
-        topics=[FetchTopic(topic=topic, partitions=[partition])],
+        topics=[FetchTopic(topic=topic, partitions=[wanted])],
+    )
+
+
+def produce_request(
+    topic: str, batch: bytes | bytearray, *, partition: int = 0, acks: int = -1
+) -> ProduceRequest:
+    """A record batch for one partition."""
+    return ProduceRequest(
+        acks=acks,
+        timeout_ms=10_000,
+        topic_data=[
+            TopicProduceData(
+                name=topic, partition_data=[PartitionProduceData(index=partition, records=batch)]
+            )
+        ],
     )
 
 
@@ -91,13 +113,7 @@ class WireClient:
 
     def produce(self, topic: str, batch: bytes | bytearray, *, acks: int = -1) -> PartitionProduceResponse:
         """Produce one record batch to partition 0."""
-        partition = PartitionProduceData(index=0, records=batch)
-        request = ProduceRequest(
-            acks=acks,
-            timeout_ms=10_000,
-            topic_data=[TopicProduceData(name=topic, partition_data=[partition])],
-        )
-        answer = self.ask(request, PRODUCE_VERSION)
+        answer = self.ask(produce_request(topic, batch, acks=acks), PRODUCE_VERSION)
         assert isinstance(answer, ProduceResponse)
         return answer.responses[0].partition_responses[0]
 
@@ -109,7 +125,7 @@ class WireClient:
         max_wait_ms: int = 0,
         min_bytes: int = 1,
         max_bytes: int = FETCH_BYTES,
-        partition_max_bytes: int = FETCH_BYTES,
+        partition_max_bytes: int | None = None,
     ) -> FetchPartitionData:
         """Fetch from partition 0."""
         request = fetch_request(

@@ -11,7 +11,8 @@ from trunkline.broker.protocol.messages.topics import (
     DeleteRecordsResponse,
     DeleteRecordsTopic,
 )
-from trunkline.testing.api_desk import ApiDesk, fetch_request
+from trunkline.testing.api_desk import ApiDesk
+from trunkline.testing.wire import fetch_request
 
 
 def delete(desk: ApiDesk, topic: str, offset: int, *, version: int = 2) -> DeleteRecordsPartitionResult:

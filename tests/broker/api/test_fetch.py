@@ -18,8 +18,9 @@ from trunkline.broker.protocol.messages.topics import (
     DeleteTopicsResponse,
 )
 from trunkline.broker.protocol.notation import ZERO_UUID
-from trunkline.testing.api_desk import ApiDesk, batches, fetch_request
+from trunkline.testing.api_desk import ApiDesk, batches
 from trunkline.testing.inprocess import BrokerThread
+from trunkline.testing.wire import fetch_request
 
 Connect = Callable[[BrokerThread], ApiDesk]
 

@@ -13,8 +13,9 @@ from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.messages.produce import ProduceResponse, TopicProduceData
 from trunkline.broker.protocol.notation import ZERO_UUID
 from trunkline.broker.protocol.records import NewRecord, build
-from trunkline.testing.api_desk import ApiDesk, fetch_request, produce_request
+from trunkline.testing.api_desk import ApiDesk
 from trunkline.testing.inprocess import BrokerThread
+from trunkline.testing.wire import fetch_request, produce_request
 
 Connect = Callable[[BrokerThread], ApiDesk]
 
