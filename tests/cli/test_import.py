@@ -1,5 +1,9 @@
 """`trunkline import`, against a broker: counts, exit codes, and nothing twice."""
 
+import os
+import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from trunkline.cli.main import run
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin
-from trunkline.testing.processes import BrokerProcess
+from trunkline.testing.processes import BrokerProcess, CommandProcess
 
 TOPIC = "security.audit.events"
 
@@ -108,6 +112,43 @@ def test_a_bad_line_is_named_and_the_exit_code_is_1(
     shown = capsys.readouterr()
     assert counts(shown.out) == summary(2, 1, bad=1)
     assert shown.err.startswith(f"{path}:2: not a CloudEvent")
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Lets children see SIGINT also where the tests run in a shell's background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_import_says_what_was_acknowledged(address: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "events.jsonl"
+    os.mkfifo(pipe)
+    before = in_log(address)
+    with CommandProcess(["import", "cloudevents", str(pipe), "-b", address, "--json"]) as importing:
+        with pipe.open("wb") as still_open:
+            still_open.write(msgspec.json.encode(EVENT | {"id": "interrupted"}) + b"\n")
+            still_open.flush()
+            deadline = time.monotonic() + 20
+            while in_log(address) == before:
+                assert time.monotonic() < deadline
+            importing.interrupt()
+            assert importing.wait() == 130
+        assert counts(importing.stdout.text) == summary(1, 1)
+        assert importing.stderr.text.splitlines()[-1] == "interrupted"
+
+
+def test_a_cluster_without_the_topics_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(msgspec.json.encode(EVENT | {"id": str(number)}) for number in range(9)))
+    with BrokerProcess(tmp_path / "empty") as empty:
+        assert run(["import", "cloudevents", str(path), "-b", empty.address]) == 4
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "topic tenant.lifecycle.events is not at" in shown.err
+    assert len(shown.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -173,20 +173,36 @@ class Publishers:
         self._open: dict[str, Publisher] = {}
 
     def of(self, event: "Event") -> "Publisher":
-        """The publisher of the event's topic. Raises `ClusterUnavailable` when no broker answers."""
+        """The publisher of the event's topic.
+
+        Raises `ClusterUnavailable` when no broker answers, and `Unavailable` when it has not the topics.
+        """
         from trunkline.catalogue.events import declaration_of
-        from trunkline.client.admin import check_reachable
         from trunkline.client.publisher import Publisher
 
         service = self._catalogue.topic(declaration_of(event).topic).publisher
         if service not in self._open:
             if not self._open:
-                # Without a cluster the events would wait in the queue until they time out.
-                check_reachable(self._connection)
+                self._require_topics()
             self._open[service] = Publisher(
                 service=service, connection=self._connection, catalogue=self._catalogue
             )
         return self._open[service]
+
+    def _require_topics(self) -> None:
+        """Without cluster or topics each event would only fail by itself, and late."""
+        from trunkline.client.admin import Standing, topic_views
+
+        missing = [
+            view.name
+            for view in topic_views(self._connection, self._catalogue)
+            if view.standing is Standing.MISSING
+        ]
+        if missing:
+            raise Unavailable(
+                f"topic {missing[0]} is not at {self._connection.bootstrap_servers}; "
+                "run `trunkline topics create` first"
+            )
 
     def close(self, timeout: float) -> None:
         """Close all of them; each waits up to `timeout` seconds for what is under way."""
@@ -225,7 +241,7 @@ def _settle(delivery: "Delivery", summary: Summary) -> None:
         raise
     except TrunklineError as error:
         summary.failed += 1
-        _complain(f"event {delivery.event_id}: {error}", summary)
+        _complain(str(error), summary)
     else:
         summary.acknowledged += 1
 

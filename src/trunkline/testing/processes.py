@@ -165,6 +165,10 @@ class CommandProcess:
         self._signal(signal.SIGTERM)
         return self.wait(timeout_s=timeout_s)
 
+    def interrupt(self) -> None:
+        """What Ctrl-C does (SIGINT); a process does not see it if this one ignores it."""
+        self._signal(signal.SIGINT)
+
     def kill(self) -> None:
         """End the process at once (SIGKILL) and wait until the system has let go of it."""
         self._signal(signal.SIGKILL)
