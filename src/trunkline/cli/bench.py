@@ -23,7 +23,7 @@ def bench(
     ] = None,
     seconds: Annotated[
         float, typer.Option(min=0.2, max=60, help="How long each load lasts; there are about twenty.")
-    ] = 2.0,
+    ] = 1.5,
     rounds: Annotated[int, typer.Option(min=1, max=25, help="How often loads and peers alternate.")] = 3,
     as_json: AsJson = False,
 ) -> None:
@@ -50,17 +50,17 @@ def show(report: "Report") -> None:
 
     out = console()
     table = Table(box=None, pad_edge=False)
-    for heading in ("", "value", "target", "peer", "ratio"):
+    for heading in ("", "median", "range", "target", "peer", "ratio"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     part = ""
     for item in report.figures:
         if item.part != part:
             part = item.part
-            table.add_row(f"[bold]{part}[/bold]", *[""] * 4)
-        table.add_row(f"  {item.name}", _value(item), _target(item), _peer(item), _ratio(item))
+            table.add_row(f"[bold]{part}[/bold]", *[""] * 5)
+        table.add_row(f"  {item.name}", _value(item), _range(item), _target(item), _peer(item), _ratio(item))
     out.print(table)
     out.print(
-        f"\n{report.took_seconds:g} s, medians of rounds; trunkline {report.trunkline}, "
+        f"\n{report.took_seconds:g} s, median and range of the rounds; trunkline {report.trunkline}, "
         f"Python {report.python}, librdkafka {report.librdkafka}, {report.processors} processors, "
         f"load {report.load_average:g} before the run"
     )
@@ -73,6 +73,11 @@ def show(report: "Report") -> None:
 
 def _value(item: "Figure") -> str:
     return f"{item.value:g} {item.unit}"
+
+
+def _range(item: "Figure") -> str:
+    """The least and the greatest of the rounds."""
+    return f"{min(item.samples):g}–{max(item.samples):g}" if len(item.samples) > 1 else ""
 
 
 def _target(item: "Figure") -> str:
