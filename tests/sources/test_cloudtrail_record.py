@@ -9,7 +9,7 @@ import pytest
 
 from trunkline.catalogue.events.access import ApiCalled
 from trunkline.codec import Envelope, encode_checked
-from trunkline.sources.cloudtrail_record import to_event
+from trunkline.sources.cloudtrail_record import NESTING_MAX, to_event
 
 RECORD: dict[str, Any] = {
     "eventVersion": "1.08",
@@ -152,9 +152,25 @@ def test_what_does_not_fit_a_message_is_cut_largest_first_and_leaves_its_digest(
     assert len(encode_checked(mapped).value) < 1_000_000
 
 
+def nested(levels: int) -> bytes:
+    """A record in which objects and arrays lie this deep, itself included."""
+    inner = b'{"a":' * (levels - 1) + b"1" + b"}" * (levels - 1)
+    return msgspec.json.encode(RECORD)[:-1] + b',"requestParameters":' + inner + b"}"
+
+
+def test_a_record_is_taken_up_to_a_depth_that_every_reader_can_go() -> None:
+    many = [{"a": [number]} for number in range(200)]
+    assert to_event(nested(NESTING_MAX)).data.detail["requestParameters"]
+    assert to_event(msgspec.json.encode(RECORD | {"additionalEventData": many})).data.detail
+    for levels in (NESTING_MAX + 1, 950, 992, 994, 1_000, 5_000, 100_000):
+        with pytest.raises(ValueError, match=r"not a CloudTrail record: .*(nested deeper|recursion depth)"):
+            to_event(nested(levels))
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
+        (msgspec.json.encode(RECORD)[:-1] + b',"userAgent":"\xff"}', "not a CloudTrail record: 'utf-8'"),
         (b"7", "Expected `object`"),
         (b"{}", "lacks eventID, eventTime, eventSource, eventName"),
         (msgspec.json.encode(RECORD | {"eventTime": "yesterday"}), "eventTime"),

@@ -24,6 +24,9 @@ SOURCE: Final = "/sources/cloudtrail"
 DETAIL_BYTES_MAX: Final = 768 * 1024
 """What `detail` may take of a message of 1 MB."""
 
+NESTING_MAX: Final = 100
+"""Far above any real call's; how deep a reader can go depends on its stack, and this is well below it."""
+
 _NAME_MAX: Final = 256
 _LONG_NAME_MAX: Final = 2_048
 
@@ -98,8 +101,10 @@ def to_event(raw: bytes, *, tenant: str | None = None) -> Envelope[ApiCalled]:
     """One record as an event. Raises `ValueError` with what is wrong with it."""
     try:
         record, members = _record.decode(raw), _members.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a CloudTrail record: {error}") from error
+    if raw.count(b"{") + raw.count(b"[") > NESTING_MAX and _is_too_deep(members):
+        raise ValueError(f"not a CloudTrail record: it is nested deeper than {NESTING_MAX} levels")
     if not record.event_id or record.event_time is None or not record.event_source or not record.event_name:
         required = ("eventID", "eventTime", "eventSource", "eventName")
         lacking = [name for name in required if not members.get(name)]
@@ -215,6 +220,18 @@ def _bounded(members: dict[str, Any]) -> dict[str, Any]:
         size -= len(encoded[name])
         members[name] = {"cut_bytes": len(encoded[name]), "cut_sha256": sha256(encoded[name]).hexdigest()}
     return members
+
+
+def _is_too_deep(members: object) -> bool:
+    level = [members]
+    for _ in range(NESTING_MAX):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(inner, (dict, list)) for inner in level)
 
 
 def _text(value: object) -> str | None:
