@@ -219,10 +219,13 @@ class Rebalance(Protocol):
 class Consumer:
     """A consumer. Not thread-safe."""
 
-    def __init__(self, config: Config, *, on_trouble: Callable[[str], None] = _LOGGER.warning) -> None:
-        """`on_trouble` hears about what passes by itself, such as brokers that are down; it may not raise."""
-        self._on_trouble = on_trouble
-        told = {**config, "error_cb": lambda error: on_trouble(error.str())}
+    def __init__(self, config: Config, *, on_trouble: Callable[[str, str], None] | None = None) -> None:
+        """`on_trouble` hears, as code and text, what passes by itself, such as brokers that are down.
+
+        It may not raise.
+        """
+        self._on_trouble = on_trouble or partial(_LOGGER.warning, "%s: %s")
+        told = {**config, "error_cb": self._tell}
         self._consumer = ck.Consumer(told, logger=_LOGGER)
         self.at_end: set[Partition] = set()
         """Partitions whose end was met after their last record, where `enable.partition.eof` asks for it."""
@@ -281,7 +284,7 @@ class Consumer:
                 self.at_end.add((message.topic() or "", _number(message.partition())))
             else:
                 _raise_if_hopeless(error)
-                self._on_trouble(error.str())
+                self._tell(error)
         return records
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -297,6 +300,9 @@ class Consumer:
     def close(self) -> None:
         """Leave the group; the rebalance listener hears about its last partitions."""
         self._consumer.close()
+
+    def _tell(self, error: ck.KafkaError) -> None:
+        self._on_trouble(error.name(), error.str())
 
 
 class TopicState(NamedTuple):

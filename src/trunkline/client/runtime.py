@@ -25,12 +25,16 @@ from trunkline.client.progress import Owned, Phase, Progress
 from trunkline.client.starts import Start, find_starts
 from trunkline.client.store import Store
 from trunkline.client.store.position import Fenced
+from trunkline.client.trouble import Trouble
 from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput, Unavailable
 
 POLL_RECORDS_MAX: Final = 100
 POLL_SECONDS: Final = 0.1
 """The contract: at most 100 records a poll, every 100 ms at the latest."""
+
+COMMIT_BACKOFF: Final = Backoff(first=1.0)
+"""A commit without an answer has kept the loop from polling for a whole session time-out; let it catch up."""
 
 _log = Log("trunkline.consumer")
 
@@ -76,6 +80,7 @@ class ConsumerRuntime:
         self._backoff = backoff or Backoff()
         self._progress = Progress(self._backoff)
         self._monotonic = monotonic
+        self._trouble = Trouble()
         self._commit_failures = 0
         self._commit_due = 0.0
         self._stopping = threading.Event()
@@ -128,7 +133,8 @@ class ConsumerRuntime:
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """See `Rebalance`."""
         offsets = self._progress.revoked(partitions)
-        if offsets:
+        # A commit that nobody answers takes a whole session time-out, and the store has the positions anyway.
+        if offsets and not self._trouble:
             self._commit(offsets)
         _log.info("partitions revoked", group=self._options.group, partitions=_shown(partitions))
 
@@ -235,12 +241,13 @@ class ConsumerRuntime:
         except CommitRefused as refused:
             self._metrics.commit_failed(refused.reason)
             self._commit_failures += 1
-            wait = 0.0 if refused.rebalance else self._backoff.wait(self._commit_failures)
+            wait = 0.0 if refused.rebalance else COMMIT_BACKOFF.wait(self._commit_failures)
             self._commit_due = self._monotonic() + wait
             _log.info("offset commit refused", group=self._options.group, reason=refused.reason, wait=wait)
         else:
             self._commit_failures = 0
             self._progress.committed(offsets)
+            self._answered()
 
     def _count(self, key: Partition, records: list[Record], outcome: Outcome) -> None:
         self._metrics.batch(key[0], records=len(records), duplicates=outcome.duplicates)
@@ -258,8 +265,18 @@ class ConsumerRuntime:
                 error=refusal.detail,
             )
 
-    def _tell_of_trouble(self, text: str) -> None:
-        _log.warning("cluster trouble", group=self._options.group, error=text)
+    def _tell_of_trouble(self, code: str, text: str) -> None:
+        if self._trouble.met(code, self._monotonic()):
+            _log.warning("cluster trouble", group=self._options.group, error=text)
+
+    def _answered(self) -> None:
+        if passed := self._trouble.answered(self._monotonic()):
+            _log.warning(
+                "cluster trouble is over",
+                group=self._options.group,
+                seconds=round(passed.seconds, 1),
+                times=passed.times,
+            )
 
     def _tell_of(self, start: Start) -> None:
         lane = start.lane
