@@ -69,6 +69,19 @@ def test_events_of_a_tenant_are_in_the_log_in_the_order_of_publishing(
     assert offsets == sorted(set(offsets))
 
 
+def test_outcomes_arrive_while_a_thread_publishes_without_a_pause(
+    publisher: Publisher, event: Event, unique: Callable[[str], str]
+) -> None:
+    tenant = unique("tenant")
+    first = publisher.publish(event, tenant=tenant)
+    published = 0
+    while first.outcome is None:
+        publisher.publish(event, tenant=tenant)
+        published += 1
+        assert published < 60_000
+    assert publisher.flush(20) == 0
+
+
 def test_what_another_service_publishes_is_refused(
     publisher: Publisher, catalogue: Catalogue, unique: Callable[[str], str]
 ) -> None:

@@ -33,6 +33,11 @@ POLL_SECONDS: Final = 0.1
 QUEUE_WAIT_SECONDS: Final = 10.0
 """How long `publish` waits for room in a full queue before it gives up."""
 
+TURN_EVENTS: Final = 1_000
+TURN_SECONDS: Final = 0.005
+"""A thread that publishes without a pause keeps the interpreter from the publisher's thread, which then hears of
+a few hundred outcomes a second. After so many events it lets the other go first, for so long at the most."""
+
 CLOSE_SECONDS: Final = 30.0
 
 _REPEAT: Final = "it may be in the log, and may be published again with the same id"
@@ -83,6 +88,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._open: set[Delivery] = set()
+        self._sent = 0
         self._closed = False
         self._broken = False
         self._producer: Producer[Delivery] = Producer(self._config)
@@ -192,6 +198,9 @@ class Publisher:
                     raise DeliveryRejected(error.code, f"{topic}: {error}; the event was not sent") from error
                 else:
                     self._open.add(delivery)
+                    self._sent += 1
+                    if self._sent % TURN_EVENTS == 0 and len(self._open) >= TURN_EVENTS:
+                        self._changed.wait(TURN_SECONDS)
                     return delivery
 
     def _serve(self) -> None:
