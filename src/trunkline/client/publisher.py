@@ -35,8 +35,8 @@ QUEUE_WAIT_SECONDS: Final = 10.0
 
 TURN_EVENTS: Final = 1_000
 TURN_SECONDS: Final = 0.005
-"""A thread that publishes without a pause keeps the interpreter from the publisher's thread, which then hears of
-a few hundred outcomes a second. After so many events it lets the other go first, for so long at the most."""
+"""A thread that publishes without a pause keeps the interpreter from the publisher's thread, which then hears
+of a few hundred outcomes a second. After so many events it gives way, for so many seconds at the most."""
 
 CLOSE_SECONDS: Final = 30.0
 
