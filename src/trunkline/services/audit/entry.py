@@ -80,33 +80,32 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 def entry_commitment(entry: Entry) -> bytes:
     """What the commitment of this entry must be, computed from its body, summary and salt."""
-    fields = (
-        _bytes(entry.actor_type),
-        _bytes(entry.actor_id),
-        _bytes(entry.action),
-        _bytes(entry.resource_type),
-        _bytes(entry.resource_id),
-        _bytes(entry.outcome),
-        entry.body,
+    fields = _encoded(
+        entry.actor_type,
+        entry.actor_id,
+        entry.action,
+        entry.resource_type,
+        entry.resource_id,
+        entry.outcome,
     )
+    fields.append(entry.body)
     lengths = _COMMITMENT.pack(*[-1 if field is None else len(field) for field in fields])
     return sha256(b"".join((FORMAT_TAG, entry.salt, lengths, *filter(None, fields)))).digest()
 
 
 def entry_leaf(entry: Entry) -> bytes:
     """The leaf hash of this entry, from its envelope and its stored commitment."""
-    fields = (
-        entry.tenant.encode(),
-        entry.source.encode(),
-        entry.id.encode(),
-        entry.type.encode(),
-        _bytes(entry.correlation_id),
-        _bytes(entry.causation_id),
-        entry.topic.encode(),
-        _bytes(entry.note),
-        entry.key,
-        entry.headers,
+    fields = _encoded(
+        entry.tenant,
+        entry.source,
+        entry.id,
+        entry.type,
+        entry.correlation_id,
+        entry.causation_id,
+        entry.topic,
+        entry.note,
     )
+    fields += (entry.key, entry.headers)
     packed = _ENVELOPE.pack(
         entry.seq,
         entry.ingested_us,
@@ -157,5 +156,5 @@ def to_us(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode()
+def _encoded(*texts: str | None) -> list[bytes | None]:
+    return [None if text is None else text.encode() for text in texts]
