@@ -39,7 +39,7 @@ PRODUCER_ID_BLOCK = 1000
 """Ids reserved by one write (as in Kafka); a crash wastes at most so many of 2^63."""
 
 PARTITIONS_MAX = 10_000
-"""In the whole broker: each holds an open file."""
+"""In the whole broker: each holds a few open files."""
 
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _DELETED_SUFFIX = "-deleted"

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 
+from trunkline.broker.log.checkpoint import CHECKPOINT_NAME
 from trunkline.broker.log.errors import AppendRefused, LogStopped, OffsetOutOfRange
+from trunkline.broker.log.fs import OsFs
 from trunkline.broker.log.memory_fs import MemoryFs
-from trunkline.broker.log.partition import Appended
+from trunkline.broker.log.options import LogOptions
+from trunkline.broker.log.partition import OLD_SEGMENTS_OPEN, Appended, PartitionLog
 from trunkline.broker.protocol.batch import (
     CODEC_GZIP,
     CONTROL_FLAG,
@@ -382,3 +386,34 @@ def test_an_abandoned_log_writes_nothing_more(desk: LogDesk) -> None:
     with pytest.raises(LogStopped):
         desk.log.sync()
     assert refusal(desk, make_batch(b"b")) is ErrorCode.KAFKA_STORAGE_ERROR
+
+
+def test_a_long_log_keeps_few_files_open_however_it_is_read(tmp_path: Path) -> None:
+    directory = tmp_path / "long-0"
+    options = LogOptions(segment_bytes=200)
+
+    def read_all(log: PartitionLog) -> int:
+        offset = 0
+        while data := log.read(offset, 1):
+            offset = [header.next_offset for header, _, _ in split(data)][-1]
+        return offset
+
+    process = psutil.Process()
+    before = process.num_fds()
+    log = PartitionLog.open(OsFs(), directory, options=options, now_ms=NOW_MS)
+    for number in range(100):
+        log.append(make_batch(b"%d" % number * 100), now_ms=NOW_MS)
+        log.advance(log.sync())
+    log.retention(NOW_MS)
+    assert process.num_fds() - before <= OLD_SEGMENTS_OPEN + 1
+    for _ in range(2):
+        assert read_all(log) == 100
+        assert process.num_fds() - before <= OLD_SEGMENTS_OPEN + 1
+        found = log.offset_for_time(NOW_MS)
+        assert found is not None
+        assert found.offset == 0
+        log.close()
+        (directory / CHECKPOINT_NAME).unlink()
+        log = PartitionLog.open(OsFs(), directory, options=options, now_ms=NOW_MS)
+        assert process.num_fds() - before <= 1
+    log.close()

@@ -30,6 +30,10 @@ from trunkline.broker.protocol.errors import ErrorCode
 UNKNOWN_EPOCH = -1
 UNKNOWN_OFFSET = -1
 
+OLD_SEGMENTS_OPEN = 8
+"""Finished segments of one partition that keep their file open and their index in memory: those read last. A
+month of records can be thousands of segments."""
+
 _T = TypeVar("_T")
 
 
@@ -55,6 +59,8 @@ class PartitionLog:
         self.high_watermark = self.log_end_offset = recovered.end_offset
         self._fs = fs
         self._segments = recovered.segments
+        self._read_last: dict[int, Segment] = {}
+        """By base offset, the one read last at the end."""
         self._epochs = recovered.epochs
         self._producers = recovered.producers
         self._flusher = Flusher(fs, directory, mark=self._mark, checkpoint=self._checkpoint)
@@ -81,7 +87,10 @@ class PartitionLog:
                 # An index file may be ahead of what was left of its segment; loading it now finds out.
                 self._mending(partial(_load_index, segment))
                 self._flusher.wrote(segment, 0)
+                if segment is not self._segments[-1] and not segment.finished:
+                    self._flusher.rolled(segment)
             self.sync()
+        self._release_unread()
         self.advance(self.log_end_offset)
 
     @property
@@ -220,9 +229,28 @@ class PartitionLog:
                 stop = segment.run_end(start, start + max_bytes, end)
                 if stop == start and minimum_one:
                     stop = start + header.size
-                return segment.read(start, stop)
+                data = segment.read(start, stop)
+                self._note_read(segment)
+                return data
             offset = next_base
         return b""
+
+    def _note_read(self, segment: Segment) -> None:
+        if segment is self._segments[-1]:
+            return
+        recent = self._read_last
+        recent.pop(segment.base_offset, None)
+        recent[segment.base_offset] = segment
+        if len(recent) > OLD_SEGMENTS_OPEN:
+            oldest = recent.pop(next(iter(recent)))
+            if oldest.finished:
+                oldest.release()
+
+    def _release_unread(self) -> None:
+        """Let go of the old segments that were not among the last to be read."""
+        for segment in self._segments[:-1]:
+            if segment.finished and segment.base_offset not in self._read_last:
+                segment.release()
 
     def _segment_for(self, offset: int) -> tuple[Segment, int, int]:
         """The segment for an offset below the high watermark, its visible end and the offset after it."""
@@ -295,8 +323,9 @@ class PartitionLog:
         """Drop the oldest segments that are too old or too much; the next `sync` deletes them.
 
         Never the active segment, but one that has expired as a whole is closed first. Also forgets producers
-        that have been idle for `producer_expiry_ms`, and asks for a checkpoint if there is something new to
-        note. Returns whether a `sync` has anything to do. Raises `FsError`.
+        that have been idle for `producer_expiry_ms`, lets go of segments that nobody reads, and asks for a
+        checkpoint if there is something new to note. Returns whether a `sync` has anything to do. Raises
+        `FsError`.
         """
         with self._flusher.lock:
             self._producers.expire(idle_since_ms=now_ms - self.options.producer_expiry_ms)
@@ -313,6 +342,7 @@ class PartitionLog:
             excess -= segment.size
             start = next_base
         self._raise_start(start)
+        self._release_unread()
         return self._flusher.checkpoint_if_changed()
 
     def _is_expired(self, segment: Segment, now_ms: int) -> bool:
@@ -329,7 +359,9 @@ class PartitionLog:
             self.log_start_offset = offset
             self._flusher.want_checkpoint()
             while len(self._segments) > 1 and self._segments[1].base_offset <= offset:
-                self._flusher.condemn(self._segments.pop(0))
+                condemned = self._segments.pop(0)
+                self._read_last.pop(condemned.base_offset, None)
+                self._flusher.condemn(condemned)
 
     # Closing
 

@@ -86,8 +86,14 @@ class Segment:
         # As far as it is known; `_indexed` once it covers all batches.
         self._index: SegmentIndex | None = None
         self._indexed = False
-        self._file: File | None = fs.open(self.path)
-        self.size = self.verified_from = self._file.size
+        self._file: File | None = None
+        self.size = self.verified_from = self._measure()
+
+    def _measure(self) -> int:
+        """The size of the file, created if it is missing. Thousands are measured, few are read."""
+        file = self._fs.open(self.path)
+        file.close()
+        return file.size
 
     @property
     def file(self) -> File:
@@ -276,6 +282,16 @@ class Segment:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def release(self) -> None:
+        """Give up what an old segment takes while nobody reads it: an open file and its index in memory.
+
+        On the loop, and only when it is `finished`: the sync thread has no business with it then.
+        """
+        assert self.finished
+        self.close()
+        self._index = None
+        self._indexed = False
 
     def remove(self) -> None:
         """Delete the segment and its index."""
