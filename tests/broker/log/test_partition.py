@@ -9,8 +9,9 @@ from trunkline.broker.log.checkpoint import CHECKPOINT_NAME
 from trunkline.broker.log.errors import AppendRefused, LogStopped, OffsetOutOfRange
 from trunkline.broker.log.fs import OsFs
 from trunkline.broker.log.memory_fs import MemoryFs
+from trunkline.broker.log.old_segments import OLD_SEGMENTS_OPEN
 from trunkline.broker.log.options import LogOptions
-from trunkline.broker.log.partition import OLD_SEGMENTS_OPEN, Appended, PartitionLog
+from trunkline.broker.log.partition import Appended, PartitionLog
 from trunkline.broker.protocol.batch import (
     CODEC_GZIP,
     CONTROL_FLAG,

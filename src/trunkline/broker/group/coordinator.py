@@ -5,7 +5,6 @@ effects, to be carried out in order. What an `Entry` says is true for readers on
 it durable and handed it back with `durable`; a `Reply` waits for the entries that precede it.
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -40,6 +39,7 @@ from trunkline.broker.group.model import (
 from trunkline.broker.group.offsets import DurableGroups, batches, expired
 from trunkline.broker.group.state import GroupState
 from trunkline.broker.group.subscription import subscribed_topics
+from trunkline.broker.group.timers import Timers
 from trunkline.broker.protocol.errors import ErrorCode
 
 CONSUMER_PROTOCOL_TYPE: Final = "consumer"
@@ -68,8 +68,7 @@ class GroupCoordinator:
         self._durable = DurableGroups()
         self._groups: dict[str, ClassicGroup] = {}
         self._effects: list[Effect] = []
-        self._timers: list[tuple[int, str]] = []
-        self._scheduled: dict[str, int] = {}
+        self._timers = Timers()
         self._expiry_ms: int | None = None
 
     # -- durable state
@@ -275,16 +274,12 @@ class GroupCoordinator:
 
     def next_deadline(self) -> int | None:
         """When to call `tick` next; None when nothing is due, ever. May be early, never late."""
-        deadlines = (self._timers[0][0] if self._timers else None, self._expiry_ms)
+        deadlines = (self._timers.next_ms, self._expiry_ms)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Do what is due."""
-        while self._timers and self._timers[0][0] <= now_ms:
-            due_ms, group_id = heapq.heappop(self._timers)
-            if self._scheduled.get(group_id) != due_ms:
-                continue
-            del self._scheduled[group_id]
+        for group_id in self._timers.due(now_ms):
             self._expire(self._groups[group_id], now_ms)
         if self._expiry_ms is not None and self._expiry_ms <= now_ms:
             self._expire_offsets()
@@ -301,12 +296,8 @@ class GroupCoordinator:
     def _schedule(self, group: ClassicGroup) -> None:
         """Have `tick` look at the group in time. Heartbeats only put deadlines off and do not come here."""
         deadline_ms = group.deadline_ms
-        if deadline_ms is None:
-            return
-        scheduled_ms = self._scheduled.get(group.group_id)
-        if scheduled_ms is None or deadline_ms < scheduled_ms:
-            self._scheduled[group.group_id] = deadline_ms
-            heapq.heappush(self._timers, (deadline_ms, group.group_id))
+        if deadline_ms is not None:
+            self._timers.set(group.group_id, deadline_ms)
 
     def _expire_offsets(self) -> None:
         for group in tuple(self._groups.values()):
@@ -344,7 +335,7 @@ class GroupCoordinator:
     def _delete(self, group: ClassicGroup) -> Persist:
         group.die()
         del self._groups[group.group_id]
-        self._scheduled.pop(group.group_id, None)
+        self._timers.drop(group.group_id)
         return Persist(GroupRemoved(group.group_id))
 
     def _after(self, group: ClassicGroup, now_ms: int) -> list[Effect]:

@@ -21,6 +21,7 @@ from trunkline.broker.log.errors import AppendRefused, LogStopped, OffsetOutOfRa
 from trunkline.broker.log.flushing import Flusher, Mark
 from trunkline.broker.log.fs import Fs, FsError
 from trunkline.broker.log.index import SegmentIndex
+from trunkline.broker.log.old_segments import OldSegments
 from trunkline.broker.log.options import UNLIMITED, LogOptions
 from trunkline.broker.log.recovery import Recovered, mend, recover
 from trunkline.broker.log.segment import RELATIVE_OFFSET_MAX, SEGMENT_BYTES_MAX, BrokenBatch, Segment
@@ -29,10 +30,6 @@ from trunkline.broker.protocol.errors import ErrorCode
 
 UNKNOWN_EPOCH = -1
 UNKNOWN_OFFSET = -1
-
-OLD_SEGMENTS_OPEN = 8
-"""Finished segments of one partition that keep their file open and their index in memory: those read last. A
-month of records can be thousands of segments."""
 
 _T = TypeVar("_T")
 
@@ -59,8 +56,7 @@ class PartitionLog:
         self.high_watermark = self.log_end_offset = recovered.end_offset
         self._fs = fs
         self._segments = recovered.segments
-        self._read_last: dict[int, Segment] = {}
-        """By base offset, the one read last at the end."""
+        self._old = OldSegments()
         self._epochs = recovered.epochs
         self._producers = recovered.producers
         self._flusher = Flusher(fs, directory, mark=self._mark, checkpoint=self._checkpoint)
@@ -90,7 +86,7 @@ class PartitionLog:
                 if segment is not self._segments[-1] and not segment.finished:
                     self._flusher.rolled(segment)
             self.sync()
-        self._release_unread()
+        self._old.release_unread(self._segments[:-1])
         self.advance(self.log_end_offset)
 
     @property
@@ -230,27 +226,11 @@ class PartitionLog:
                 if stop == start and minimum_one:
                     stop = start + header.size
                 data = segment.read(start, stop)
-                self._note_read(segment)
+                if segment is not self._segments[-1]:
+                    self._old.read(segment)
                 return data
             offset = next_base
         return b""
-
-    def _note_read(self, segment: Segment) -> None:
-        if segment is self._segments[-1]:
-            return
-        recent = self._read_last
-        recent.pop(segment.base_offset, None)
-        recent[segment.base_offset] = segment
-        if len(recent) > OLD_SEGMENTS_OPEN:
-            oldest = recent.pop(next(iter(recent)))
-            if oldest.finished:
-                oldest.release()
-
-    def _release_unread(self) -> None:
-        """Let go of the old segments that were not among the last to be read."""
-        for segment in self._segments[:-1]:
-            if segment.finished and segment.base_offset not in self._read_last:
-                segment.release()
 
     def _segment_for(self, offset: int) -> tuple[Segment, int, int]:
         """The segment for an offset below the high watermark, its visible end and the offset after it."""
@@ -342,7 +322,7 @@ class PartitionLog:
             excess -= segment.size
             start = next_base
         self._raise_start(start)
-        self._release_unread()
+        self._old.release_unread(self._segments[:-1])
         return self._flusher.checkpoint_if_changed()
 
     def _is_expired(self, segment: Segment, now_ms: int) -> bool:
@@ -360,7 +340,7 @@ class PartitionLog:
             self._flusher.want_checkpoint()
             while len(self._segments) > 1 and self._segments[1].base_offset <= offset:
                 condemned = self._segments.pop(0)
-                self._read_last.pop(condemned.base_offset, None)
+                self._old.forget(condemned)
                 self._flusher.condemn(condemned)
 
     # Closing
