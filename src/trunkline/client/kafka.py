@@ -272,10 +272,13 @@ class Consumer:
 
     def poll(self, records_max: int, timeout: float) -> list[Record]:
         """The next records, as soon as there are any. Raises `KafkaFailed` for what waiting cannot cure."""
-        first = self._consumer.poll(timeout)
-        if first is None:
-            return []
-        messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
+        try:
+            first = self._consumer.poll(timeout)
+            if first is None:
+                return []
+            messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
+        except ck.KafkaException as failure:
+            raise translated(failure) from failure
         records: list[Record] = []
         for message in messages:
             if (error := message.error()) is None:
