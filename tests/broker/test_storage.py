@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.broker.identity import PRODUCER_ID_BLOCK
 from trunkline.broker.log.errors import TopicRefused
 from trunkline.broker.log.fs import FsError, OsFs
 from trunkline.broker.log.memory_fs import MemoryFs
@@ -18,7 +19,7 @@ from trunkline.broker.log.partition import PartitionLog
 from trunkline.broker.protocol.batch import split
 from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.records import records
-from trunkline.broker.storage import PRODUCER_ID_BLOCK, Storage
+from trunkline.broker.storage import Storage
 from trunkline.errors import InvalidInput, Unavailable
 from trunkline.testing.log_desk import NOW_MS, make_batch
 
@@ -71,8 +72,8 @@ def test_topics_and_records_are_there_after_a_restart(fs: MemoryFs) -> None:
     assert log is not None
     assert values(log) == [b"a", b"b"]
     assert (again.partition(TOPIC, 3), again.partition("other", 0)) == (None, None)
-    assert again.cluster_id == storage.cluster_id
-    assert len(again.cluster_id) == 22
+    assert again.identity.cluster_id == storage.identity.cluster_id
+    assert len(again.identity.cluster_id) == 22
 
 
 def test_a_crash_at_any_time_keeps_topics_and_synced_records(fs: MemoryFs) -> None:
@@ -179,10 +180,10 @@ def test_what_the_disk_has_no_room_for_did_not_happen(fs: MemoryFs) -> None:
     with pytest.raises(FsError):
         storage.create_topic(TOPIC, partitions=2, now_ms=NOW_MS)
     with pytest.raises(FsError):
-        storage.allocate_producer_id()
+        storage.identity.allocate_producer_id()
     assert storage.topics == {}
     fs.capacity_bytes = float("inf")
-    assert storage.allocate_producer_id() == 0
+    assert storage.identity.allocate_producer_id() == 0
     storage.create_topic(TOPIC, partitions=2, now_ms=NOW_MS)
     fs.crash()
     assert list(opened(fs).topics) == [TOPIC]
@@ -211,7 +212,7 @@ def test_producer_ids_are_never_given_twice(fs: MemoryFs) -> None:
     given = []
     for _ in range(3):
         storage = opened(fs)
-        given += [storage.allocate_producer_id() for _ in range(PRODUCER_ID_BLOCK + 1)]
+        given += [storage.identity.allocate_producer_id() for _ in range(PRODUCER_ID_BLOCK + 1)]
         fs.crash()
     assert len(set(given)) == len(given)
 

@@ -81,7 +81,7 @@ class Broker:
     @property
     def cluster_id(self) -> str:
         """The identity of this data directory, as clients see it."""
-        return self.storage.cluster_id
+        return self.storage.identity.cluster_id
 
     def advertise(self, host: str, port: int) -> None:
         """Tell clients from now on to connect there."""

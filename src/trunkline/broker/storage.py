@@ -11,7 +11,6 @@ before and set aside (`*-deleted`) after, so a crash in between leaves at most a
 refers to.
 """
 
-import base64
 import os
 import re
 import uuid
@@ -19,38 +18,25 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
+from trunkline.broker import datafile
+from trunkline.broker.identity import Identity
 from trunkline.broker.log.errors import LogStopped, TopicRefused
-from trunkline.broker.log.fs import Fs, FsError, Lock, Locked, replace_file
+from trunkline.broker.log.fs import Fs, FsError, Lock, Locked
 from trunkline.broker.log.options import LogOptions
 from trunkline.broker.log.partition import PartitionLog
 from trunkline.broker.log.recovery import RecoveryReport
 from trunkline.broker.log.topic_config import log_options
 from trunkline.broker.protocol.errors import ErrorCode
-from trunkline.errors import InvalidInput, Unavailable
-
-FORMAT_VERSION = 1
-"""Of everything in the data directory. Any other one is refused; a change of format migrates at open."""
-
-PRODUCER_ID_BLOCK = 1000
-"""Ids reserved by one write (as in Kafka); a crash wastes at most so many of 2^63."""
+from trunkline.errors import Unavailable
 
 PARTITIONS_MAX = 10_000
 """In the whole broker: each holds a few open files."""
 
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _DELETED_SUFFIX = "-deleted"
-
-_T = TypeVar("_T")
-
-
-class _Identity(msgspec.Struct):
-    format: int
-    cluster_id: str
-    next_producer_id: int
 
 
 class _TopicEntry(msgspec.Struct):
@@ -84,13 +70,13 @@ class Storage:
         data_dir: Path,
         *,
         lock: Lock,
-        identity: _Identity,
+        identity: Identity,
         defaults: LogOptions,
         new_id: Callable[[], uuid.UUID],
     ) -> None:
         """Use `Storage.open`."""
         self.data_dir = data_dir
-        self.cluster_id = identity.cluster_id
+        self.identity = identity
         self.defaults = defaults
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[uuid.UUID, Topic] = {}
@@ -98,8 +84,6 @@ class Storage:
         """What recovery found in each partition at open."""
         self._fs = fs
         self._lock = lock
-        self._identity = identity
-        self._next_producer_id = identity.next_producer_id
         self._new_id = new_id
         self._logs_dir = data_dir / "topics"
 
@@ -121,13 +105,10 @@ class Storage:
         fs.mkdir(data_dir / "topics")
         lock = _take_lock(fs, data_dir)
         try:
-            known = _load(fs, data_dir / "broker.json", _Identity)
-            identity = known or _Identity(FORMAT_VERSION, _cluster_id(new_id()), 0)
+            identity = Identity(fs, data_dir / "broker.json", new_id=new_id)
             storage = cls(
                 fs, data_dir, lock=lock, identity=identity, defaults=defaults or LogOptions(), new_id=new_id
             )
-            if known is None:
-                storage._write_identity()
             storage._open_topics(now_ms)
         except BaseException:
             lock.release()
@@ -226,20 +207,7 @@ class Storage:
                     self._fs.remove(directory / file)
                 self._fs.rmdir(directory)
 
-    # Producers, retention, closing
-
-    def allocate_producer_id(self) -> int:
-        """A producer id that was never handed out before, across restarts. Raises `FsError`."""
-        if self._next_producer_id == self._identity.next_producer_id:
-            self._identity.next_producer_id += PRODUCER_ID_BLOCK
-            try:
-                self._write_identity()
-            except OSError:
-                self._identity.next_producer_id -= PRODUCER_ID_BLOCK
-                raise
-        producer_id = self._next_producer_id
-        self._next_producer_id += 1
-        return producer_id
+    # Retention, closing
 
     def retention(self, now_ms: int) -> list[PartitionLog]:
         """Apply every log's retention; those returned have something to do in a sync.
@@ -266,7 +234,7 @@ class Storage:
         self._lock.release()
 
     def _open_topics(self, now_ms: int) -> None:
-        stored = _load(self._fs, self.data_dir / "topics.json", _TopicsFile)
+        stored = datafile.load(self._fs, self.data_dir / "topics.json", _TopicsFile)
         for entry in stored.topics if stored else []:
             topic = self._open_topic(entry, now_ms)
             self._register(topic)
@@ -326,18 +294,12 @@ class Storage:
             _TopicEntry(topic.name, topic.id, len(topic.partitions), dict(topic.configs))
             for topic in topics.values()
         ]
-        self._replace("topics.json", _TopicsFile(FORMAT_VERSION, entries))
+        content = _TopicsFile(datafile.FORMAT_VERSION, entries)
+        datafile.store(self._fs, self.data_dir / "topics.json", content)
         self.topics.clear()
         self.topics_by_id.clear()
         for topic in topics.values():
             self._register(topic)
-
-    def _write_identity(self) -> None:
-        self._replace("broker.json", self._identity)
-
-    def _replace(self, name: str, content: object) -> None:
-        encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
-        replace_file(self._fs, self.data_dir / name, encoded + b"\n")
 
 
 def _take_lock(fs: Fs, data_dir: Path) -> Lock:
@@ -348,27 +310,3 @@ def _take_lock(fs: Fs, data_dir: Path) -> Lock:
             f"data directory {data_dir} is in use by the broker with pid {locked.holder or 'unknown'}; "
             "stop that broker or choose another --data-dir"
         ) from None
-
-
-def _load(fs: Fs, path: Path, kind: type[_T]) -> _T | None:
-    content = fs.read(path)
-    if content is None:
-        return None
-    try:
-        version = msgspec.json.decode(content, type=_Versioned).format
-        if version != FORMAT_VERSION:
-            raise InvalidInput(
-                f"{path} has format {version}, not {FORMAT_VERSION}; use the version that wrote it"
-            )
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"{path} cannot be read ({error}); restore it from a backup") from None
-
-
-class _Versioned(msgspec.Struct):
-    format: int
-
-
-def _cluster_id(value: uuid.UUID) -> str:
-    """As Kafka writes it: 16 bytes in URL-safe base 64 without padding."""
-    return base64.urlsafe_b64encode(value.bytes).rstrip(b"=").decode("ascii")

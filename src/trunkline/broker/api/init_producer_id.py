@@ -26,7 +26,7 @@ def _handle(broker: Broker, request: InitProducerIdRequest, _call: Call) -> Init
             producer_epoch=request.producer_epoch + 1,
         )
     try:
-        producer_id = broker.storage.allocate_producer_id()
+        producer_id = broker.storage.identity.allocate_producer_id()
     except FsError:
         return _refused(ErrorCode.KAFKA_STORAGE_ERROR)
     return InitProducerIdResponse(error_code=ErrorCode.NONE, producer_id=producer_id, producer_epoch=0)

@@ -26,10 +26,10 @@ Deleting it costs a full scan, nothing else: unless records were deleted inside 
 back.
 
 **What is promised.** An acknowledgement means that `fdatasync` has returned (`commit`); nothing is readable
-before. A crash loses nothing acknowledged. Any change to this format raises `storage.FORMAT_VERSION` and
+before. A crash loses nothing acknowledged. Any change to this format raises `datafile.FORMAT_VERSION` and
 comes with the migration from the version before it.
 
 The files, from below: `fs` (the port to the device) and `memory_fs`; `segment` and `index`; `checkpoint`,
-`producers`; `scanning` and `recovery`; `admission`, `flushing`, `times`; `partition`, which is all that
-the rest of the broker uses, with `commit` for its acknowledgements.
+`producers`; `scanning` and `recovery`; `admission`, `flushing`, `old_segments`, `times`; `partition`, which
+is all that the rest of the broker uses, with `commit` for its acknowledgements.
 """
