@@ -8,6 +8,7 @@ from typing import Final, cast, get_args
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from trunkline.catalogue.file import read_file
 from trunkline.catalogue.model import (
     MS_PER_DAY,
     Catalogue,
@@ -51,15 +52,7 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
     if path is None:
         packaged = files("trunkline.catalogue").joinpath("contract.yaml")
         return parse_catalogue(packaged.read_text(encoding="utf-8"), file="contract.yaml")
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise InvalidInput(f"cannot read the catalogue {path}: {error.strerror}") from error
-    if len(raw) > FILE_BYTES_MAX:
-        raise InvalidInput(
-            f"the catalogue {path} is larger than {FILE_BYTES_MAX} bytes; is it the right file?"
-        )
+    raw = read_file(path, "the catalogue", bytes_max=FILE_BYTES_MAX)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

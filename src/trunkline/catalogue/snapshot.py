@@ -13,6 +13,7 @@ import msgspec
 from msgspec import field
 
 from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
+from trunkline.catalogue.file import read_file
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import EventType
 from trunkline.catalogue.schema import event_schema
@@ -159,15 +160,7 @@ _SHAPES: Final[Mapping[str, Callable[[Any], bool]]] = {
 def load_snapshot(path: Path | None = None) -> Snapshot:
     """The snapshot in the file, or the packaged one. Raises `InvalidInput` for a file that cannot be used."""
     chosen = packaged_snapshot_path() if path is None else path
-    try:
-        with chosen.open("rb") as stream:
-            raw = stream.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise InvalidInput(f"cannot read the snapshot {chosen}: {error.strerror}") from error
-    if len(raw) > FILE_BYTES_MAX:
-        raise InvalidInput(
-            f"the snapshot {chosen} is larger than {FILE_BYTES_MAX} bytes; is it the right file?"
-        )
+    raw = read_file(chosen, "the snapshot", bytes_max=FILE_BYTES_MAX)
     return parse_snapshot(raw, file=str(chosen))
 
 
