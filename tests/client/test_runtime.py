@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import confluent_kafka
 import kafka
 import pytest
+from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
@@ -351,6 +353,34 @@ def test_the_store_decides_where_to_start_even_against_kafka(bench: Bench, catal
         eventually(lambda: len(bench.effects()) == 15)
     assert bench.effects() == sent + more
     assert sum(handler.batches) == 5
+
+
+def test_a_topic_that_is_created_again_is_read_from_its_beginning(
+    broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue, event: Event, store: Store
+) -> None:
+    connection = ConnectionOptions(bootstrap_servers=broker_factory().address)
+
+    def publish(number: int) -> set[str]:
+        ensure_topics(connection, catalogue, "development")
+        with Publisher(service="query-engine", connection=connection, catalogue=catalogue) as publisher:
+            return {publisher.publish(event, tenant="acme").event_id for _ in range(number)}
+
+    runtime = ConsumerRuntime(
+        service="audit-service",
+        topics=[TOPIC],
+        handler=CountingHandler(store),
+        store=store,
+        connection=connection,
+        monotonic=lambda: time.monotonic() * 50,  # It looks every 0.2 s rather than every 10.
+    )
+    first = publish(5)
+    with running(runtime):
+        eventually(lambda: len(effects(store)) == 5)
+        admin = AdminClient({"bootstrap.servers": connection.bootstrap_servers})
+        admin.delete_topics([TOPIC])[TOPIC].result()
+        second = publish(12)
+        eventually(lambda: len(effects(store)) == 17)
+    assert {effect.event_id for effect in effects(store)} == first | second
 
 
 def test_lag_is_what_is_left_to_process(bench: Bench, catalogue: Catalogue) -> None:

@@ -68,6 +68,10 @@ class Progress:
         """The state of one partition, None when it is not ours."""
         return self._owned.get(key)
 
+    def reading(self) -> list[tuple[Partition, Owned]]:
+        """The partitions whose records flow."""
+        return [(key, owned) for key, owned in self._owned.items() if owned.phase is Phase.READING]
+
     def count(self, phase: Phase) -> int:
         """How many partitions are in this phase."""
         return sum(owned.phase is phase for owned in self._owned.values())

@@ -33,6 +33,10 @@ POLL_RECORDS_MAX: Final = 100
 POLL_SECONDS: Final = 0.1
 """The contract: at most 100 records a poll, every 100 ms at the latest."""
 
+TOPIC_CHECK_SECONDS: Final = 10.0
+"""How often to look whether a topic is still the one that was started: the library reads on in another of the
+same name, at the old offset."""
+
 COMMIT_BACKOFF: Final = Backoff(first=1.0)
 """A commit without an answer has kept the loop from polling for a whole session time-out; let it catch up."""
 
@@ -83,6 +87,7 @@ class ConsumerRuntime:
         self._trouble = Trouble()
         self._commit_failures = 0
         self._commit_due = 0.0
+        self._topic_check_due = 0.0
         self._stopping = threading.Event()
         self._started = threading.Event()
 
@@ -150,6 +155,7 @@ class ConsumerRuntime:
         now = self._monotonic()
         # Before partitions start: what was read of one that had not started may lie behind its start.
         self._work(_by_partition(records))
+        self._check_topics(now)
         self._start_arrivals(now)
         self._work({key: self._held(key) for key in self._progress.due(Phase.HOLDING, now)})
         self._metrics.paused.set(self._progress.count(Phase.HOLDING))
@@ -175,6 +181,20 @@ class ConsumerRuntime:
                 self._progress.started(key, start.lane, start.expected)
                 self._tell_of(start)
         self._started.set()
+
+    def _check_topics(self, now: float) -> None:
+        """Start again what is read from a topic that was deleted and created anew."""
+        if now < self._topic_check_due or self._trouble:
+            return
+        self._topic_check_due = now + TOPIC_CHECK_SECONDS
+        started = {key: owned.lane for key, owned in self._progress.reading() if owned.lane is not None}
+        try:
+            there = self._admin.describe({topic for topic, _ in started})
+        except (Unavailable, KafkaFailed):
+            return  # Then it is looked at the next time.
+        for key, lane in started.items():
+            if key[0] in there and there[key[0]].topic_id != lane.topic_id:
+                self._restart(key, "its topic was deleted and created again")
 
     def _work(self, batches: dict[Partition, list[Record]]) -> None:
         """Apply batches; once the store is away, the rest of them is held without trying."""
