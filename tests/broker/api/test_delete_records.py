@@ -1,7 +1,10 @@
 """The start of a log moves forward, durably, and what is before it is out of range."""
 
+from collections.abc import Callable
+
 import pytest
 
+from trunkline.broker.log.memory_fs import MemoryFs
 from trunkline.broker.protocol.errors import ErrorCode
 from trunkline.broker.protocol.messages.fetch import FetchResponse
 from trunkline.broker.protocol.messages.topics import (
@@ -12,6 +15,7 @@ from trunkline.broker.protocol.messages.topics import (
     DeleteRecordsTopic,
 )
 from trunkline.testing.api_desk import ApiDesk
+from trunkline.testing.inprocess import BrokerThread
 from trunkline.testing.wire import fetch_request
 
 
@@ -44,3 +48,17 @@ def test_what_does_not_exist_is_refused(desk: ApiDesk) -> None:
     topic = desk.topic()
     assert delete(desk, topic, 1).error_code == ErrorCode.OFFSET_OUT_OF_RANGE
     assert delete(desk, "nobody.knows.it", 0).error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_a_deletion_that_could_not_be_made_durable_is_not_acknowledged(
+    connect: Callable[[BrokerThread], ApiDesk],
+) -> None:
+    fs = MemoryFs()
+    with BrokerThread(fs) as broker:
+        desk = connect(broker)
+        topic = desk.topic()
+        desk.produce(topic, b"a", b"b")
+        fs.capacity_bytes = 0
+        assert delete(desk, topic, 1).error_code == ErrorCode.KAFKA_STORAGE_ERROR
+        fs.capacity_bytes = float("inf")
+        assert delete(desk, topic, 1).low_watermark == 1

@@ -59,7 +59,8 @@ def _delete(
     gathering.expect()
 
     def durable(error: BaseException | None) -> None:
-        if error is not None:
+        lagging = broker.settings.durability == "fsync" and log.durable_start_offset < start
+        if error is not None or lagging:
             results[place] = _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
         gathering.arrived()
 

@@ -48,9 +48,12 @@ class Flusher:
         *,
         mark: Callable[[], Mark],
         checkpoint: Callable[[Mark], Checkpoint],
+        durable_start: int,
     ) -> None:
         self.lock = Lock()
         self.stopped: str | None = None
+        self.durable_start = durable_start
+        """The log start offset that the next open will find."""
         self._fs = fs
         self._directory = directory
         self._mark = mark
@@ -148,6 +151,7 @@ class Flusher:
                 chores.finished[-1].finish_index()
                 chores.finished.pop()
             write_checkpoint(self._fs, self._directory, chores.checkpoint)
+            self.durable_start = chores.checkpoint.log_start_offset
             chores.active.persist_index()
             while chores.condemned:
                 chores.condemned[-1].remove()

@@ -59,7 +59,13 @@ class PartitionLog:
         self._old = OldSegments()
         self._epochs = recovered.epochs
         self._producers = recovered.producers
-        self._flusher = Flusher(fs, directory, mark=self._mark, checkpoint=self._checkpoint)
+        self._flusher = Flusher(
+            fs,
+            directory,
+            mark=self._mark,
+            checkpoint=self._checkpoint,
+            durable_start=self.log_start_offset,
+        )
         self._visible = self._mark()
 
     @classmethod
@@ -93,6 +99,11 @@ class PartitionLog:
     def leader_epoch(self) -> int:
         """0, and one more after each recovery that cut a torn tail."""
         return self._epochs[-1][0]
+
+    @property
+    def durable_start_offset(self) -> int:
+        """Where the log starts after a crash: behind `log_start_offset` until a checkpoint was written."""
+        return self._flusher.durable_start
 
     @property
     def size_bytes(self) -> int:
@@ -289,7 +300,8 @@ class PartitionLog:
     def delete_before(self, offset: int) -> int:
         """Forget all records before `offset` (-1: all visible ones); returns the new log start offset.
 
-        Durable after the next `sync`. Raises `OffsetOutOfRange` beyond the high watermark.
+        Durable after the next `sync` unless no checkpoint could be written, which `durable_start_offset`
+        tells. Raises `OffsetOutOfRange` beyond the high watermark.
         """
         target = self.high_watermark if offset == UNLIMITED else offset
         if not 0 <= target <= self.high_watermark:
