@@ -1,7 +1,8 @@
 """`trunkline import`: real logs become events."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -96,7 +97,7 @@ def cloudevents(
 
 
 def _import(
-    items: "Iterable[Envelope[Event] | BadInput]",
+    items: "Generator[Envelope[Event] | BadInput, None, None]",
     bootstrap_servers: str,
     *,
     catalogue: "Catalogue",
@@ -112,7 +113,7 @@ def _import(
     stopped: KeyboardInterrupt | Unavailable | None = None
     publishers = Publishers(bootstrap_servers, catalogue)
     try:
-        with _progress() as progress:
+        with closing(items), _progress() as progress:
             _feed(items, publishers, waiting, summary=summary, progress=progress)
     except (KeyboardInterrupt, Unavailable) as error:
         if not summary.published:

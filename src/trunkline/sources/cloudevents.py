@@ -1,6 +1,6 @@
 """CloudEvents as JSON lines: one event in the JSON event format (CloudEvents 1.0.2) a line."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,7 @@ class _Routing(msgspec.Struct):
 _routing: Final = msgspec.json.Decoder(_Routing)
 
 
-def read_events(path: Path) -> Iterator[Envelope[Event] | BadInput]:
+def read_events(path: Path) -> Generator[Envelope[Event] | BadInput, None, None]:
     """The events of a file in their order; a line that is not one of the contract comes as `BadInput`.
 
     Raises `InvalidInput` if the file cannot be read.

@@ -3,7 +3,7 @@
 import gzip
 import heapq
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -51,7 +51,7 @@ def find_files(path: Path) -> list[Path]:
 
 def read_events(
     files: Iterable[Path], *, tenant: str | None = None
-) -> Iterator[Envelope[ApiCalled] | BadInput]:
+) -> Generator[Envelope[ApiCalled] | BadInput, None, None]:
     """The records of all files as events, in order of time; what is bad comes as `BadInput` when it is met.
 
     The order is kept by holding back up to `SORT_RECORDS_MAX` records. The tenant is `tenant`, or the account
