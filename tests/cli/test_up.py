@@ -99,6 +99,21 @@ def test_a_service_that_is_killed_is_started_again(tmp_path: Path) -> None:
         assert interrupt(process) == 0
 
 
+def test_what_the_broker_found_after_a_crash_is_said(tmp_path: Path) -> None:
+    with started(tmp_path, "--feed", "--rate", "200") as first:
+        counts(first, "in_ledger")
+        assert interrupt(first) == 0
+    log = max((tmp_path / "broker" / "topics").glob("*/*.log"), key=size_of)
+    log.write_bytes(log.read_bytes()[:-7])
+    with started(tmp_path) as second:
+        assert second.stderr.wait_line(lambda line: "cannot be read" in line, timeout_s=READY_SECONDS)
+        assert interrupt(second) == 0
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TRUNKLINE_")]:

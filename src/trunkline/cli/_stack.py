@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from trunkline.catalogue.model import Catalogue
 from trunkline.cli._processes import Child
@@ -84,6 +84,8 @@ class Stack:
             ["--data-dir", str(machine.data_dir / "broker"), "--host", machine.host],
             ["--port", str(machine.port), "--durability", machine.durability],
         )
+        for finding in cast("list[str]", ready["findings"]):
+            self._say(f"warning: {finding}")
         port = str(ready["port"])
         self.bootstrap_servers, self.cluster_id = f"{ready['host']}:{port}", str(ready["cluster_id"])
         # A broker that is started again must come back where its clients look for it.

@@ -118,6 +118,7 @@ def _announce(node: Running, data_dir: Path, *, as_json: bool) -> None:
                 "port": node.listening.port,
                 "cluster_id": node.broker.cluster_id,
                 "data_dir": str(data_dir),
+                "findings": node.broker.findings,
             }
         )
     else:

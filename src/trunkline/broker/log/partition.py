@@ -8,11 +8,12 @@ Three offsets bound what anyone sees, and only ever grow while the log is open:
 Everything here runs on the loop except `sync`, which a worker thread calls while the loop appends more.
 """
 
+import logging
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from trunkline.broker.log import times
 from trunkline.broker.log.admission import Incoming, Writable, admit
@@ -23,10 +24,13 @@ from trunkline.broker.log.fs import Fs, FsError
 from trunkline.broker.log.index import SegmentIndex
 from trunkline.broker.log.old_segments import OldSegments
 from trunkline.broker.log.options import UNLIMITED, LogOptions
-from trunkline.broker.log.recovery import Recovered, mend, recover
+from trunkline.broker.log.recovery import Recovered, describe, mend, recover
 from trunkline.broker.log.segment import RELATIVE_OFFSET_MAX, SEGMENT_BYTES_MAX, BrokenBatch, Segment
 from trunkline.broker.log.times import TimestampOffset
+from trunkline.broker.protocol.batch import placeholder
 from trunkline.broker.protocol.errors import ErrorCode
+
+_LOGGER: Final = logging.getLogger("trunkline.broker.log")
 
 UNKNOWN_EPOCH = -1
 UNKNOWN_OFFSET = -1
@@ -218,8 +222,9 @@ class PartitionLog:
         """Whole visible batches from the one that holds `offset` on, verbatim; empty when there is none.
 
         At most `max_bytes`, except that the first batch is returned whatever its size with `minimum_one`. The
-        first batch may begin before `offset`; after damage it begins behind it. Raises `OffsetOutOfRange` and
-        `FsError`.
+        first batch may begin before `offset`; after damage it begins behind it. Where damage is all that is
+        left, a batch without records stands for it, or readers would wait there for ever. Raises
+        `OffsetOutOfRange` and `FsError`.
         """
         if not self.log_start_offset <= offset <= self.log_end_offset:
             raise OffsetOutOfRange(
@@ -227,7 +232,8 @@ class PartitionLog:
             )
         return self._mending(lambda: self._read(offset, max_bytes, minimum_one=minimum_one))
 
-    def _read(self, offset: int, max_bytes: int, *, minimum_one: bool) -> bytes:
+    def _read(self, wanted: int, max_bytes: int, *, minimum_one: bool) -> bytes:
+        offset = wanted
         while offset < self.high_watermark:
             segment, end, next_base = self._segment_for(offset)
             found = segment.find(offset, end)
@@ -241,7 +247,7 @@ class PartitionLog:
                     self._old.read(segment)
                 return data
             offset = next_base
-        return b""
+        return placeholder(wanted, self.high_watermark) if wanted < self.high_watermark else b""
 
     def _segment_for(self, offset: int) -> tuple[Segment, int, int]:
         """The segment for an offset below the high watermark, its visible end and the offset after it."""
@@ -288,7 +294,9 @@ class PartitionLog:
                 after = bisect_right(self._segments, broken.segment.base_offset, key=_base_offset)
                 is_last = after == len(self._segments)
                 following = self.log_end_offset if is_last else self._segments[after].base_offset
-                if mend(broken, following_offset=following):
+                damage = mend(broken, following_offset=following)
+                if damage is not None:
+                    _LOGGER.warning("%s", describe(self.directory, damage))
                     self._flusher.want_checkpoint()
                 elif place in rebuilt:
                     raise FsError("read", broken.segment.path, broken) from broken

@@ -55,12 +55,16 @@ class RecoveryReport:
             lines.append(
                 f"{self.directory}: cut {self.truncated_bytes} bytes of an unfinished write off the end"
             )
-        lines.extend(
-            f"{self.directory}: bytes {damage.start}..{damage.end} of segment {damage.segment} are damaged; "
-            f"offsets {damage.first_offset}..{damage.next_offset - 1} cannot be read; the bytes were kept"
-            for damage in self.damage
-        )
+        lines.extend(describe(self.directory, damage) for damage in self.damage)
         return lines
+
+
+def describe(directory: Path, damage: Damage) -> str:
+    """One sentence for the operator about a damaged range."""
+    return (
+        f"{directory}: bytes {damage.start}..{damage.end} of segment {damage.segment} are damaged; "
+        f"offsets {damage.first_offset}..{damage.next_offset - 1} cannot be read; the bytes were kept"
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -231,8 +235,8 @@ def _holds_batches(segment: Segment, position: int) -> bool:
     return resynchronise(segment, position, segment.base_offset) is not None
 
 
-def mend(broken: BrokenBatch, *, following_offset: int) -> bool:
-    """There is no batch where one was looked for: drop a wrong index, or note damage. Whether it was damage.
+def mend(broken: BrokenBatch, *, following_offset: int) -> Damage | None:
+    """There is no batch where one was looked for: drop a wrong index, or note damage, which is returned.
 
     A damaged length leads astray, so the cause may lie before the place that was found broken: everything
     from the last batch that the index and its checksum agree on is verified. `following_offset` is the first
@@ -243,16 +247,17 @@ def mend(broken: BrokenBatch, *, following_offset: int) -> bool:
     segment.drop_index()
     for found in verified(segment, position, offset):
         if found.position > broken.position:
-            return False
+            return None
         position, offset = found.end, found.header.next_offset
     position, offset = segment.after_damage(position, offset)
     if position > broken.position:
-        return False
+        return None
     after = resynchronise(segment, position, offset)
     end = after.position if after else segment.size
     next_offset = after.header.base_offset if after else following_offset
-    segment.add_damage(Damage(segment.base_offset, position, end, offset, next_offset))
-    return True
+    damage = Damage(segment.base_offset, position, end, offset, next_offset)
+    segment.add_damage(damage)
+    return damage
 
 
 def _last_good(segment: Segment, position: int) -> tuple[int, int]:

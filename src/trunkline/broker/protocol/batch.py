@@ -47,6 +47,8 @@ the same memory; one copy of a whole large batch would be fresh memory from the 
 _BASE_OFFSET: Final = Struct(">q")
 _LEADER_EPOCH: Final = Struct(">i")
 _LEADER_EPOCH_AT: Final = 12
+_CRC: Final = Struct(">I")
+OFFSET_DELTA_MAX: Final = (1 << 31) - 1
 
 
 class InvalidBatch(Exception):  # noqa: N818 - reads as what it is
@@ -183,3 +185,29 @@ def place(buffer: bytearray | memoryview, start: int, *, base_offset: int, leade
     """Gives the batch at `start` its place in the log, in place; neither field is under the checksum."""
     _BASE_OFFSET.pack_into(buffer, start, base_offset)
     _LEADER_EPOCH.pack_into(buffer, start + _LEADER_EPOCH_AT, leader_epoch)
+
+
+def placeholder(first_offset: int, next_offset: int) -> bytes:
+    """A batch without records that stands for offsets which hold none, up to, not including, `next_offset`.
+
+    Apache Kafka's log cleaner leaves the like of it, so clients know to go on behind it.
+    """
+    built = bytearray(HEADER_BYTES)
+    fields = BatchHeader(
+        base_offset=first_offset,
+        length=HEADER_BYTES - LENGTH_PREFIX_BYTES,
+        leader_epoch=0,
+        magic=MAGIC,
+        crc=0,
+        attributes=CODEC_NONE,
+        last_offset_delta=min(next_offset - first_offset - 1, OFFSET_DELTA_MAX),
+        base_timestamp=-1,
+        max_timestamp=-1,
+        producer_id=NO_PRODUCER_ID,
+        producer_epoch=-1,
+        base_sequence=NO_SEQUENCE,
+        record_count=0,
+    )
+    HEADER.pack_into(built, 0, *fields)
+    _CRC.pack_into(built, CRC_AT, checksum(built, 0, len(built)))
+    return bytes(built)
