@@ -1,7 +1,7 @@
 """`trunkline bench`: broker, client and codec beside their peers, in one run."""
 
 import logging
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 import typer
@@ -12,6 +12,9 @@ from trunkline.testing.bench.run import Part, run
 
 if TYPE_CHECKING:
     from trunkline.testing.bench.figures import Figure, Report
+
+WIDTH_WITH_RANGES: Final = 100
+"""A narrower terminal would cut the figures; JSON has the samples of every round."""
 
 app = new_app("Measure broker and client against raw librdkafka in one run.")
 
@@ -49,15 +52,19 @@ def show(report: "Report") -> None:
     from rich.table import Table
 
     out = console()
+    columns = {"median": _value, "range": _range, "target": _target, "peer": _peer, "ratio": _ratio}
+    if out.width < WIDTH_WITH_RANGES:
+        del columns["range"]
     table = Table(box=None, pad_edge=False)
-    for heading in ("", "median", "range", "target", "peer", "ratio"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for heading in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
     part = ""
     for item in report.figures:
         if item.part != part:
             part = item.part
-            table.add_row(f"[bold]{part}[/bold]", *[""] * 5)
-        table.add_row(f"  {item.name}", _value(item), _range(item), _target(item), _peer(item), _ratio(item))
+            table.add_row(f"[bold]{part}[/bold]")
+        table.add_row(f"  {item.name}", *(shown(item) for shown in columns.values()))
     out.print(table)
     out.print(
         f"\n{report.took_seconds:g} s, median and range of the rounds; trunkline {report.trunkline}, "
@@ -72,12 +79,12 @@ def show(report: "Report") -> None:
 
 
 def _value(item: "Figure") -> str:
-    return f"{item.value:g} {item.unit}"
+    return f"{item.value:.4g} {item.unit}"
 
 
 def _range(item: "Figure") -> str:
     """The least and the greatest of the rounds."""
-    return f"{min(item.samples):g}–{max(item.samples):g}" if len(item.samples) > 1 else ""
+    return f"{min(item.samples):.4g}–{max(item.samples):.4g}" if len(item.samples) > 1 else ""
 
 
 def _target(item: "Figure") -> str:
@@ -88,7 +95,7 @@ def _target(item: "Figure") -> str:
 
 
 def _peer(item: "Figure") -> str:
-    return "" if item.reference is None else f"{item.reference:g}"
+    return "" if item.reference is None else f"{item.reference:.4g}"
 
 
 def _ratio(item: "Figure") -> str:
