@@ -331,3 +331,11 @@ def test_the_real_logs_are_recorded_once_however_often_they_are_imported(
         assert machine.audit("verify", "--json") == 0
         report = printed()
         assert (report["entries"], report["tenants"][0]["covered"]) == (2_273, 2_273)
+
+
+def test_a_missing_database_is_not_taken_for_an_empty_one(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stopped / "services" / "audit-service.db").unlink()
+    assert run(["audit", "verify", "--data-dir", str(stopped)]) == 1
+    assert "the ledger is gone, although 2 tenants of it have signed checkpoints" in capsys.readouterr().err

@@ -78,3 +78,24 @@ def test_a_broker_that_is_not_there_is_one_line_and_exit_code_4(
     assert done.code == 4
     assert done.err.startswith("error: no Kafka broker answers at 127.0.0.1:1")
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("service", "data", "complaint"),
+    [
+        ("nosuch", "{}", "unknown service 'nosuch'"),
+        ("tenant-service", " ", "the data is empty"),
+        ("tenant-service", "{", "not JSON"),
+        (
+            "tenant-service",
+            '{"name":"acme","tier":"gold"}',
+            'for example: {"name":"acme","tier":"professional"',
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_cluster_is_looked_for(
+    service: str, data: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["publish", "-s", service, "-t", "acme", "tenant.created.v1", data, "-b", "127.0.0.1:1"]
+    assert run(arguments) == 2
+    assert complaint in capsys.readouterr().err

@@ -78,3 +78,16 @@ def test_security_is_passed_through_and_nothing_else_is() -> None:
         ConnectionOptions(bootstrap_servers="a:1", security={"acks": "0"})
     with pytest.raises(InvalidInput, match="no bootstrap servers"):
         ConnectionOptions(bootstrap_servers=" ")
+
+
+@pytest.mark.parametrize(
+    "servers", ["localhost:99999", "localhost:port", "a:9092,:9093x", "a:9092,,b", "host:0"]
+)
+def test_an_address_that_cannot_be_one_is_refused_before_anything_waits_for_it(servers: str) -> None:
+    with pytest.raises(InvalidInput, match="HOST:PORT"):
+        ConnectionOptions(bootstrap_servers=servers)
+
+
+@pytest.mark.parametrize("servers", ["localhost", "localhost:9092", "a:1, b:65535", "[::1]:9092"])
+def test_hosts_with_and_without_a_port_are_taken(servers: str) -> None:
+    assert ConnectionOptions(bootstrap_servers=servers).bootstrap_servers == servers

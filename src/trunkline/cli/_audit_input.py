@@ -22,10 +22,16 @@ def opened_store(data_dir: Path, url: str | None) -> "Iterator[Store]":
     from sqlalchemy.exc import DBAPIError
 
     from trunkline.client.store import open_store
+    from trunkline.services.audit.app import checkpoint_files
 
     url = url or _common.service_store_url(data_dir, SERVICE)
     path = url.removeprefix("sqlite:///")
     if path != url and not Path(path).is_file():
+        if signed := checkpoint_files(data_dir).tenants():
+            raise TrunklineError(
+                f"{path}: the ledger is gone, although {len(signed)} tenants of it have signed checkpoints "
+                f"in {data_dir}; restore the database"
+            )
         raise InvalidInput(
             f"{path}: no audit ledger there; run `trunkline service {SERVICE}` first, "
             "or give --data-dir or --store"

@@ -49,6 +49,7 @@ def publish(
 
     connection = ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id=service)
     contract = _common.read_catalogue(catalogue)
+    contract.service(service)
     event = _event(type_name, _read(data))
     with Publisher(service=service, connection=connection, catalogue=contract) as publisher:
         envelope = publisher.new_envelope(event, tenant=tenant, id=event_id, subject=subject)
@@ -88,7 +89,12 @@ def _event(type_name: str, data: bytes) -> "Event":
     if declaration is None:
         hint = near(type_name, EVENT_TYPES) or "; `trunkline contract export` lists them all"
         raise InvalidInput(f"unknown event type {type_name!r}{hint}")
+    if not data.strip():
+        raise InvalidInput(f"{type_name}: the data is empty; give a JSON object")
     try:
         return msgspec.json.decode(data, type=declaration.cls)
+    except msgspec.ValidationError as error:
+        example = msgspec.json.encode(dict(declaration.example)).decode()
+        raise InvalidInput(f"{type_name}: {error}; for example: {example}") from error
     except msgspec.DecodeError as error:
-        raise InvalidInput(f"{type_name}: {error}") from error
+        raise InvalidInput(f"{type_name}: not JSON: {error}") from error

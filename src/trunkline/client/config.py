@@ -50,6 +50,8 @@ FETCH_WAIT_MS: Final = 100
 FETCH_QUEUE_BACKOFF_MS: Final = 10
 """After a full prefetch queue; the default of 1 s would starve a fast consumer with a short queue."""
 
+PORT_MAX: Final = 65_535
+
 SECURITY_PREFIXES: Final = ("security.", "sasl.", "ssl.", "enable.ssl.")
 
 
@@ -64,9 +66,18 @@ class ConnectionOptions:
     def __post_init__(self) -> None:
         if not self.bootstrap_servers.strip():
             raise InvalidInput("no bootstrap servers: give --bootstrap-servers HOST:PORT")
+        for server in self.bootstrap_servers.split(","):
+            _check_server(server.strip())
         for name in self.security:
             if not name.startswith(SECURITY_PREFIXES):
                 raise InvalidInput(f"{name} is not a security property of librdkafka and cannot be set here")
+
+
+def _check_server(server: str) -> None:
+    """HOST or HOST:PORT, as librdkafka takes it; it would look for an impossible port until it times out."""
+    host, colon, port = server.rpartition(":")
+    if (colon and not (port.isdecimal() and 0 < int(port) <= PORT_MAX)) or not (host or port):
+        raise InvalidInput(f"bootstrap server {server!r} is not HOST:PORT; correct --bootstrap-servers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
