@@ -94,8 +94,9 @@ def test_a_broker_that_is_not_there_is_one_line_and_exit_code_4(
     ],
 )
 def test_what_is_wrong_is_said_before_a_cluster_is_looked_for(
-    service: str, data: str, complaint: str, capsys: pytest.CaptureFixture[str]
+    trunkline: Trunkline, service: str, data: str, complaint: str
 ) -> None:
-    arguments = ["publish", "-s", service, "-t", "acme", "tenant.created.v1", data, "-b", "127.0.0.1:1"]
-    assert run(arguments) == 2
-    assert complaint in capsys.readouterr().err
+    asked = ("publish", "-s", service, "-t", "acme", "tenant.created.v1", data, "-b", "127.0.0.1:1")
+    done = trunkline(*asked)
+    assert done.code == 2
+    assert complaint in done.err
