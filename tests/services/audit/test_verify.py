@@ -323,7 +323,10 @@ def flip_byte(database: Database, chance: random.Random) -> None:
         raw = bytearray(value.encode() if isinstance(value, str) else value)
         raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(7)
         changed = raw.decode(errors="replace") if isinstance(value, str) else bytes(raw)
-    database.execute(f'UPDATE audit_event SET "{column}" = ? WHERE row_id = ?', (changed, row))
+    try:
+        database.execute(f'UPDATE audit_event SET "{column}" = ? WHERE row_id = ?', (changed, row))
+    except sqlite3.IntegrityError:
+        flip_byte(database, chance)  # The id of another entry came out, which the database itself refuses.
 
 
 def delete_row(database: Database, chance: random.Random) -> None:
