@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trunkline.catalogue.internal import INTERNAL_TOPICS
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin, Partition, TopicState
@@ -61,7 +62,8 @@ def ensure_topics(
 ) -> list[EnsuredTopic]:
     """Create the contract's topics where they are missing; existing ones are compared and never changed.
 
-    Raises `ClusterUnavailable`, `KafkaFailed`, and `InvalidInput` for an unknown environment.
+    The backbone's own topics are created beside them and not reported. Raises `ClusterUnavailable`,
+    `KafkaFailed`, and `InvalidInput` for an unknown environment.
     """
     admin = Admin(admin_config(connection))
     kind = catalogue.environment(environment)
@@ -84,7 +86,21 @@ def ensure_topics(
             ensured.append(
                 EnsuredTopic(name=name, standing=Standing.CREATED if created else Standing.EXISTING)
             )
+    _ensure_internal(admin, kind)
     return ensured
+
+
+def _ensure_internal(admin: Admin, kind: Environment) -> None:
+    there = admin.describe(topic.name for topic in INTERNAL_TOPICS)
+    durability = {"min.insync.replicas": str(kind.min_insync_replicas)}
+    for topic in INTERNAL_TOPICS:
+        if topic.name not in there:
+            admin.create(
+                topic.name,
+                partitions=1,
+                replication_factor=kind.replication_factor,
+                config={**durability, **topic.config},
+            )
 
 
 def topic_config(environment: Environment) -> dict[str, str]:

@@ -31,6 +31,10 @@ DELIVERY_TIMEOUT_MS: Final = 120_000
 UNKNOWN_TOPIC_MS: Final = 10_000
 """A topic that was just created may be unknown to a broker for a moment; after this it counts as missing."""
 
+PARTITIONS_LEASE_SECONDS: Final = 5.0
+"""How long a publisher may rely on the partition counts it has read. `topics grow` keeps a topic closed for at
+least as long after it has added partitions, so that nobody publishes by the old count."""
+
 LINGER_MS: Final = 5
 QUEUE_MESSAGES_MAX: Final = 100_000
 QUEUE_KIB_MAX: Final = 64 * 1024
