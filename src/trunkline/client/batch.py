@@ -3,6 +3,9 @@
 The fast path hands the whole batch to the handler. When that fails for a reason that lies in an event, the
 transaction rolls back and the batch is repeated record by record, each in a savepoint, so that only the
 guilty one goes to the ledger and its neighbours take effect.
+
+Events of a parked tenant (`store.parking`) go to the ledger without being tried, and so do, where failures
+park, the later events of a tenant that has one in this very batch.
 """
 
 import errno
@@ -15,7 +18,7 @@ from sqlalchemy import Connection
 from trunkline.client.breaker import Breaker
 from trunkline.client.errors import BreakerOpen, StoreUnavailable
 from trunkline.client.handler import Handler, Received, Refusal, RetryLater
-from trunkline.client.store import Store, dedupe, failures, position
+from trunkline.client.store import Store, dedupe, failures, parking, position
 from trunkline.client.store.position import Fenced, Lane
 from trunkline.codec import CodecError, Record, decode
 
@@ -37,6 +40,12 @@ _WORLD_AT_FAULT: Final = frozenset(
 """System errors that are no event's fault: full disk or table, no network."""
 
 ID_CONFLICT: Final = Refusal(failures.ID_CONFLICT, failures.REASONS[failures.ID_CONFLICT])
+PARKED: Final = Refusal(failures.PARKED, failures.REASONS[failures.PARKED])
+
+Halted: TypeAlias = dict[str, int]
+"""Tenants whose events are not to be tried, each with the offset behind which that holds."""
+
+_EVERYWHERE: Final = -1
 
 _CONTROL_FLOW: Final = (StoreUnavailable, RetryLater, Fenced, BreakerOpen)
 
@@ -57,15 +66,22 @@ class _Decoded:
 
 
 class BatchProcessor:
-    """Applies batches of one consumer group to its store."""
+    """Applies batches of one consumer group to its store. With `park_tenants` a failure parks its tenant."""
 
     def __init__(
-        self, store: Store, handler: Handler, *, breaker: Breaker, wall_ms: Callable[[], int]
+        self,
+        store: Store,
+        handler: Handler,
+        *,
+        breaker: Breaker,
+        wall_ms: Callable[[], int],
+        park_tenants: bool = False,
     ) -> None:
         self._store = store
         self._handler = handler
         self._breaker = breaker
         self._wall_ms = wall_ms
+        self._park_tenants = park_tenants
 
     def process(self, lane: Lane, records: Sequence[Record], *, expected: int | None) -> Outcome:
         """Apply records of one partition, in order, and move the position from `expected` behind the last.
@@ -90,15 +106,16 @@ class BatchProcessor:
         *,
         expected: int | None,
         target: int,
-        handle: Callable[[Connection, list[Received]], list[Refused]],
+        handle: Callable[[Connection, list[Received], Halted], list[Refused]],
     ) -> Outcome:
         with self._store.write() as tx:
             position.advance(tx, lane, expected=expected, target=target)
             sifted = dedupe.sift(tx, lane.group, decoded.events)
-            failed = handle(tx, sifted.fresh)
-            handled = _without(sifted.fresh, failed)
+            refused = [*decoded.refused, *((item.record, ID_CONFLICT) for item in sifted.conflicts)]
+            halted = self._halted(tx, lane, sifted.fresh, refused)
+            refused += handle(tx, sifted.fresh, halted)
+            handled = _without(sifted.fresh, refused)
             dedupe.remember(tx, lane.group, handled, sifted.digests)
-            refused = [*decoded.refused, *failed, *((item.record, ID_CONFLICT) for item in sifted.conflicts)]
             refused.sort(key=lambda item: item[0].offset)
             self._put_into_ledger(tx, lane, refused)
             successes = _successes(handled, refused)
@@ -107,17 +124,37 @@ class BatchProcessor:
         self._breaker.record(successes)
         return Outcome(handled=len(handled), duplicates=len(sifted.duplicates), refused=tuple(refused))
 
-    def _together(self, tx: Connection, events: list[Received]) -> list[Refused]:
+    def _halted(
+        self, tx: Connection, lane: Lane, fresh: Sequence[Received], refused: Sequence[Refused]
+    ) -> Halted:
+        tenants = {received.event.tenantid for received in fresh}
+        parked = parking.parked(tx, group=lane.group, topic=lane.topic, tenants=tenants)
+        halted: Halted = dict.fromkeys(parked, _EVERYWHERE)
+        if self._park_tenants:
+            for record, _ in refused:
+                _halt(halted, record)
+        return halted
+
+    def _together(self, tx: Connection, events: list[Received], halted: Halted) -> list[Refused]:
+        parked: list[Refused] = []
+        if halted:
+            parked = [(received.record, PARKED) for received in events if _is_halted(received, halted)]
+            events = _without(events, parked)
         if events:
             self._handler.handle(tx, events)
-        return []
+        return parked
 
-    def _one_by_one(self, tx: Connection, events: list[Received]) -> list[Refused]:
+    def _one_by_one(self, tx: Connection, events: list[Received], halted: Halted) -> list[Refused]:
         failed: list[Refused] = []
         for received in events:
+            if _is_halted(received, halted):
+                failed.append((received.record, PARKED))
+                continue
             refusal = handle_one(self._store, self._handler, tx, received)
             if refusal is not None:
                 failed.append((received.record, refusal))
+                if self._park_tenants:
+                    _halt(halted, received.record)
         return failed
 
     def _put_into_ledger(self, tx: Connection, lane: Lane, refused: Sequence[Refused]) -> None:
@@ -125,9 +162,16 @@ class BatchProcessor:
         for record, refusal in refused:
             failures.add(tx, lane, record, refusal, now_ms=now_ms)
             self._handler.refused(tx, record, refusal)
+        if self._park_tenants:
+            tenants = {
+                tenant
+                for record, refusal in refused
+                if refusal is not PARKED and (tenant := parking.tenant_of(record)) is not None
+            }
+            parking.park(tx, group=lane.group, topic=lane.topic, tenants=tenants)
 
     def _breaker_text(self, lane: Lane, refused: Sequence[Refused]) -> str:
-        record, refusal = refused[-1]
+        record, refusal = next(item for item in reversed(refused) if item[1] is not PARKED)
         return (
             f"{lane.group} stopped: {self._breaker.limit} events in a row failed, the last one at "
             f"{record.topic}/{record.partition}@{record.offset} ({refusal.reason}: {refusal.detail}); "
@@ -183,19 +227,31 @@ def _decode(records: Sequence[Record]) -> _Decoded:
     return decoded
 
 
+def _halt(halted: Halted, record: Record) -> None:
+    """A record failed: what comes behind it and is the same tenant's must not take effect before it."""
+    tenant = parking.tenant_of(record)
+    if tenant is not None:
+        halted[tenant] = min(halted.get(tenant, record.offset), record.offset)
+
+
+def _is_halted(received: Received, halted: Halted) -> bool:
+    behind = halted.get(received.event.tenantid)
+    return behind is not None and behind < received.record.offset
+
+
 def _without(events: list[Received], failed: Sequence[Refused]) -> list[Received]:
-    if not failed:
+    if not failed or not events:
         return events
     offsets = {record.offset for record, _ in failed}
     return [received for received in events if received.record.offset not in offsets]
 
 
 def _successes(handled: Sequence[Received], refused: Sequence[Refused]) -> list[bool]:
-    """In the order of the records; duplicates count neither way."""
+    """In the order of the records; duplicates and parked events count neither way."""
     if not refused:
         return [True] if handled else []
     outcomes = [(received.record.offset, True) for received in handled]
-    outcomes += [(record.offset, False) for record, _ in refused]
+    outcomes += [(record.offset, False) for record, refusal in refused if refusal is not PARKED]
     return [success for _, success in sorted(outcomes)]
 
 

@@ -41,7 +41,7 @@ def test_the_migrated_tables_are_those_the_code_uses(store: Store) -> None:
 def test_migrating_twice_changes_nothing(store: Store) -> None:
     migrate(store)
     with store.read() as tx:
-        assert tx.execute(text("SELECT version_num FROM consumer_schema_version")).scalars().all() == ["0001"]
+        assert tx.execute(text("SELECT version_num FROM consumer_schema_version")).scalars().all() == ["0002"]
 
 
 def test_a_services_own_tables_move_independently_in_the_same_database(store: Store, tmp_path: Path) -> None:

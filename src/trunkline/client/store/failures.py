@@ -10,11 +10,13 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.handler import Refusal
+from trunkline.client.store import parking
 from trunkline.client.store.position import Lane
 from trunkline.client.store.tables import FAILURE
 from trunkline.codec.record import Record
 
 HANDLER: Final = "handler"
+PARKED: Final = "parked"
 ID_CONFLICT: Final = "id_conflict"
 
 REASONS: Final[Mapping[str, str]] = {
@@ -28,6 +30,7 @@ REASONS: Final[Mapping[str, str]] = {
     "invalid_data": "the data breaks its type's constraints",
     ID_CONFLICT: "another event with this identity but other content was processed before",
     HANDLER: "the service could not handle the event",
+    PARKED: "an earlier event of the tenant failed; this one waits behind it to keep the order",
 }
 """Why a record can end up here: the codec's reasons and the runtime's own."""
 
@@ -81,6 +84,7 @@ def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms:
             offset=record.offset,
             timestamp_ms=record.timestamp_ms,
             key=record.key,
+            tenantid=parking.tenant_of(record),
             value=record.value,
             headers=msgspec.json.encode(record.headers).decode(),
             attempts=1,
@@ -136,9 +140,10 @@ def discard(tx: Connection, ids: Sequence[int], *, note: str, now_ms: int) -> No
 
 
 def settle(tx: Connection, failure_id: int, status: Status, *, note: str, now_ms: int) -> None:
-    """Close a failure."""
+    """Close a failure. If it was the last open one of a parked tenant, the tenant flows again."""
     row = update(FAILURE).where(_T.id == failure_id)
     tx.execute(row.values(status=status, note=note[:ERROR_CHARS_MAX], last_seen_ms=now_ms))
+    parking.release(tx, failure_id)
 
 
 def failed_again(tx: Connection, failure_id: int, refusal: Refusal, *, now_ms: int) -> None:

@@ -59,6 +59,8 @@ FAILURE: Final = Table(
     Column("offset", BigInteger, nullable=False),
     Column("timestamp_ms", BigInteger, nullable=False),
     Column("key", LargeBinary),
+    # Of the key, where that is a tenant id.
+    Column("tenantid", Text),
     Column("value", LargeBinary),
     # JSON: [[name, base64 of the value or null], ...], in the order of the record.
     Column("headers", Text, nullable=False),
@@ -83,4 +85,15 @@ FAILURE: Final = Table(
         name="failure_position",
     ),
     Index("failure_by_status", "consumer_group", "status", "id"),
+    Index("failure_by_tenant", "consumer_group", "topic", "tenantid", "status", "id"),
+)
+
+PARKED_TENANT: Final = Table(
+    "parked_tenant",
+    METADATA,
+    Column("consumer_group", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("tenantid", Text, nullable=False),
+    PrimaryKeyConstraint("consumer_group", "topic", "tenantid"),
+    sqlite_with_rowid=False,
 )
