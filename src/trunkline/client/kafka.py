@@ -227,8 +227,8 @@ class Consumer:
         self._on_trouble = on_trouble or partial(_LOGGER.warning, "%s: %s")
         told = {**config, "error_cb": self._tell}
         self._consumer = ck.Consumer(told, logger=_LOGGER)
-        self.at_end: set[Partition] = set()
-        """Partitions whose end was met after their last record, where `enable.partition.eof` asks for it."""
+        self.at_end: dict[Partition, int] = {}
+        """Partitions whose end was met, and the offset of that end, where `enable.partition.eof` asks for it."""
 
     def subscribe(self, topics: Iterable[str], rebalance: Rebalance) -> None:
         """Join the group for these topics."""
@@ -284,7 +284,7 @@ class Consumer:
             if (error := message.error()) is None:
                 records.append(_record(message))
             elif error.code() == _E._PARTITION_EOF:
-                self.at_end.add((message.topic() or "", _number(message.partition())))
+                self.at_end[message.topic() or "", _number(message.partition())] = _number(message.offset())
             else:
                 _raise_if_hopeless(error)
                 self._tell(error)
