@@ -97,6 +97,9 @@ _REFUSING: Final = frozenset(
         _E.INCONSISTENT_GROUP_PROTOCOL,
         _E.GROUP_MAX_SIZE_REACHED,
         _E.INVALID_SESSION_TIMEOUT,
+        _E.UNSUPPORTED_ASSIGNOR,
+        _E.UNSUPPORTED_VERSION,
+        _E._UNSUPPORTED_FEATURE,
     }
 )
 """Consumer errors that no waiting cures."""
@@ -216,19 +219,51 @@ class Rebalance(Protocol):
         """These are another member's already; nothing of theirs may be committed."""
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """How a member stands with its group: whether the coordinator answers, and whether it has joined."""
+
+    coordinated: bool
+    joined: bool
+
+
+class _GroupStatistics(msgspec.Struct):
+    state: str
+    join_state: str
+
+
+class _Statistics(msgspec.Struct):
+    """What is read of librdkafka's statistics; it leaves `cgrp` out for a consumer that never subscribed."""
+
+    cgrp: _GroupStatistics | None = None
+
+
+_decode_statistics: Final = msgspec.json.Decoder(_Statistics).decode
+
+
 class Consumer:
     """A consumer. Not thread-safe."""
 
-    def __init__(self, config: Config, *, on_trouble: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_trouble: Callable[[str, str], None] | None = None,
+        on_standing: Callable[[Standing], None] | None = None,
+    ) -> None:
         """`on_trouble` hears, as code and text, what passes by itself, such as brokers that are down.
 
-        It may not raise.
+        `on_standing` hears now and then how the member stands, where the configuration asks for statistics.
+        Neither may raise.
         """
         self._on_trouble = on_trouble or partial(_LOGGER.warning, "%s: %s")
-        told = {**config, "error_cb": self._tell}
+        self._on_standing = on_standing
+        self._fatal: ck.KafkaError | None = None
+        told: dict[str, Any] = {**config, "error_cb": self._tell}
+        if on_standing is not None:
+            told["stats_cb"] = self._tell_standing
         self._consumer = ck.Consumer(told, logger=_LOGGER)
         self.at_end: dict[Partition, int] = {}
-        """Partitions whose end was met, and the offset of that end, where `enable.partition.eof` asks for it."""
+        """Where partitions ended when their end was met, if `enable.partition.eof` asks for it."""
 
     def subscribe(self, topics: Iterable[str], rebalance: Rebalance) -> None:
         """Join the group for these topics."""
@@ -274,6 +309,8 @@ class Consumer:
         """The next records, as soon as there are any. Raises `KafkaFailed` for what waiting cannot cure."""
         try:
             first = self._consumer.poll(timeout)
+            if self._fatal is not None:
+                _raise_if_hopeless(self._fatal)
             if first is None:
                 return []
             messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
@@ -304,8 +341,32 @@ class Consumer:
         """Leave the group; the rebalance listener hears about its last partitions."""
         self._consumer.close()
 
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+        """What the group has committed, None where nothing. Raises `ClusterUnavailable` or `KafkaFailed`."""
+        try:
+            found = self._consumer.committed(
+                [ck.TopicPartition(*key) for key in partitions], timeout=REPLY_SECONDS
+            )
+        except ck.KafkaException as error:
+            if error.args[0].code() in _UNREACHABLE:
+                raise ClusterUnavailable(
+                    f"the group's coordinator does not answer ({error.args[0].str()})"
+                ) from error
+            raise translated(error) from error
+        for item in found:
+            if item.error is not None:
+                raise KafkaFailed(item.error.name(), f"Kafka: {item.error.str()}")
+        return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in found}
+
     def _tell(self, error: ck.KafkaError) -> None:
+        if error.fatal():
+            self._fatal = error  # Raised by the poll that called this.
         self._on_trouble(error.name(), error.str())
+
+    def _tell_standing(self, statistics: str) -> None:
+        group = _decode_statistics(statistics).cgrp
+        if group is not None and self._on_standing is not None:
+            self._on_standing(Standing(group.state == "up", group.join_state == "steady"))
 
 
 class TopicState(NamedTuple):
@@ -387,6 +448,18 @@ class Admin:
             answer = self._admin.list_consumer_group_offsets([request], request_timeout=REPLY_SECONDS)
             found = answer[group].result().topic_partitions or []
         return {(item.topic, item.partition): item.offset for item in found if item.offset >= 0}
+
+    def assigned_topics(self, group: str) -> dict[str, frozenset[str]]:
+        """The topics of which each member of a group has partitions now, by its client id and host."""
+        with self._translated():
+            futures = self._admin.describe_consumer_groups([group], request_timeout=REPLY_SECONDS)
+            members = futures[group].result().members
+        found: dict[str, frozenset[str]] = {}
+        for member in members:
+            name = f"{member.client_id} at {member.host.removeprefix('/')}"
+            topics = frozenset(item.topic for item in member.assignment.topic_partitions)
+            found[name] = found.get(name, frozenset()) | topics
+        return found
 
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         with self._translated():
