@@ -12,6 +12,7 @@ up no retries: events then wait in the queue until `delivery.timeout.ms`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -47,6 +48,14 @@ MESSAGE_BYTES_MAX: Final = 1_048_588
 PREFETCH_RECORDS: Final = 2_000
 PREFETCH_KIB: Final = 16 * 1024
 """Some twenty batches ahead. librdkafka's own defaults would hold 64 MiB for every consumer."""
+
+SESSION_TIMEOUT_MS: Final = 10_000
+
+STATIC_SESSION_TIMEOUT_MS: Final = 30_000
+"""The least for a static member: it must outlast a restart, or static membership saves nothing."""
+
+STATISTICS_MS: Final = 2_000
+"""How often librdkafka says whether the coordinator answers, which it tells in no other way."""
 
 FETCH_WAIT_MS: Final = 100
 """A partition that is assigned or resumed waits for the fetch in flight, so this bounds that delay."""
@@ -101,25 +110,71 @@ class ProducerOptions:
             )
 
 
+class GroupProtocol(StrEnum):
+    """How a group shares its partitions out."""
+
+    CLASSIC = "classic"
+    """Members agree among themselves, cooperatively; every broker knows it."""
+
+    CONSUMER = "consumer"
+    """KIP-848: the brokers decide, one member at a time. Apache Kafka 4.0 or newer; not the embedded broker."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerOptions:
     """What may differ between consumers. Times are in milliseconds.
 
     A member that was killed is noticed after `session_timeout_ms`; nobody reads its partitions until then.
-    A member that stops while no broker answers waits that long for its last commit. `poll_interval_max_ms`
-    bounds how long one batch may take.
+    With `protocol="consumer"` that time is set on the brokers (`group.consumer.session.timeout.ms`) and must
+    not be given here; `remote_assignor` may then name an assignor of theirs.
+
+    `instance_id` makes the member static: one that comes back within its session time-out finds its
+    partitions untouched. It must be another one for each member, and the same after a restart: the name of a
+    pod in a StatefulSet. `poll_interval_max_ms` bounds how long one batch may take.
+
+    Raises `InvalidInput` for what does not go together.
     """
 
     group: str
-    session_timeout_ms: int = 10_000
+    protocol: GroupProtocol = GroupProtocol.CLASSIC
+    session_timeout_ms: int | None = None
     poll_interval_max_ms: int = 300_000
+    instance_id: str | None = None
+    remote_assignor: str | None = None
 
     def __post_init__(self) -> None:
-        if self.poll_interval_max_ms < self.session_timeout_ms:
+        if not self.group.strip():
+            raise InvalidInput("a consumer needs the name of its group")
+        if self.instance_id is not None and not self.instance_id.strip():
+            raise InvalidInput("the instance id is empty; give each member its own, or none")
+        if self.protocol is GroupProtocol.CONSUMER:
+            if self.session_timeout_ms is not None:
+                raise InvalidInput(
+                    "with the consumer group protocol the session time-out is the brokers' "
+                    "group.consumer.session.timeout.ms; do not give session_timeout_ms"
+                )
+            return
+        if self.remote_assignor is not None:
+            raise InvalidInput(
+                "a remote assignor needs protocol='consumer'; the classic one is cooperative-sticky"
+            )
+        if self.poll_interval_max_ms < self.session_ms:
             raise InvalidInput(
                 f"poll interval {self.poll_interval_max_ms} ms is below the session time-out "
-                f"{self.session_timeout_ms} ms; raise it"
+                f"{self.session_ms} ms; raise it"
             )
+        if self.instance_id is not None and self.session_ms < STATIC_SESSION_TIMEOUT_MS:
+            raise InvalidInput(
+                f"a session time-out of {self.session_ms} ms is shorter than a restart; a static member needs "
+                f"session_timeout_ms of {STATIC_SESSION_TIMEOUT_MS} or more, or no instance id"
+            )
+
+    @property
+    def session_ms(self) -> int:
+        """The session time-out of a classic member, in milliseconds."""
+        if self.session_timeout_ms is not None:
+            return self.session_timeout_ms
+        return SESSION_TIMEOUT_MS if self.instance_id is None else STATIC_SESSION_TIMEOUT_MS
 
 
 def retry_waits_ms() -> tuple[int, ...]:
@@ -157,13 +212,24 @@ def producer_config(connection: ConnectionOptions, options: ProducerOptions) -> 
 
 def consumer_config(connection: ConnectionOptions, options: ConsumerOptions) -> Config:
     """The contract's consumer: from the earliest record, offsets committed by us alone."""
-    return {
+    config: Config = {
         **_reader(connection),
         "group.id": options.group,
-        "session.timeout.ms": options.session_timeout_ms,
-        # Three chances to be heard, as Kafka recommends.
-        "heartbeat.interval.ms": options.session_timeout_ms // 3,
+        "group.protocol": options.protocol.value,
         "max.poll.interval.ms": options.poll_interval_max_ms,
+        "statistics.interval.ms": STATISTICS_MS,
+    }
+    if options.instance_id is not None:
+        config["group.instance.id"] = options.instance_id
+    if options.protocol is GroupProtocol.CONSUMER:
+        if options.remote_assignor is not None:
+            config["group.remote.assignor"] = options.remote_assignor
+        return config
+    return {
+        **config,
+        "session.timeout.ms": options.session_ms,
+        # Three chances to be heard, as Kafka recommends.
+        "heartbeat.interval.ms": options.session_ms // 3,
         "partition.assignment.strategy": "cooperative-sticky",
     }
 
