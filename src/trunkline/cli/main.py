@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "lag": ("lag", WORK, "Show how far each consumer group is behind."),
     "failures": ("failures", WORK, "List, show, replay or discard failed events."),
     "import": ("import_", WORK, "Turn real logs into events."),
+    "config": ("config", QUERY, "Look up the configuration, and see which instance has it."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
     "bench": ("bench", CONTRACT, "Measure broker and client against raw librdkafka in one run."),
