@@ -43,7 +43,7 @@ whether it has; [bold]diverged[/bold] has applied the same and has come to anoth
 
   trunkline config instances --behind
 """
-DIGEST_EXAMPLE: Final = """Print the digest of all that is in the topic: an instance that is current has the same.
+DIGEST_EXAMPLE: Final = """Print the digest of what the topic adds up to: that of an instance that is current.
 
 [bold]Example[/bold]
 
