@@ -22,10 +22,15 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 import confluent_kafka as ck
 import msgspec
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource  # the package re-exports these without saying so
+from confluent_kafka.admin._config import (  # the package re-exports these without saying so
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+)
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from trunkline.client.config import Config
 from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed, KafkaFatal, QueueFull
@@ -219,7 +224,7 @@ class Rebalance(Protocol):
         """These are another member's already; nothing of theirs may be committed."""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class GroupStanding(msgspec.Struct, frozen=True):
     """How a member stands with its group: whether the coordinator answers, and whether it has joined."""
 
     coordinated: bool
@@ -248,7 +253,7 @@ class Consumer:
         config: Config,
         *,
         on_trouble: Callable[[str, str], None] | None = None,
-        on_standing: Callable[[Standing], None] | None = None,
+        on_standing: Callable[[GroupStanding], None] | None = None,
     ) -> None:
         """`on_trouble` hears, as code and text, what passes by itself, such as brokers that are down.
 
@@ -366,7 +371,7 @@ class Consumer:
     def _tell_standing(self, statistics: str) -> None:
         group = _decode_statistics(statistics).cgrp
         if group is not None and self._on_standing is not None:
-            self._on_standing(Standing(group.state == "up", group.join_state == "steady"))
+            self._on_standing(GroupStanding(group.state == "up", group.join_state == "steady"))
 
 
 class TopicState(NamedTuple):
@@ -376,6 +381,21 @@ class TopicState(NamedTuple):
     topic_id: str
     partitions: int
     replication_factor: int
+
+
+class Replicas(NamedTuple):
+    """Where a partition is, as broker ids. `leader` is -1 while it has none."""
+
+    leader: int
+    replicas: tuple[int, ...]
+    in_sync: tuple[int, ...]
+
+
+class ClusterState(NamedTuple):
+    """All brokers that are up, as `host:port` by id, and all partitions."""
+
+    brokers: Mapping[int, str]
+    partitions: Mapping[Partition, Replicas]
 
 
 class Admin:
@@ -417,6 +437,63 @@ class Admin:
                 resource.name: {name: str(entry.value) for name, entry in future.result().items()}
                 for resource, future in futures.items()
             }
+
+    def topic_config_at(self, broker: int, name: str) -> dict[str, str]:
+        """The effective configuration of a topic as one broker knows it, which may be behind the others."""
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        with self._translated():
+            futures = self._admin.describe_configs([resource], broker=broker, request_timeout=REPLY_SECONDS)
+            return {key: str(entry.value) for key, entry in futures[resource].result().items()}
+
+    def overrides(self, name: str) -> dict[str, str]:
+        """The settings that a topic has of its own, not from its brokers."""
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        with self._translated():
+            entries = self._admin.describe_configs([resource], request_timeout=REPLY_SECONDS)[
+                resource
+            ].result()
+        # The adapter gives the source as a bare number; the enumeration's values are those numbers.
+        own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+        return {key: str(entry.value) for key, entry in entries.items() if entry.source == own}
+
+    def configure(self, name: str, changes: Mapping[str, str | None]) -> None:
+        """Set these settings of a topic, or give back to its brokers those that are None."""
+        entries = [
+            ConfigEntry(
+                key,
+                value,
+                incremental_operation=AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET,
+            )
+            for key, value in changes.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+        with self._translated():
+            self._admin.incremental_alter_configs([resource], request_timeout=REPLY_SECONDS)[
+                resource
+            ].result()
+
+    def add_partitions(self, name: str, *, total: int) -> None:
+        """Give a topic more partitions, so that it has `total`. Keys move; see `trunkline.client.growth`."""
+        with self._translated():
+            self._admin.create_partitions([NewPartitions(name, total)], request_timeout=REPLY_SECONDS)[
+                name
+            ].result()
+
+    def committed_on(self, topic: str) -> dict[str, dict[int, int]]:
+        """Every group that has committed offsets of a topic, and those offsets by partition.
+
+        Only groups that this client may see. Raises rather than leave out what a broker could not list.
+        """
+        with self._translated():
+            listed = self._admin.list_consumer_groups(request_timeout=REPLY_SECONDS).result()
+            if listed.errors:
+                raise listed.errors[0]
+        everything = self.committed_by(sorted(group.group_id for group in listed.valid))
+        return {
+            group: own
+            for group, offsets in everything.items()
+            if (own := {number: offset for (name, number), offset in offsets.items() if name == topic})
+        }
 
     def create(
         self, name: str, *, partitions: int, replication_factor: int, config: Mapping[str, str]
@@ -460,6 +537,51 @@ class Admin:
             topics = frozenset(item.topic for item in member.assignment.topic_partitions)
             found[name] = found.get(name, frozenset()) | topics
         return found
+
+    def cluster(self) -> ClusterState:
+        """Brokers and partitions of the whole cluster, in one request."""
+        with self._translated():
+            found = self._admin.list_topics(timeout=REPLY_SECONDS)
+        return ClusterState(
+            {number: f"{broker.host}:{broker.port}" for number, broker in found.brokers.items()},
+            {
+                (name, number): Replicas(partition.leader, tuple(partition.replicas), tuple(partition.isrs))
+                for name, topic in found.topics.items()
+                for number, partition in topic.partitions.items()
+            },
+        )
+
+    def groups(self) -> list[str]:
+        """The consumer groups that the brokers know."""
+        with self._translated():
+            found = self._admin.list_consumer_groups(request_timeout=REPLY_SECONDS).result()
+            if found.errors and not found.valid:
+                raise found.errors[0]
+            return [group.group_id for group in found.valid]
+
+    def member_counts(self, groups: Iterable[str]) -> dict[str, int]:
+        """How many members each of these groups has."""
+        names = list(groups)
+        if not names:
+            return {}
+        with self._translated():
+            futures = self._admin.describe_consumer_groups(names, request_timeout=REPLY_SECONDS)
+            return {name: len(future.result().members) for name, future in futures.items()}
+
+    def committed_by(self, groups: Iterable[str]) -> dict[str, dict[Partition, int]]:
+        """As `committed`, of several groups at a time."""
+        asked = {
+            name: self._admin.list_consumer_group_offsets(
+                [ck.ConsumerGroupTopicPartitions(name)], request_timeout=REPLY_SECONDS
+            )[name]
+            for name in groups
+        }
+        with self._translated():
+            answers = {name: future.result().topic_partitions or [] for name, future in asked.items()}
+        return {
+            name: {(item.topic, item.partition): item.offset for item in found if item.offset >= 0}
+            for name, found in answers.items()
+        }
 
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         with self._translated():
