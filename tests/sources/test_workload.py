@@ -10,13 +10,19 @@ from itertools import islice
 import pytest
 
 from trunkline.catalogue.events import EVENT_TYPES
-from trunkline.catalogue.events.config import ConfigFlagChanged, ConfigValueSet, ConfigValueUnset
+from trunkline.catalogue.events.config import (
+    ConfigFlagChanged,
+    ConfigSnapshotPublished,
+    ConfigValueSet,
+    ConfigValueUnset,
+)
 from trunkline.catalogue.events.model import ModelRegistered, ModelVersionCreated
 from trunkline.catalogue.events.policy import PolicyBundleActivated
 from trunkline.catalogue.events.query import QueryCompleted
 from trunkline.catalogue.events.usage import UsageThresholdReached
 from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.names import TenantId
+from trunkline.client.broadcast.state import State
 from trunkline.codec import encode_checked
 from trunkline.errors import InvalidInput
 from trunkline.sources.workload import MeasuredQuery, Produced, workload
@@ -144,6 +150,19 @@ def test_versions_count_up_without_gaps_in_the_order_of_the_stream(events: list[
         counted[item.envelope.tenantid, kind] += 1
         assert version == counted[item.envelope.tenantid, kind]
     assert len(counted) > 20
+
+
+def test_every_config_event_can_be_applied_and_a_snapshot_says_nothing_new(events: list[Produced]) -> None:
+    state = State()
+    snapshots = 0
+    for item in events:
+        if item.topic == "config.change.events":
+            before = state.digest
+            state.apply(item.envelope)
+            if isinstance(item.envelope.data, ConfigSnapshotPublished):
+                snapshots += 1
+                assert state.digest == before
+    assert snapshots > 0
 
 
 def test_a_model_is_registered_once_and_before_its_versions(events: list[Produced]) -> None:

@@ -142,7 +142,7 @@ def instances(
     elif shown:
         _print_table(shown)
     elif found:
-        _common.note(f"all of {_common.counted(len(found), 'instance')} are current")
+        _common.note(f"{_common.counted(len(found), 'instance')}, all current")
     else:
         _common.note("no instance has said anything within the last hour")
 

@@ -31,6 +31,7 @@ from trunkline.catalogue.events.policy import (
     PolicyPublished,
     PolicyRevoked,
 )
+from trunkline.client.broadcast.snapshot import snapshot_digest
 from trunkline.sources.workload.world import TABLES, TenantState, World
 
 SETTINGS: Final = ("query.timeout_ms", "query.rows_max", "export.rows_max", "session.idle_ms")
@@ -89,7 +90,7 @@ def _snapshot(tenant: TenantState) -> Event:
         snapshot_id=f"snap-{tenant.id}-{version}",
         version=version,
         entries=len(values),
-        digest=hashlib.sha256(repr(values).encode()).hexdigest(),
+        digest=snapshot_digest(values, tenant=tenant.id),
         values=values,
     )
 
