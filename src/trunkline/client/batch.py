@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection
 
 from trunkline.client.breaker import Breaker
-from trunkline.client.errors import BreakerOpen, StoreUnavailable
+from trunkline.client.errors import BreakerOpen, StopOverdue, StoreUnavailable
 from trunkline.client.handler import Handler, Received, Refusal, RetryLater
 from trunkline.client.store import Store, dedupe, failures, parking, position
 from trunkline.client.store.position import Fenced, Lane
@@ -47,7 +47,7 @@ Halted: TypeAlias = dict[str, int]
 
 _EVERYWHERE: Final = -1
 
-_CONTROL_FLOW: Final = (StoreUnavailable, RetryLater, Fenced, BreakerOpen)
+_CONTROL_FLOW: Final = (StoreUnavailable, RetryLater, Fenced, BreakerOpen, StopOverdue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,11 @@ class BatchProcessor:
         self._breaker = breaker
         self._wall_ms = wall_ms
         self._park_tenants = park_tenants
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Let no transaction commit any more, not even the one under way. From any thread."""
+        self._abandoned = True
 
     def process(self, lane: Lane, records: Sequence[Record], *, expected: int | None) -> Outcome:
         """Apply records of one partition, in order, and move the position from `expected` behind the last.
@@ -121,6 +126,8 @@ class BatchProcessor:
             successes = _successes(handled, refused)
             if self._breaker.would_open(successes):
                 raise BreakerOpen(self._breaker_text(lane, refused))
+            if self._abandoned:
+                raise StopOverdue(f"{lane.group} had to stop before {lane.topic}/{lane.partition}@{target}")
         self._breaker.record(successes)
         return Outcome(handled=len(handled), duplicates=len(sifted.duplicates), refused=tuple(refused))
 

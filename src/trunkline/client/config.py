@@ -33,8 +33,8 @@ UNKNOWN_TOPIC_MS: Final = 10_000
 """A topic that was just created may be unknown to a broker for a moment; after this it counts as missing."""
 
 PARTITIONS_LEASE_SECONDS: Final = 5.0
-"""How long a publisher may rely on the partition counts it has read. `topics grow` keeps a topic closed for at
-least as long after it has added partitions, so that nobody publishes by the old count."""
+"""How long a publisher may rely on the partition counts it has read. `topics grow` keeps a topic closed for
+at least as long after it has added partitions, so that nobody publishes by the old count."""
 
 LINGER_MS: Final = 5
 QUEUE_MESSAGES_MAX: Final = 100_000
@@ -117,7 +117,7 @@ class GroupProtocol(StrEnum):
     """Members agree among themselves, cooperatively; every broker knows it."""
 
     CONSUMER = "consumer"
-    """KIP-848: the brokers decide, one member at a time. Apache Kafka 4.0 or newer; not the embedded broker."""
+    """KIP-848: the brokers decide, member by member. Apache Kafka 4.0 or newer; not the embedded broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +165,8 @@ class ConsumerOptions:
             )
         if self.instance_id is not None and self.session_ms < STATIC_SESSION_TIMEOUT_MS:
             raise InvalidInput(
-                f"a session time-out of {self.session_ms} ms is shorter than a restart; a static member needs "
-                f"session_timeout_ms of {STATIC_SESSION_TIMEOUT_MS} or more, or no instance id"
+                f"a session time-out of {self.session_ms} ms is shorter than a restart; a static member "
+                f"needs session_timeout_ms of {STATIC_SESSION_TIMEOUT_MS} or more, or no instance id"
             )
 
     @property

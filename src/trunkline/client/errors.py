@@ -5,6 +5,7 @@
     │   └── KafkaFatal             the client object is dead and has to be built anew
     ├── DeliveryRejected           the broker answered that the event is not in the log and never will be
     ├── BreakerOpen                too many events failed in a row; the consumer stopped before skipping more
+    ├── StopOverdue                a consumer did not stop in time; what it had in hand was given up
     ├── StoreIncompatible          the store was written by a newer version, or by something else
     ├── InvalidInput
     │   ├── PublishRefused         refused before anything was sent
@@ -61,6 +62,10 @@ class DeliveryRejected(TrunklineError):  # noqa: N818 - reads as what it is
 
 class BreakerOpen(TrunklineError):  # noqa: N818 - reads as what it is
     """Too many events failed in a row. The last batch was rolled back: nothing in it was skipped."""
+
+
+class StopOverdue(TrunklineError):  # noqa: N818 - reads as what it is
+    """A batch or a commit was still under way at the end of the time to stop; it will not become final."""
 
 
 class StoreIncompatible(TrunklineError):  # noqa: N818 - reads as what it is

@@ -15,6 +15,7 @@ What the library does that one would not expect, and what follows from it here:
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from operator import methodcaller
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -560,16 +561,16 @@ class Admin:
             return [group.group_id for group in found.valid]
 
     def member_counts(self, groups: Iterable[str]) -> dict[str, int]:
-        """How many members each of these groups has."""
+        """How many members each of these groups has; without those that are gone."""
         names = list(groups)
         if not names:
             return {}
         with self._translated():
             futures = self._admin.describe_consumer_groups(names, request_timeout=REPLY_SECONDS)
-            return {name: len(future.result().members) for name, future in futures.items()}
+            return {name: len(found.members) for name, found in _of_known_groups(futures).items()}
 
     def committed_by(self, groups: Iterable[str]) -> dict[str, dict[Partition, int]]:
-        """As `committed`, of several groups at a time."""
+        """As `committed`, of several groups at a time; without those that are gone."""
         asked = {
             name: self._admin.list_consumer_group_offsets(
                 [ck.ConsumerGroupTopicPartitions(name)], request_timeout=REPLY_SECONDS
@@ -577,9 +578,13 @@ class Admin:
             for name in groups
         }
         with self._translated():
-            answers = {name: future.result().topic_partitions or [] for name, future in asked.items()}
+            answers = _of_known_groups(asked)
         return {
-            name: {(item.topic, item.partition): item.offset for item in found if item.offset >= 0}
+            name: {
+                (item.topic, item.partition): item.offset
+                for item in found.topic_partitions or []
+                if item.offset >= 0
+            }
             for name, found in answers.items()
         }
 
@@ -601,6 +606,18 @@ class Admin:
                     "start one, or set --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS"
                 ) from error
             raise translated(error) from error
+
+
+def _of_known_groups(futures: Mapping[str, Future[Any]]) -> dict[str, Any]:
+    """The answers about groups, by group; one that is not there any more has none."""
+    found: dict[str, Any] = {}
+    for name, future in futures.items():
+        try:
+            found[name] = future.result()
+        except ck.KafkaException as error:
+            if error.args[0].code() != _E.GROUP_ID_NOT_FOUND:
+                raise
+    return found
 
 
 def partition_of(key: bytes, partitions: int) -> int:

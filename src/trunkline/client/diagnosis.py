@@ -1,0 +1,132 @@
+"""Turns what Kafka says about a consumer into what to change. Pure.
+
+Whether to wait is decided here, too. A cluster that is away may come back, and a service goes on asking. A
+refused credential, a missing topic or a broker that is too old stays what it is until somebody acts.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline.client.config import ConnectionOptions, ConsumerOptions, GroupProtocol
+
+REFUSED_SECONDS: Final = 3.0
+"""So long a refusal is given the benefit of the doubt: a broker that starts may not know its users yet."""
+
+JOIN_SECONDS: Final = 8.0
+"""A member whose coordinator answers has joined by then, or is not understood; librdkafka says nothing."""
+
+_CREDENTIALS: Final = frozenset(
+    {
+        "_AUTHENTICATION",
+        "SASL_AUTHENTICATION_FAILED",
+        "UNSUPPORTED_SASL_MECHANISM",
+        "ILLEGAL_SASL_STATE",
+        "_SSL",
+    }
+)
+_AWAY: Final = frozenset({"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT", "_TIMED_OUT_QUEUE"})
+_STATIC: Final = frozenset({"FENCED_INSTANCE_ID", "UNRELEASED_INSTANCE_ID"})
+_PROTOCOL: Final = frozenset({"UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE", "INCONSISTENT_GROUP_PROTOCOL"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What a consumer was told to do."""
+
+    connection: ConnectionOptions
+    options: ConsumerOptions
+    topics: frozenset[str]
+
+
+def is_refusal(code: str, text: str) -> bool:
+    """Whether the cluster does not let this client in at all."""
+    return code in _CREDENTIALS or (code == "_TRANSPORT" and "SSL" in text)
+
+
+def explain(situation: Situation, code: str, text: str) -> str:
+    """One line: what happened, and which setting to change. `code` is the name of Kafka's error."""
+    return f"{text}; {_advice(situation, code, text)}"
+
+
+def too_old(situation: Situation) -> str:
+    """The text for a group protocol that the brokers do not answer."""
+    return (
+        f"the brokers at {situation.connection.bootstrap_servers} do not know the consumer group protocol "
+        "(KIP-848, Apache Kafka 4.0 or newer with group.version 1); set the group protocol to classic "
+        "(--group-protocol classic), or upgrade the brokers"
+    )
+
+
+def missing(topics: Collection[str], situation: Situation) -> str:
+    """The text for topics that the cluster does not have."""
+    return (
+        f"the cluster at {situation.connection.bootstrap_servers} has no topic {', '.join(sorted(topics))}; "
+        "create it (`trunkline topics create`), or correct --bootstrap-servers or --catalogue"
+    )
+
+
+def disagreement(situation: Situation, assigned: Mapping[str, Collection[str]]) -> str | None:
+    """Why the members of a group do not agree on their topics, if one reads what this one does not."""
+    for member, topics in sorted(assigned.items()):
+        others = set(topics).difference(situation.topics)
+        if others:
+            return (
+                f"group {situation.options.group} disagrees on its topics: {member} reads "
+                f"{', '.join(sorted(others))}, this member does not; give all members the same --catalogue, "
+                "or the other ones a group of their own"
+            )
+    return None
+
+
+_ADVICE: Final[tuple[tuple[frozenset[str], str], ...]] = (
+    (_AWAY, "check --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS, which is {servers}"),
+    (
+        frozenset({"TOPIC_AUTHORIZATION_FAILED"}),
+        "let this principal read and describe {topics}, or change its user",
+    ),
+    (frozenset({"GROUP_AUTHORIZATION_FAILED"}), "let this principal read group {group}, or change its user"),
+    (
+        frozenset({"UNKNOWN_TOPIC_OR_PART"}),
+        "create the topic (`trunkline topics create`), or correct --catalogue",
+    ),
+    (
+        frozenset({"UNSUPPORTED_ASSIGNOR"}),
+        "Apache Kafka's remote assignors are uniform and range; correct remote_assignor",
+    ),
+    (
+        _PROTOCOL,
+        "all members of group {group} must use one --group-protocol, which is {protocol} here; the consumer "
+        "protocol needs Apache Kafka 4.0 or newer",
+    ),
+)
+
+
+def _advice(situation: Situation, code: str, text: str) -> str:
+    options = situation.options
+    if is_refusal(code, text):
+        return (
+            "check security.protocol, the sasl.* and the ssl.* properties "
+            "(TRUNKLINE_SECURITY_PROTOCOL, TRUNKLINE_SASL_*, TRUNKLINE_SSL_* or --client-properties)"
+        )
+    if code in _STATIC or (options.instance_id is not None and "instance" in text):
+        return (
+            f"instance id {options.instance_id} is in use by another member of group {options.group}; give "
+            f"each member its own --instance-id, or none{_released(situation)}"
+        )
+    template = next(
+        (advice for codes, advice in _ADVICE if code in codes),
+        "group {group} at {servers} cannot go on",
+    )
+    return template.format(
+        servers=situation.connection.bootstrap_servers,
+        topics=", ".join(sorted(situation.topics)),
+        group=options.group,
+        protocol=options.protocol,
+    )
+
+
+def _released(situation: Situation) -> str:
+    if situation.options.protocol is GroupProtocol.CONSUMER:
+        return "; one that was killed is released after the brokers' group.consumer.session.timeout.ms"
+    return ""

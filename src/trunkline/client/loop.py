@@ -1,0 +1,434 @@
+"""The consumer loop: poll for at most 100 records, apply them partition by partition, commit their offsets.
+
+It is the same with a store (`runtime`) and without one (`plain`). What differs is `Work`: where a partition
+starts, and what applying a batch means.
+
+The loop has a thread of its own. `run` waits for it, and when it was told to stop, no longer than the time
+that stopping may take: a handler that hangs keeps nobody from ending the process. What such a handler has
+done in a store is never committed.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from trunkline.client import diagnosis
+from trunkline.client.backoff import Backoff
+from trunkline.client.batch import Outcome
+from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
+from trunkline.client.diagnosis import Situation
+from trunkline.client.errors import BreakerOpen, KafkaFailed, StopOverdue, StoreUnavailable
+from trunkline.client.handler import RetryLater
+from trunkline.client.health import DEFAULT_LIMITS, Health, HealthLimits
+from trunkline.client.kafka import Admin, Consumer, Partition
+from trunkline.client.log import Log
+from trunkline.client.member import Member, shown
+from trunkline.client.metrics import ConsumerMetrics
+from trunkline.client.progress import Owned, Phase, Progress
+from trunkline.client.starts import Start
+from trunkline.client.store import failures
+from trunkline.client.store.position import Fenced, Lane
+from trunkline.codec.record import Record
+from trunkline.errors import InvalidInput, Unavailable
+
+POLL_RECORDS_MAX: Final = 100
+POLL_SECONDS: Final = 0.1
+"""The contract: at most 100 records a poll, every 100 ms at the latest."""
+
+TOPIC_CHECK_SECONDS: Final = 10.0
+"""How often to look whether a topic is still the one that was started: the library reads on in another of the
+same name, at the old offset."""
+
+MISSING_SECONDS: Final = 8.0
+"""A topic that was just created may be unknown to a broker for a moment; at the start it counts as missing
+after this."""
+
+STOP_SECONDS: Final = 25.0
+"""Below the 30 s that Kubernetes gives a pod to end."""
+
+_log = Log("trunkline.consumer")
+
+
+class Work(Protocol):
+    """What is done with records."""
+
+    def starts(
+        self, consumer: Consumer, admin: Admin, partitions: Iterable[Partition]
+    ) -> dict[Partition, Start]:
+        """Where partitions start; one that cannot start yet is left out.
+
+        Raises `Unavailable`, `KafkaFailed` or `Fenced`; all of them are asked about again.
+        """
+
+    def process(self, lane: Lane, records: Sequence[Record], *, expected: int | None) -> Outcome:
+        """Apply records of one partition.
+
+        Raises `Fenced`, `BreakerOpen`, `StoreUnavailable`, `RetryLater` or `StopOverdue`.
+        """
+
+    def abandon(self) -> None:
+        """Make nothing final any more, not even what is under way. From any thread."""
+
+
+class ConsumerLoop:
+    """One member of a service's consumer group, and what it does; see the subclasses."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        topics: Iterable[str],
+        work: Work,
+        connection: ConnectionOptions,
+        options: ConsumerOptions | None,
+        registry: CollectorRegistry | None,
+        backoff: Backoff | None,
+        stop_seconds: float,
+        start_seconds: float | None,
+        health_limits: HealthLimits | None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        chosen = options or ConsumerOptions(group=service)
+        self._situation = Situation(connection=connection, options=chosen, topics=frozenset(topics))
+        if not self._situation.topics:
+            raise InvalidInput(f"{service} consumes no topic; give it at least one")
+        self._group = chosen.group
+        self._work = work
+        self._metrics = ConsumerMetrics(registry or CollectorRegistry(), chosen.group)
+        self._progress = Progress(backoff or Backoff())
+        self._stop_seconds = stop_seconds
+        self._start_seconds = start_seconds
+        self._monotonic = monotonic
+        self._health = Health(health_limits or DEFAULT_LIMITS, now=monotonic())
+        self._topic_check_due = 0.0
+        self._topics_missing_since: float | None = None
+        self._topics_seen: set[str] = set()
+        self._told: dict[Partition, str] = {}
+        self._stopping = False
+        self._ended = False
+        self._error: BaseException | None = None
+        # A queue, because a signal handler may call `stop` at any point of this very thread.
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._started = threading.Event()
+
+    @property
+    def assignment(self) -> frozenset[Partition]:
+        """The partitions that this member owns."""
+        return self._progress.owned
+
+    def not_live(self) -> list[str]:
+        """Why this consumer should be restarted; empty while it is alive. From any thread."""
+        return self._health.not_live(self._monotonic())
+
+    def not_ready(self) -> list[str]:
+        """Why this consumer does not consume; empty while it does. From any thread."""
+        return self._health.not_ready(self._monotonic())
+
+    def stop(self) -> None:
+        """Make `run` finish the batch in hand, commit, leave the group and return. From anywhere."""
+        self._stopping = True
+        self._health.stopping()
+        self._wake.put(None)
+
+    def wait_started(self, timeout: float) -> bool:
+        """Wait until this member has an assignment and reads it; False when the time-out came first."""
+        return self._started.wait(timeout)
+
+    def run(self) -> None:
+        """Consume until `stop`. The handler is called on one other thread.
+
+        Raises `BreakerOpen` when too many events failed in a row, `KafkaFailed` when the cluster refuses this
+        consumer for good, `ClusterUnavailable` when it did not answer in the time to start, and `StopOverdue`
+        when a batch or a commit was still under way at the end of the time to stop; it will not become final
+        then. In every other case what was applied is committed, in the store and as far as possible in
+        Kafka, and the group is left.
+        """
+        thread = threading.Thread(target=self._main, name=f"consumer {self._group}", daemon=True)
+        thread.start()
+        try:
+            self._wake.get()
+        except BaseException:
+            self.stop()
+            self._wait_end()
+            raise
+        self._wait_end()
+        if not self._ended:
+            self._work.abandon()
+            self._member_abandon()
+            raise StopOverdue(
+                f"{self._group} did not stop within {self._stop_seconds:g} s; the batch in hand was given up "
+                "and will be processed again. Look for a handler that hangs, or allow more time to stop"
+            )
+        thread.join()
+        if self._error is not None:
+            raise self._error
+
+    # Rebalance, called from inside poll and close
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """See `Rebalance`."""
+        self._progress.assigned(partitions)
+        self._member.joined()
+        self._health.assigned(len(self._progress.owned))
+        if not self._progress.owned:
+            self._started.set()
+        _log.info("partitions assigned", group=self._group, partitions=shown(partitions))
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """See `Rebalance`."""
+        offsets = self._progress.revoked(partitions)
+        self._health.assigned(len(self._progress.owned))
+        # A commit that nobody answers takes a whole session time-out, and the store has the positions anyway.
+        if offsets and self._member.answered:
+            self._member.commit(offsets)
+        _log.info("partitions revoked", group=self._group, partitions=shown(partitions))
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """See `Rebalance`; without partitions, all of them."""
+        gone = partitions or tuple(self._progress.owned)
+        self._progress.lost(gone)
+        self._health.assigned(len(self._progress.owned))
+        _log.warning("partitions lost", group=self._group, partitions=shown(gone))
+
+    # The loop
+
+    def _main(self) -> None:
+        why = "it was stopped"
+        try:
+            self._consume()
+        except BaseException as error:  # noqa: BLE001 - raised by `run`, whatever it is
+            self._error = error
+            why = str(error) or type(error).__name__
+        finally:
+            self._health.ended(why)
+            self._ended = True
+            self._wake.put(None)
+
+    def _consume(self) -> None:
+        self._admin = Admin(admin_config(self._situation.connection))
+        self._member = Member(
+            self._situation,
+            rebalance=self,
+            metrics=self._metrics,
+            health=self._health,
+            start_seconds=self._start_seconds,
+            monotonic=self._monotonic,
+        )
+        try:
+            while not self._stopping:
+                self._turn()
+        except BreakerOpen:
+            self._metrics.breaker_open.set(1)
+            raise
+        finally:
+            # Calls `revoked` with what is left, which commits it.
+            self._member.close()
+
+    def _turn(self) -> None:
+        self._health.turned(self._monotonic())
+        records = self._member.poll(POLL_RECORDS_MAX, POLL_SECONDS)
+        now = self._monotonic()
+        # Before partitions start: what was read of one that had not started may lie behind its start.
+        self._apply_all(_by_partition(records))
+        self._check_topics(now)
+        self._start_arrivals(now)
+        self._apply_all({key: self._held(key) for key in self._progress.due(Phase.HOLDING, now)})
+        holding = self._progress.count(Phase.HOLDING)
+        self._metrics.paused.set(holding)
+        self._health.holding(holding, now)
+        pending = self._progress.pending
+        if pending and self._member.may_commit() and self._member.commit(pending):
+            self._progress.committed(pending)
+
+    def _start_arrivals(self, now: float) -> None:
+        due = self._progress.due(Phase.ARRIVING, now)
+        if not due:
+            return
+        try:
+            starts = self._work.starts(self._member.consumer, self._admin, due)
+            self._member.consumer.start_at({key: start.offset for key, start in starts.items()})
+        except (Unavailable, KafkaFailed, Fenced) as error:
+            wait = max([self._progress.start_again(key, now) for key in due])
+            self._tell_once(due, str(error), wait)
+            return
+        for key in due:
+            if (start := starts.get(key)) is None:
+                self._progress.start_again(key, now)
+            else:
+                self._told.pop(key, None)
+                self._progress.started(key, start.lane, start.expected)
+                self._tell_of(start)
+        self._started.set()
+
+    def _check_topics(self, now: float) -> None:
+        """Look for missing topics, for those that were deleted and created anew, and at the other members."""
+        if now < self._topic_check_due or not self._member.answered:
+            return
+        self._topic_check_due = now + TOPIC_CHECK_SECONDS
+        try:
+            there = self._admin.describe(self._situation.topics)
+            assigned = self._admin.assigned_topics(self._group)
+        except (Unavailable, KafkaFailed):
+            return  # Then it is looked at the next time.
+        self._check_missing(self._situation.topics.difference(there), now)
+        self._topics_seen.update(there)
+        for key, owned in self._progress.reading():
+            if owned.lane is not None and key[0] in there and there[key[0]].topic_id != owned.lane.topic_id:
+                self._restart(key, "its topic was deleted and created again")
+        self._complain("topics differ", diagnosis.disagreement(self._situation, assigned))
+
+    def _check_missing(self, missing: frozenset[str], now: float) -> None:
+        self._complain("topics missing", diagnosis.missing(missing, self._situation) if missing else None)
+        never_seen = missing.difference(self._topics_seen)
+        if not never_seen:
+            self._topics_missing_since = None
+            return
+        self._topic_check_due = now + MISSING_SECONDS / 4
+        if self._topics_missing_since is None:
+            self._topics_missing_since = now
+        elif now - self._topics_missing_since >= MISSING_SECONDS:
+            raise KafkaFailed("UNKNOWN_TOPIC_OR_PART", diagnosis.missing(never_seen, self._situation))
+
+    def _complain(self, about: str, text: str | None) -> None:
+        if self._health.complain(about, text) and text is not None:
+            _log.error(about, group=self._group, error=text)
+
+    def _apply_all(self, batches: dict[Partition, list[Record]]) -> None:
+        """Apply batches; once the store is away, the rest of them is held without trying."""
+        unavailable: StoreUnavailable | None = None
+        for key, records in batches.items():
+            owned = self._progress.get(key)
+            if owned is None or owned.phase is Phase.ARRIVING:
+                continue  # Another member's, or to be read again from where it starts.
+            if owned.phase is Phase.HOLDING and records is not owned.held:
+                owned.held.extend(records)  # What the library had queued when the partition was paused.
+                continue
+            if unavailable is not None:
+                self._hold(key, records, unavailable)
+                continue
+            try:
+                self._apply(key, owned, records)
+            except StoreUnavailable as error:
+                unavailable = error
+                self._hold(key, records, error)
+            except RetryLater as error:
+                self._hold(key, records, error)
+
+    def _apply(self, key: Partition, owned: Owned, records: list[Record]) -> None:
+        assert owned.lane is not None, "a partition that is read has been started"
+        if owned.expected is not None and records[0].offset < owned.expected:
+            self._restart(key, "the log went back behind the position")
+            return
+        try:
+            with self._metrics.handler_seconds.time():
+                outcome = self._work.process(owned.lane, records, expected=owned.expected)
+        except Fenced:
+            self._metrics.fenced()
+            self._restart(key, "another member has moved the position")
+            return
+        if owned.phase is Phase.HOLDING:
+            self._member.consumer.resume([key])
+        self._progress.done(key, records[-1].offset + 1)
+        self._metrics.batch(key[0], records=len(records), duplicates=outcome.duplicates)
+        self._count_failures(key, outcome)
+
+    def _restart(self, key: Partition, why: str) -> None:
+        self._member.consumer.pause([key])
+        wait = self._progress.start_again(key, self._monotonic())
+        _log.warning("partition starts again", topic=key[0], partition=key[1], why=why, wait=wait)
+
+    def _hold(self, key: Partition, records: list[Record], error: Exception) -> None:
+        self._member.consumer.pause([key])
+        wait = self._progress.hold(key, records, self._monotonic())
+        first = records[0]
+        _log.warning(
+            "partition paused",
+            topic=key[0],
+            partition=key[1],
+            offset=first.offset,
+            tenant=_header(first, "ce_tenantid"),
+            event_id=_header(first, "ce_id"),
+            records=len(records),
+            error=str(error),
+            wait=wait,
+        )
+
+    def _held(self, key: Partition) -> list[Record]:
+        owned = self._progress.get(key)
+        return [] if owned is None else owned.held
+
+    def _member_abandon(self) -> None:
+        member = getattr(self, "_member", None)
+        if member is not None:
+            member.abandon()
+
+    def _wait_end(self) -> None:
+        deadline = time.monotonic() + self._stop_seconds
+        while not self._ended:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                self._wake.get(timeout=left)
+            except Empty:
+                return
+
+    # Telling
+
+    def _count_failures(self, key: Partition, outcome: Outcome) -> None:
+        for record, refusal in outcome.refused:
+            self._metrics.failure(key[0], refusal.reason)
+            tell = _log.info if refusal.reason == failures.PARKED else _log.error
+            tell(
+                "event parked" if refusal.reason == failures.PARKED else "event failed",
+                group=self._group,
+                tenant=_header(record, "ce_tenantid"),
+                event_id=_header(record, "ce_id"),
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                reason=refusal.reason,
+                error=refusal.detail,
+            )
+
+    def _tell_once(self, keys: Sequence[Partition], text: str, wait: float) -> None:
+        """Partitions may wait long, and are asked about often; a reason is told when it is new."""
+        new = [key for key in keys if self._told.get(key) != text]
+        if new:
+            self._told.update(dict.fromkeys(new, text))
+            _log.warning("cannot start partitions yet", partitions=shown(new), error=text, wait=wait)
+
+    def _tell_of(self, start: Start) -> None:
+        lane = start.lane
+        if start.expired:
+            self._metrics.expired(lane.topic, start.expired)
+            _log.error(
+                "retention deleted records before they were consumed",
+                topic=lane.topic,
+                partition=lane.partition,
+                records=start.expired,
+            )
+        if start.rewound_from is not None:
+            _log.error(
+                "the log ends before the position; reading it again from its beginning",
+                topic=lane.topic,
+                partition=lane.partition,
+                position=start.rewound_from,
+            )
+
+
+def _by_partition(records: Iterable[Record]) -> dict[Partition, list[Record]]:
+    batches: dict[Partition, list[Record]] = {}
+    for record in records:
+        batches.setdefault((record.topic, record.partition), []).append(record)
+    return batches
+
+
+def _header(record: Record, name: str) -> str | None:
+    return next(
+        (value.decode(errors="replace") for key, value in record.headers if key == name and value), None
+    )

@@ -1,0 +1,209 @@
+"""One member of a consumer group: joins, polls, commits, and rejoins. It knows nothing of events or stores.
+
+What a cluster says about a member is of three kinds. Trouble passes by itself: it is told, and waited for. A
+refusal stays until somebody changes a setting: it ends the consumer, with a text that names the setting. A
+fatal error kills the client object only: another one is built, once, and the next one ends the consumer.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from trunkline.client import diagnosis
+from trunkline.client.backoff import Backoff
+from trunkline.client.config import GroupProtocol, consumer_config
+from trunkline.client.diagnosis import Situation
+from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed, KafkaFatal
+from trunkline.client.health import Health
+from trunkline.client.kafka import Consumer, GroupStanding, Partition, Rebalance
+from trunkline.client.log import Log
+from trunkline.client.metrics import ConsumerMetrics
+from trunkline.client.trouble import Trouble
+from trunkline.codec.record import Record
+
+REBUILD_SECONDS: Final = 600.0
+"""A second fatal error within this time is no accident: an instance id in use twice would go on for ever."""
+
+COMMIT_BACKOFF: Final = Backoff(first=1.0)
+"""A commit without an answer has kept the loop from polling for a whole session time-out; let it catch up."""
+
+_log = Log("trunkline.consumer")
+
+
+class Member:
+    """For one thread, apart from `abandon`. `rebalance` hears about the assignment from inside `poll`."""
+
+    def __init__(
+        self,
+        situation: Situation,
+        *,
+        rebalance: Rebalance,
+        metrics: ConsumerMetrics,
+        health: Health,
+        start_seconds: float | None,
+        monotonic: Callable[[], float],
+    ) -> None:
+        """With `start_seconds`, a cluster that has not answered by then ends the consumer; None waits."""
+        self._situation = situation
+        self._group = situation.options.group
+        self._rebalance = rebalance
+        self._metrics = metrics
+        self._health = health
+        self._start_seconds = start_seconds
+        self._monotonic = monotonic
+        self._trouble = Trouble()
+        self._refused: dict[str, tuple[float, str]] = {}
+        self._commit_failures = 0
+        self._commit_due = 0.0
+        self._opened_at = monotonic()
+        self._coordinated_at: float | None = None
+        self._coordinated = False
+        self._joined_once = False
+        self._rebuilt_at: float | None = None
+        self._abandoned = False
+        self._consumer = self._build()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the group's coordinator answers, as far as is known."""
+        return self._coordinated and not self._trouble
+
+    @property
+    def consumer(self) -> Consumer:
+        """The client object of the moment."""
+        return self._consumer
+
+    def poll(self, records_max: int, timeout: float) -> list[Record]:
+        """The next records.
+
+        Raises `KafkaFailed` when the cluster refuses this consumer, and `ClusterUnavailable` when it never
+        answered within the time to start.
+        """
+        try:
+            records = self._consumer.poll(records_max, timeout)
+        except KafkaFatal as error:
+            self._rebuild(error)
+            return []
+        except KafkaFailed as error:
+            raise self._explained(error.code, str(error)) from error
+        if not self._joined_once:
+            self._check_start(self._monotonic())
+        return records
+
+    def joined(self) -> None:
+        """The group has told this member what is its own, be it nothing."""
+        self._joined_once = True
+        self._refused.clear()
+
+    def may_commit(self) -> bool:
+        """Whether a commit is due, after one that failed."""
+        return self._monotonic() >= self._commit_due
+
+    def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit synchronously; False if it did not take, for whatever reason."""
+        if self._abandoned:
+            return False
+        try:
+            self._consumer.commit(offsets)
+        except CommitRefused as refused:
+            self._metrics.commit_failed(refused.reason)
+            self._commit_failures += 1
+            wait = 0.0 if refused.rebalance else COMMIT_BACKOFF.wait(self._commit_failures)
+            self._commit_due = self._monotonic() + wait
+            _log.info(
+                "offset commit refused",
+                group=self._group,
+                reason=refused.reason,
+                positions=shown_offsets(offsets),
+                wait=wait,
+            )
+            return False
+        self._commit_failures = 0
+        self._answered()
+        return True
+
+    def abandon(self) -> None:
+        """Commit nothing more. From any thread."""
+        self._abandoned = True
+
+    def close(self) -> None:
+        """Leave the group; `rebalance` hears about the last partitions."""
+        self._consumer.close()
+
+    def _build(self) -> Consumer:
+        config = consumer_config(self._situation.connection, self._situation.options)
+        consumer = Consumer(config, on_trouble=self._hear_trouble, on_standing=self._hear_standing)
+        consumer.subscribe(sorted(self._situation.topics), self._rebalance)
+        return consumer
+
+    def _rebuild(self, error: KafkaFatal) -> None:
+        now = self._monotonic()
+        explained = self._explained(error.code, str(error))
+        if self._rebuilt_at is not None and now - self._rebuilt_at < REBUILD_SECONDS:
+            raise explained from error
+        self._rebuilt_at = now
+        _log.error("the Kafka client failed for good; building another one", error=str(explained))
+        # Whatever it owned is another's: a dead client can commit nothing.
+        self._rebalance.lost(())
+        with contextlib.suppress(KafkaFailed):
+            self._consumer.close()
+        self._consumer = self._build()
+
+    def _check_start(self, now: float) -> None:
+        for code, (since, text) in self._refused.items():
+            if now - since >= diagnosis.REFUSED_SECONDS:
+                raise self._explained(code, text)
+        if self._coordinated_at is None:
+            if self._start_seconds is not None and now - self._opened_at > self._start_seconds:
+                raise ClusterUnavailable(
+                    f"no Kafka broker answered at {self._situation.connection.bootstrap_servers} for "
+                    f"{self._start_seconds:g} s; start one, or set --bootstrap-servers or "
+                    "TRUNKLINE_BOOTSTRAP_SERVERS"
+                )
+        elif (
+            self._situation.options.protocol is GroupProtocol.CONSUMER
+            and now - self._coordinated_at > diagnosis.JOIN_SECONDS
+        ):
+            raise KafkaFailed("UNSUPPORTED_VERSION", diagnosis.too_old(self._situation))
+
+    def _explained(self, code: str, text: str) -> KafkaFailed:
+        return KafkaFailed(code, diagnosis.explain(self._situation, code, text))
+
+    # Called from inside the consumer's poll and close; these must not raise.
+
+    def _hear_trouble(self, code: str, text: str) -> None:
+        now = self._monotonic()
+        if diagnosis.is_refusal(code, text):
+            self._refused.setdefault(code, (now, text))
+        if self._trouble.met(code, now):
+            text = diagnosis.explain(self._situation, code, text)
+            _log.warning("cluster trouble", group=self._group, error=text)
+
+    def _hear_standing(self, standing: GroupStanding) -> None:
+        now = self._monotonic()
+        self._health.stands(standing, now)
+        self._coordinated = standing.coordinated
+        if standing.joined:
+            self._joined_once = True
+        if standing.coordinated:
+            self._coordinated_at = now if self._coordinated_at is None else self._coordinated_at
+            self._answered()
+
+    def _answered(self) -> None:
+        if passed := self._trouble.answered(self._monotonic()):
+            _log.warning(
+                "cluster trouble is over",
+                group=self._group,
+                seconds=round(passed.seconds, 1),
+                times=passed.times,
+            )
+
+
+def shown(partitions: Iterable[Partition]) -> list[str]:
+    """Partitions as a log line has them."""
+    return [f"{topic}/{partition}" for topic, partition in partitions]
+
+
+def shown_offsets(offsets: Mapping[Partition, int]) -> list[str]:
+    """Positions as a log line has them."""
+    return [f"{topic}/{partition}@{offset}" for (topic, partition), offset in offsets.items()]
