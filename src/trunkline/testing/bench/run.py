@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from trunkline import __version__
-from trunkline.testing.bench import client, engine, micro, raw
+from trunkline.testing.bench import broadcast, client, engine, micro, raw
 from trunkline.testing.bench.figures import Figure, Report
 
 ROUNDS: Final = 3
@@ -23,6 +23,7 @@ class Part(StrEnum):
     CODEC = "codec"
     BROKER = "broker"
     CLIENT = "client"
+    BROADCAST = "broadcast"
 
 
 def run(
@@ -48,6 +49,9 @@ def run(
         if Part.CLIENT in parts:
             figures += client.measure(directory / "client", seconds=seconds, rounds=rounds, say=say)
             notes += client.NOTES
+        if Part.BROADCAST in parts:
+            figures += broadcast.measure(directory / "broadcast", rounds=rounds, say=say)
+            notes += broadcast.NOTES
     return Report(
         trunkline=__version__,
         python=platform.python_version(),
