@@ -1,7 +1,13 @@
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
 import confluent_kafka
+import msgspec
+
+from trunkline.testing.processes import TRUNKLINE
 
 Trunkline = Callable[..., Any]
 
@@ -11,7 +17,7 @@ def test_lag_is_told_by_group_topic_and_partition(trunkline: Trunkline, cluster:
     assert "no group has consumed anything yet" in trunkline("lag", "-b", cluster).err
     producer = confluent_kafka.Producer({"bootstrap.servers": cluster})
     for _ in range(10):
-        producer.produce("pipeline.job.events", b"x", partition=1)
+        producer.produce("pipeline.job.events", b"x", partition=1, timestamp=int(time.time() - 600) * 1000)
     assert producer.flush(10) == 0
     consumer = confluent_kafka.Consumer({"bootstrap.servers": cluster, "group.id": "notification-service"})
     consumer.commit(offsets=[confluent_kafka.TopicPartition("pipeline.job.events", 1, 4)], asynchronous=False)
@@ -19,6 +25,7 @@ def test_lag_is_told_by_group_topic_and_partition(trunkline: Trunkline, cluster:
 
     rows = trunkline("lag", "-b", cluster, "--json").json()
     (row,) = [row for row in rows if (row["topic"], row["partition"]) == ("pipeline.job.events", 1)]
+    assert 600 <= row.pop("seconds") < 660
     assert row == {
         "group": "notification-service",
         "topic": "pipeline.job.events",
@@ -28,8 +35,11 @@ def test_lag_is_told_by_group_topic_and_partition(trunkline: Trunkline, cluster:
         "lag": 6,
     }
     table = [line.split() for line in trunkline("lag", "-b", cluster).out.splitlines()]
-    assert ["notification-service", "pipeline.job.events", "3", "6"] in table
-    assert table[-1] == ["notification-service", "all", "topics", "15", "6"]
+    (line,) = [words for words in table if words[:2] == ["notification-service", "pipeline.job.events"]]
+    assert line[2:4] == ["3", "6"]
+    assert 10.0 <= float(line[4]) < 11.0
+    assert line[5] == "min"
+    assert table[-1][:5] == ["notification-service", "all", "topics", "15", "6"]
 
 
 def test_a_group_that_never_consumed_is_behind_by_everything(trunkline: Trunkline, cluster: str) -> None:
@@ -40,3 +50,13 @@ def test_a_group_that_never_consumed_is_behind_by_everything(trunkline: Trunklin
 
 def test_an_unknown_group_has_consumed_nothing(trunkline: Trunkline, cluster: str) -> None:
     assert "nobody has consumed nothing" in trunkline("lag", "--group", "nobody", "-b", cluster).err
+
+
+def test_watching_shows_it_again_until_it_is_told_to_stop(cluster: str) -> None:
+    command = [*TRUNKLINE, "lag", "-g", "billing-service", "--watch", "--json", "-b", cluster]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first, second = (msgspec.json.decode(process.stdout.readline()) for _ in range(2))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert {row["group"] for row in first} == {row["group"] for row in second} == {"billing-service"}

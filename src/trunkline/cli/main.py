@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "broker": ("broker", RUN, "Run the embedded Kafka broker alone."),
     "service": ("service", RUN, "Run one service against any Kafka."),
+    "exporter": ("exporter", RUN, "Serve lag and cluster metrics for Prometheus."),
     "publish": ("publish", WORK, "Publish one event as one of the services."),
     "tail": ("tail", WORK, "Print the events of a topic."),
     "topics": ("topics", WORK, "Compare the contract's topics with the cluster's, or create them."),

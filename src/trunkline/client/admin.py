@@ -8,6 +8,7 @@ from trunkline.catalogue.internal import INTERNAL_TOPICS
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin, Partition, TopicState
+from trunkline.client.lag import Lag, lag_of, read_by
 
 
 class Standing(StrEnum):
@@ -38,18 +39,6 @@ class TopicView:
     standing: Standing
     partitions: int
     offsets: Mapping[int, tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lag:
-    """How far a group is behind in one partition; `committed` is None where it never committed."""
-
-    group: str
-    topic: str
-    partition: int
-    committed: int | None
-    end: int
-    lag: int
 
 
 def check_reachable(connection: ConnectionOptions) -> str:
@@ -145,36 +134,17 @@ def group_lag(connection: ConnectionOptions, catalogue: Catalogue, group: str | 
     if group is None:
         committed = {name: offsets for name, offsets in committed.items() if offsets}
     there = admin.describe(catalogue.topics)
-    wanted = {name: _read_by(catalogue, name, there, offsets) for name, offsets in committed.items()}
+    counts = {topic.name: topic.partitions for topic in there.values()}
+    wanted = {
+        name: read_by(catalogue, name, counts=counts, committed=offsets)
+        for name, offsets in committed.items()
+    }
     bounds = admin.offsets({key for keys in wanted.values() for key in keys})
     return [
-        _lag(name, key, committed[name].get(key), bounds[key])
+        lag_of(name, key, committed=committed[name].get(key), bounds=bounds[key])
         for name, keys in wanted.items()
         for key in sorted(keys)
     ]
-
-
-def _lag(group: str, key: Partition, committed: int | None, bounds: tuple[int, int]) -> Lag:
-    low, end = bounds
-    begin = low if committed is None else max(committed, low)
-    return Lag(
-        group=group,
-        topic=key[0],
-        partition=key[1],
-        committed=committed,
-        end=end,
-        lag=max(end - begin, 0),
-    )
-
-
-def _read_by(
-    catalogue: Catalogue, group: str, there: Mapping[str, TopicState], committed: Mapping[Partition, int]
-) -> set[Partition]:
-    keys = set(committed)
-    if group in catalogue.services:
-        topics = [topic.name for topic in catalogue.consumed_by(group) if topic.name in there]
-        keys.update(_partitions([there[name] for name in topics]))
-    return keys
 
 
 def _partitions(topics: Iterable[TopicState]) -> list[Partition]:

@@ -1,0 +1,155 @@
+"""What Prometheus sees of a cluster, held against Kafka's own administration client."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import confluent_kafka
+import pytest
+from confluent_kafka.admin import AdminClient
+from prometheus_client import CollectorRegistry
+
+from trunkline.catalogue.model import Catalogue
+from trunkline.client import kafka
+from trunkline.client.config import ConnectionOptions
+from trunkline.client.exporter import (
+    FAMILIES,
+    GROUPS_MAX,
+    ClusterCollector,
+    View,
+    samples_of,
+)
+from trunkline.client.kafka import ClusterState, Replicas
+from trunkline.client.lag import lag_of
+from trunkline.testing.processes import BrokerProcess
+
+TOPIC = "pipeline.job.events"
+STAMP_MS = 1_700_000_000_000
+NOW = 1_700_000_060.0
+
+
+@pytest.fixture(scope="module")
+def worked(connection: ConnectionOptions) -> ConnectionOptions:
+    """A cluster with ten records in one partition, of which a service has consumed four."""
+    servers = {"bootstrap.servers": connection.bootstrap_servers}
+    producer = confluent_kafka.Producer(servers)
+    for _ in range(10):
+        producer.produce(TOPIC, b"x", partition=1, timestamp=STAMP_MS)
+    assert producer.flush(10) == 0
+    for group, offset in (("notification-service", 4), ("a-java-service", 10)):
+        consumer = confluent_kafka.Consumer({**servers, "group.id": group})
+        position = confluent_kafka.TopicPartition(TOPIC, 1, offset)
+        consumer.commit(offsets=[position], asynchronous=False)
+        consumer.close()
+    return connection
+
+
+@pytest.fixture
+def registry(worked: ConnectionOptions, catalogue: Catalogue) -> Iterator[CollectorRegistry]:
+    made = CollectorRegistry()
+    with closing(ClusterCollector(worked, catalogue, wall=lambda: NOW)) as collector:
+        made.register(collector)
+        yield made
+
+
+def test_lag_is_told_in_records_and_in_seconds_under_the_names_that_dashboards_know(
+    registry: CollectorRegistry,
+) -> None:
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    here = {"consumergroup": "notification-service", "topic": TOPIC}
+    assert value("kafka_consumergroup_lag", **here, partition="1") == 6
+    assert value("kafka_consumergroup_lag", **here, partition="0") == 0
+    assert value("kafka_consumergroup_lag_sum", **here) == 6
+    assert value("kafka_consumergroup_current_offset", **here, partition="1") == 4
+    assert value("kafka_consumergroup_current_offset", **here, partition="0") is None
+    assert value("kafka_consumergroup_current_offset_sum", **here) == 4
+    assert value("kafka_consumergroup_members", consumergroup="notification-service") == 0
+    seconds = {"group": "notification-service"}
+    assert value("kafka_consumergroup_group_lag_seconds", **seconds, topic=TOPIC, partition="1") == 60
+    assert value("kafka_consumergroup_group_max_lag_seconds", **seconds) == 60
+    assert value("kafka_consumergroup_group_max_lag_seconds", group="a-java-service") == 0
+    assert value("trunkline_exporter_up") == 1
+    assert value("trunkline_exporter_unread_positions") == 0
+
+
+def test_the_cluster_is_told_as_the_administration_client_tells_it(
+    registry: CollectorRegistry, worked: ConnectionOptions
+) -> None:
+    told = AdminClient({"bootstrap.servers": worked.bootstrap_servers}).list_topics(timeout=10)
+    assert registry.get_sample_value("kafka_brokers") == len(told.brokers)
+    for name, topic in told.topics.items():
+        assert registry.get_sample_value("kafka_topic_partitions", {"topic": name}) == len(topic.partitions)
+        for number, partition in topic.partitions.items():
+            here = {"topic": name, "partition": str(number)}
+            for metric, expected in {
+                "leader": partition.leader,
+                "leader_is_preferred": partition.leader == partition.replicas[0],
+                "replicas": len(partition.replicas),
+                "in_sync_replica": len(partition.isrs),
+                "under_replicated_partition": len(partition.isrs) < len(partition.replicas),
+            }.items():
+                assert registry.get_sample_value(f"kafka_topic_partition_{metric}", here) == expected, metric
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": worked.bootstrap_servers, "group.id": "nobody"})
+    low, high = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(TOPIC, 1))
+    consumer.close()
+    here = {"topic": TOPIC, "partition": "1"}
+    assert registry.get_sample_value("kafka_topic_partition_oldest_offset", here) == low
+    assert registry.get_sample_value("kafka_topic_partition_current_offset", here) == high == 10
+
+
+def test_no_label_carries_a_tenant(registry: CollectorRegistry) -> None:
+    labels = {name for family in registry.collect() for sample in family.samples for name in sample.labels}
+    assert labels == {"id", "address", "consumergroup", "group", "topic", "partition"}
+
+
+def test_every_family_is_told(registry: CollectorRegistry) -> None:
+    assert {family.name for family in registry.collect()} == {family.name for family in FAMILIES}
+
+
+def test_scrapes_in_quick_succession_share_one_look(worked: ConnectionOptions, catalogue: Catalogue) -> None:
+    now = [0.0]
+    collector = ClusterCollector(worked, catalogue, cache_seconds=5.0, monotonic=lambda: now[0])
+    with closing(collector):
+        first = collector.collect()
+        now[0] = 4.9
+        assert collector.collect() is first
+        now[0] = 5.0
+        assert collector.collect() is not first
+
+
+def test_a_cluster_that_is_away_is_down_and_shows_no_old_figures(
+    broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "REPLY_SECONDS", 0.5)
+    broker = broker_factory()
+    made = CollectorRegistry()
+    connection = ConnectionOptions(bootstrap_servers=broker.address)
+    with closing(ClusterCollector(connection, catalogue, cache_seconds=0)) as collector:
+        made.register(collector)
+        assert made.get_sample_value("kafka_brokers") == 1
+        broker.kill()
+        assert made.get_sample_value("trunkline_exporter_up") == 0
+        assert made.get_sample_value("kafka_brokers") is None
+
+
+def test_a_partition_without_a_leader_and_one_with_a_replica_behind_are_told() -> None:
+    cluster = ClusterState(
+        {1: "one:9092", 2: "two:9092"},
+        {("t", 0): Replicas(-1, (3, 1), (1,)), ("t", 1): Replicas(2, (1, 2), (1, 2))},
+    )
+    view = View(
+        cluster=cluster,
+        bounds={("t", 1): (0, 5)},
+        members={"g": 2},
+        lags=(lag_of("g", ("t", 1), committed=None, bounds=(0, 5)),),
+        omitted_groups=GROUPS_MAX,
+    )
+    samples = samples_of(view, view.lags)
+    assert samples["kafka_topic_partition_leader"] == [(("t", "0"), -1), (("t", "1"), 2)]
+    assert samples["kafka_topic_partition_leader_is_preferred"] == [(("t", "0"), 0), (("t", "1"), 0)]
+    assert samples["kafka_topic_partition_under_replicated_partition"] == [(("t", "0"), 1), (("t", "1"), 0)]
+    assert samples["kafka_consumergroup_lag"] == [(("g", "t", "1"), 5)]
+    assert samples["kafka_consumergroup_current_offset"] == []
+    assert samples["trunkline_exporter_unread_positions"] == [((), 1)]
+    assert samples["trunkline_exporter_omitted_groups"] == [((), GROUPS_MAX)]
