@@ -63,6 +63,10 @@ FETCH_WAIT_MS: Final = 100
 FETCH_QUEUE_BACKOFF_MS: Final = 10
 """After a full prefetch queue; the default of 1 s would starve a fast consumer with a short queue."""
 
+METADATA_REFRESH_MS: Final = 10_000
+"""How often a consumer looks for new partitions, one small request. The default of five minutes would leave
+the tenants that a growth has moved waiting for as long."""
+
 PORT_MAX: Final = 65_535
 
 SECURITY_PREFIXES: Final = ("security.", "sasl.", "ssl.", "enable.ssl.")
@@ -177,6 +181,21 @@ class ConsumerOptions:
         return SESSION_TIMEOUT_MS if self.instance_id is None else STATIC_SESSION_TIMEOUT_MS
 
 
+_READING: Final[Mapping[str, ConfigValue]] = MappingProxyType(
+    {
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "allow.auto.create.topics": False,
+        "check.crcs": True,
+        "fetch.wait.max.ms": FETCH_WAIT_MS,
+        "fetch.queue.backoff.ms": FETCH_QUEUE_BACKOFF_MS,
+        "queued.min.messages": PREFETCH_RECORDS,
+        "queued.max.messages.kbytes": PREFETCH_KIB,
+    }
+)
+
+
 def retry_waits_ms() -> tuple[int, ...]:
     """The waits before each of the contract's retries, without jitter."""
     return tuple(min(RETRY_BACKOFF_MS << retry, RETRY_BACKOFF_MAX_MS) for retry in range(RETRIES))
@@ -213,10 +232,12 @@ def producer_config(connection: ConnectionOptions, options: ProducerOptions) -> 
 def consumer_config(connection: ConnectionOptions, options: ConsumerOptions) -> Config:
     """The contract's consumer: from the earliest record, offsets committed by us alone."""
     config: Config = {
-        **_reader(connection),
+        **_common(connection),
+        **_READING,
         "group.id": options.group,
         "group.protocol": options.protocol.value,
         "max.poll.interval.ms": options.poll_interval_max_ms,
+        "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
         "statistics.interval.ms": STATISTICS_MS,
     }
     if options.instance_id is not None:
@@ -236,27 +257,17 @@ def consumer_config(connection: ConnectionOptions, options: ConsumerOptions) -> 
 
 def reader_config(connection: ConnectionOptions) -> Config:
     """A consumer that assigns itself partitions and commits nothing; librdkafka wants a group even so."""
-    return {**_reader(connection), "group.id": "trunkline-reader", "enable.partition.eof": True}
+    return reader_of(admin_config(connection))
+
+
+def reader_of(common: Config) -> Config:
+    """As `reader_config`, for who has an administration client's configuration."""
+    return {**common, **_READING, "group.id": "trunkline-reader", "enable.partition.eof": True}
 
 
 def admin_config(connection: ConnectionOptions) -> Config:
     """A client for metadata and administration."""
     return _common(connection)
-
-
-def _reader(connection: ConnectionOptions) -> Config:
-    return {
-        **_common(connection),
-        "auto.offset.reset": "earliest",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "allow.auto.create.topics": False,
-        "check.crcs": True,
-        "fetch.wait.max.ms": FETCH_WAIT_MS,
-        "fetch.queue.backoff.ms": FETCH_QUEUE_BACKOFF_MS,
-        "queued.min.messages": PREFETCH_RECORDS,
-        "queued.max.messages.kbytes": PREFETCH_KIB,
-    }
 
 
 def _common(connection: ConnectionOptions) -> Config:

@@ -7,12 +7,16 @@
     ├── BreakerOpen                too many events failed in a row; the consumer stopped before skipping more
     ├── StopOverdue                a consumer did not stop in time; what it had in hand was given up
     ├── StoreIncompatible          the store was written by a newer version, or by something else
+    ├── JournalUnreadable          the growth journal holds what this version does not know
+    ├── GrowthStopped              a topic did not grow; the text says whether it is open to publishers
+    │   └── GrowthOvertaken        another run has begun or gone on with the growth of this topic
     ├── InvalidInput
     │   ├── PublishRefused         refused before anything was sent
     │   │   ├── NotPublisher       the service does not publish this type or topic
     │   │   ├── InvalidTenant      the tenant id is not one
     │   │   ├── InvalidEvent       the event breaks its own constraints
     │   │   └── EventTooLarge      it would not fit into the broker's limit
+    │   ├── InvalidGrowth          a topic cannot grow to this number of partitions
     │   ├── InvalidStore           the store URL or path cannot be a store
     │   └── UnknownFailure         no such row in the failure ledger, or it is settled already
     └── Unavailable
@@ -70,6 +74,22 @@ class StopOverdue(TrunklineError):  # noqa: N818 - reads as what it is
 
 class StoreIncompatible(TrunklineError):  # noqa: N818 - reads as what it is
     """The store's schema is not one this version can work with."""
+
+
+class JournalUnreadable(TrunklineError):  # noqa: N818 - reads as what it is
+    """The growth journal has an entry of a newer version, or one that is none."""
+
+
+class GrowthStopped(TrunklineError):  # noqa: N818 - reads as what it is
+    """A growth did not come to its end. The text says whether the topic is open, and what to do."""
+
+
+class GrowthOvertaken(GrowthStopped):
+    """Another run was first; this one has stopped and touches nothing more."""
+
+
+class InvalidGrowth(InvalidInput):
+    """The topic does not exist, or cannot grow to this number of partitions."""
 
 
 class PublishRefused(InvalidInput):

@@ -53,6 +53,8 @@ REPLY_SECONDS: Final = 5.0
 _LOGGER: Final = logging.getLogger("trunkline.kafka")
 # Silent until the program asks for it: every failure also comes back as an error or a log event of ours.
 _LOGGER.addHandler(logging.NullHandler())
+# The library tries a broker that is away many times a second. That comes as trouble, too, which is told once.
+_LOGGER.addFilter(lambda record: not record.getMessage().startswith("FAIL "))
 
 Token = TypeVar("Token")
 Partition: TypeAlias = tuple[str, int]
@@ -403,6 +405,8 @@ class Admin:
     """Metadata and administration. Calls raise `ClusterUnavailable` within seconds, or `KafkaFailed`."""
 
     def __init__(self, config: Config) -> None:
+        self.config: Final = config
+        """What it was built from; a reader of the same cluster needs it."""
         self._admin = AdminClient(dict(config), logger=_LOGGER)
         self._servers = str(config["bootstrap.servers"])
 
