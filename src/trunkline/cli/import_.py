@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 
@@ -165,11 +165,7 @@ class Publishers:
     """One publisher for each service that turns out to be needed."""
 
     def __init__(self, bootstrap_servers: str, catalogue: "Catalogue") -> None:
-        from trunkline.client.config import ConnectionOptions
-
-        self._connection = ConnectionOptions(
-            bootstrap_servers=bootstrap_servers, client_id="trunkline-import"
-        )
+        self._connection = _connection.connection(bootstrap_servers, client_id="trunkline-import")
         self._catalogue = catalogue
         self._open: dict[str, Publisher] = {}
 

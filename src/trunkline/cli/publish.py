@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.errors import InvalidInput, Unavailable
 
@@ -44,10 +44,9 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.admin import check_reachable
-    from trunkline.client.config import ConnectionOptions
     from trunkline.client.publisher import Publisher
 
-    connection = ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id=service)
+    connection = _connection.connection(bootstrap_servers, client_id=service)
     contract = _common.read_catalogue(catalogue)
     contract.service(service)
     event = _event(type_name, _read(data))

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection, _health
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile, DataDir
+from trunkline.cli._connection import ClientProperties
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX
+from trunkline.client.config import GroupProtocol
 from trunkline.errors import TrunklineError, Unavailable
 
 if TYPE_CHECKING:
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
     from trunkline.services.app import Companion
 
 READY_POLL_S: Final = 0.2
+START_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 25.0
+"""Below the 30 s that Kubernetes gives a pod to end."""
 
 EXAMPLE: Final = """Run one service until Ctrl-C or SIGTERM.
 
-It consumes the topics that the catalogue gives it into a store of its own, and goes on where it was.
+It consumes the topics that the catalogue gives it into a store of its own, and goes on where it was. A broker
+that goes away later is waited for; one that never answered ends the service.
 
 [bold]Example[/bold]
 
@@ -44,10 +50,15 @@ def service(
     ] = None,
     metrics_port: Annotated[
         int | None,
-        typer.Option(
-            "--metrics-port", min=0, max=65_535, help="Serve Prometheus metrics on this port of 127.0.0.1."
-        ),
+        typer.Option("--metrics-port", min=0, max=65_535, help="Serve Prometheus metrics on this port."),
     ] = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option("--health-port", min=0, max=65_535, help="Serve /livez and /readyz on this port."),
+    ] = None,
+    listen_address: Annotated[
+        str, typer.Option("--listen-address", metavar="HOST", help="Where these two ports are.")
+    ] = "127.0.0.1",
     failures_in_a_row: Annotated[
         int,
         typer.Option(
@@ -56,19 +67,53 @@ def service(
             help="Stop when so many events in a row fail; 0: never, they all go to the failure ledger.",
         ),
     ] = FAILURES_IN_A_ROW_MAX,
+    park_tenants: Annotated[
+        bool,
+        typer.Option(
+            "--park-tenants",
+            help="After a failed event keep the tenant's later events of that topic behind it, in the "
+            "failure ledger, until they are replayed or discarded.",
+        ),
+    ] = False,
+    group_protocol: Annotated[
+        GroupProtocol,
+        typer.Option("--group-protocol", help="consumer is KIP-848: Apache Kafka 4.0 or newer."),
+    ] = GroupProtocol.CLASSIC,
+    instance_id: Annotated[
+        str | None,
+        typer.Option(
+            "--instance-id",
+            envvar="TRUNKLINE_INSTANCE_ID",
+            metavar="ID",
+            help="Static membership: this member's own id, the same after a restart.",
+        ),
+    ] = None,
+    start_seconds: Annotated[
+        float,
+        typer.Option(
+            "--start-seconds", min=0, help="Give up when no broker has answered by then; 0: never give up."
+        ),
+    ] = START_SECONDS,
+    stop_seconds: Annotated[
+        float,
+        typer.Option("--stop-seconds", min=0.1, help="How long the batch in hand may take when stopping."),
+    ] = STOP_SECONDS,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
     from prometheus_client import CollectorRegistry
 
     from trunkline.cli._logging import log_to_stderr
-    from trunkline.client.config import ConnectionOptions
+    from trunkline.client.config import ConsumerOptions
     from trunkline.client.runtime import ConsumerRuntime
     from trunkline.client.store import migrate, open_store
     from trunkline.services import runnable
 
     topics = [topic.name for topic in _common.read_catalogue(catalogue).consumed_by(name)]
     chosen = runnable(name)
+    connection = _connection.connection(bootstrap_servers, client_id=name, properties=client_properties)
+    options = ConsumerOptions(group=name, protocol=group_protocol, instance_id=instance_id)
     log_to_stderr(as_json=as_json)
     with closing(open_store(store or _common.service_store_url(data_dir, name))) as opened:
         migrate(opened)
@@ -86,20 +131,31 @@ def service(
             topics=topics,
             handler=made.handler,
             store=opened,
-            connection=ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id=name),
+            connection=connection,
+            options=options,
             registry=registry,
             failures_in_a_row_max=failures_in_a_row,
+            park_tenants=park_tenants,
+            start_seconds=start_seconds or None,
+            stop_seconds=stop_seconds,
         )
-        ready = {
-            "service": name,
-            "bootstrap_servers": bootstrap_servers,
-            "store": opened.url,
-            "metrics_port": _serve_metrics(registry, metrics_port),
-        }
         with (
+            _health.serving(
+                health_port, host=listen_address, live=runtime.not_live, ready=runtime.not_ready
+            ) as serving_health,
             _companions(made.companions),
             _common.on_stop_signal(runtime.stop),
-            _said_when_ready(runtime, ready, as_json=as_json),
+            _said_when_ready(
+                runtime,
+                {
+                    "service": name,
+                    "bootstrap_servers": bootstrap_servers,
+                    "store": opened.url,
+                    "metrics_port": _serve_metrics(registry, metrics_port, listen_address),
+                    "health_port": serving_health,
+                },
+                as_json=as_json,
+            ),
         ):
             runtime.run()
         if failures:
@@ -118,14 +174,14 @@ def _companions(companions: "Sequence[Companion]") -> Iterator[None]:
             companion.stop()
 
 
-def _serve_metrics(registry: "CollectorRegistry", port: int | None) -> int | None:
+def _serve_metrics(registry: "CollectorRegistry", port: int | None, host: str) -> int | None:
     """Serve metrics beside the consumer; returns the port, the system's choice for 0."""
     if port is None:
         return None
     from prometheus_client import start_http_server
 
     try:
-        server, _ = start_http_server(port, addr="127.0.0.1", registry=registry)
+        server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
         raise Unavailable(f"metrics port {port}: {error.strerror}; choose another --metrics-port") from error
     return server.server_port

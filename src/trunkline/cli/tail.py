@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers
 
 if TYPE_CHECKING:
@@ -48,10 +48,9 @@ def tail(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.client.config import ConnectionOptions
     from trunkline.client.reader import TopicReader
 
-    connection = ConnectionOptions(bootstrap_servers=bootstrap_servers)
+    connection = _connection.connection(bootstrap_servers)
     with TopicReader(connection, topic) as reader, _common.on_stop_signal(reader.stop):
         if from_beginning:
             records: Iterable[Record] = islice(_stream(reader, tenant=tenant, follow=follow), count)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.errors import TrunklineError
 
@@ -41,10 +41,9 @@ def topics(
     if context.invoked_subcommand is not None:
         return
     from trunkline.client.admin import topic_views
-    from trunkline.client.config import ConnectionOptions
 
     contract = _common.read_catalogue(catalogue)
-    views = topic_views(ConnectionOptions(bootstrap_servers=bootstrap_servers), contract)
+    views = topic_views(_connection.connection(bootstrap_servers), contract)
     if as_json:
         _common.print_json([_as_json(view) for view in views])
     else:
@@ -61,10 +60,9 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.admin import Standing, ensure_topics
-    from trunkline.client.config import ConnectionOptions
 
     contract = _common.read_catalogue(catalogue)
-    ensured = ensure_topics(ConnectionOptions(bootstrap_servers=bootstrap_servers), contract, environment)
+    ensured = ensure_topics(_connection.connection(bootstrap_servers), contract, environment)
     if as_json:
         _common.print_json(ensured)
     else:
