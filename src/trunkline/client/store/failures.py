@@ -1,12 +1,12 @@
 """The failure ledger: every record that was skipped, whole, until somebody replays or discards it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.handler import Refusal
@@ -62,6 +62,40 @@ class Failure:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which open failures; None leaves nothing out.
+
+    `since_ms` is the Unix time in milliseconds from which on they first failed. Those that have failed
+    `attempts_max` times or more are in quarantine: left out, unless somebody names them.
+    """
+
+    reason: str | None = None
+    tenant: str | None = None
+    topic: str | None = None
+    since_ms: int | None = None
+    attempts_max: int | None = None
+
+
+EVERYTHING: Final = Filter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """Failures that have something in common. `attempts` is their sum, the first ones included.
+
+    `tenants` counts those with a valid id; `oldest_ms` is when the first of them failed first.
+    """
+
+    status: Status
+    reason: str
+    topic: str
+    failures: int
+    tenants: int
+    attempts: int
+    oldest_ms: int
+
+
 _T: Final = FAILURE.c
 
 
@@ -115,13 +149,62 @@ def counts(tx: Connection) -> dict[tuple[str, str], int]:
     return {(status, reason): number for status, reason, number in rows}
 
 
-def open_ids(tx: Connection, *, group: str) -> list[int]:
-    """The ids of all open failures of a group, in the order in which they failed."""
-    return list(
-        tx.execute(
-            select(_T.id).where(_T.consumer_group == group, _T.status == Status.OPEN).order_by(_T.id)
-        ).scalars()
+def open_ids(
+    tx: Connection,
+    *,
+    group: str,
+    matching: Filter = EVERYTHING,
+    after: int = 0,
+    limit: int | None = None,
+) -> list[int]:
+    """The ids of a group's open failures behind the id `after`, in the order in which they failed."""
+    query = select(_T.id).where(_T.id > after, *_open_of(group, matching)).order_by(_T.id)
+    return list(tx.execute(query.limit(limit)).scalars())
+
+
+def newest_open(tx: Connection, *, group: str, matching: Filter = EVERYTHING, after: int = 0) -> int | None:
+    """The greatest id of what `open_ids` gives, None where it gives nothing."""
+    query = select(func.max(_T.id)).where(_T.id > after, *_open_of(group, matching))
+    return tx.execute(query).scalar()
+
+
+def quarantined(tx: Connection, *, group: str, matching: Filter) -> int:
+    """How many open failures are left out only because they have failed too often."""
+    if matching.attempts_max is None:
+        return 0
+    others = replace(matching, attempts_max=None)
+    query = select(func.count()).where(*_open_of(group, others), _T.attempts >= matching.attempts_max)
+    return int(tx.execute(query).scalar_one())
+
+
+def totals(tx: Connection, *, group: str, matching: Filter | None = None) -> list[Total]:
+    """A group's failures by status, reason and topic; only the open ones of a filter where one is given."""
+    columns = (_T.status, _T.reason, _T.topic)
+    where = (_T.consumer_group == group,) if matching is None else _open_of(group, matching)
+    rows = tx.execute(
+        select(
+            *columns,
+            func.count(),
+            func.count(_T.tenantid.distinct()),
+            func.sum(_T.attempts),
+            func.min(_T.first_seen_ms),
+        )
+        .where(*where)
+        .group_by(*columns)
+        .order_by(*columns)
     )
+    return [
+        Total(
+            status=Status(status),
+            reason=reason,
+            topic=topic,
+            failures=number,
+            tenants=tenants,
+            attempts=int(attempts),
+            oldest_ms=oldest,
+        )
+        for status, reason, topic, number, tenants, attempts, oldest in rows
+    ]
 
 
 def get(tx: Connection, failure_id: int) -> Failure:
@@ -164,6 +247,21 @@ def require_open(failure: Failure) -> None:
     """Raises `UnknownFailure` for one that is settled."""
     if failure.status is not Status.OPEN:
         raise UnknownFailure(f"failure {failure.id} is {failure.status} already ({failure.note})")
+
+
+def _open_of(group: str, matching: Filter) -> tuple[ColumnElement[bool], ...]:
+    conditions = [_T.consumer_group == group, _T.status == Status.OPEN]
+    if matching.reason is not None:
+        conditions.append(_T.reason == matching.reason)
+    if matching.tenant is not None:
+        conditions.append(_T.tenantid == matching.tenant)
+    if matching.topic is not None:
+        conditions.append(_T.topic == matching.topic)
+    if matching.since_ms is not None:
+        conditions.append(_T.first_seen_ms >= matching.since_ms)
+    if matching.attempts_max is not None:
+        conditions.append(_T.attempts < matching.attempts_max)
+    return tuple(conditions)
 
 
 def _at(lane: Lane, record: Record) -> tuple[Any, ...]:
