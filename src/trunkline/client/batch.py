@@ -60,7 +60,9 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
+class Decoded:
+    """The records of a batch: events, and what is none."""
+
     events: list[Received]
     refused: list[Refused]
 
@@ -93,7 +95,7 @@ class BatchProcessor:
 
         Raises `Fenced`, `BreakerOpen`, `StoreUnavailable` and `RetryLater`; nothing has changed then.
         """
-        decoded = _decode(records)
+        decoded = decode_all(records)
         target = records[-1].offset + 1
         try:
             return self._attempt(lane, decoded, expected=expected, target=target, handle=self._together)
@@ -107,7 +109,7 @@ class BatchProcessor:
     def _attempt(
         self,
         lane: Lane,
-        decoded: _Decoded,
+        decoded: Decoded,
         *,
         expected: int | None,
         target: int,
@@ -119,13 +121,13 @@ class BatchProcessor:
             refused = [*decoded.refused, *((item.record, ID_CONFLICT) for item in sifted.conflicts)]
             halted = self._halted(tx, lane, sifted.fresh, refused)
             refused += handle(tx, sifted.fresh, halted)
-            handled = _without(sifted.fresh, refused)
+            handled = without(sifted.fresh, refused)
             dedupe.remember(tx, lane.group, handled, sifted.digests)
             refused.sort(key=lambda item: item[0].offset)
             self._put_into_ledger(tx, lane, refused)
-            successes = _successes(handled, refused)
+            successes = successes_of(handled, refused)
             if self._breaker.would_open(successes):
-                raise BreakerOpen(self._breaker_text(lane, refused))
+                raise BreakerOpen(breaker_text(self._breaker, lane, refused))
             if self._abandoned:
                 raise StopOverdue(f"{lane.group} had to stop before {lane.topic}/{lane.partition}@{target}")
         self._breaker.record(successes)
@@ -146,7 +148,7 @@ class BatchProcessor:
         parked: list[Refused] = []
         if halted:
             parked = [(received.record, PARKED) for received in events if _is_halted(received, halted)]
-            events = _without(events, parked)
+            events = without(events, parked)
         if events:
             self._handler.handle(tx, events)
         return parked
@@ -177,14 +179,16 @@ class BatchProcessor:
             }
             parking.park(tx, group=lane.group, topic=lane.topic, tenants=tenants)
 
-    def _breaker_text(self, lane: Lane, refused: Sequence[Refused]) -> str:
-        record, refusal = next(item for item in reversed(refused) if item[1] is not PARKED)
-        return (
-            f"{lane.group} stopped: {self._breaker.limit} events in a row failed, the last one at "
-            f"{record.topic}/{record.partition}@{record.offset} ({refusal.reason}: {refusal.detail}); "
-            "nothing of this batch was skipped. Fix the cause and start it again; if it is the events, start "
-            "it once with --failures-in-a-row 0, and all of them go to the failure ledger"
-        )
+
+def breaker_text(breaker: Breaker, lane: Lane, refused: Sequence[Refused]) -> str:
+    """Why a breaker opened, at the last of these."""
+    record, refusal = next(item for item in reversed(refused) if item[1] is not PARKED)
+    return (
+        f"{lane.group} stopped: {breaker.limit} events in a row failed, the last one at "
+        f"{record.topic}/{record.partition}@{record.offset} ({refusal.reason}: {refusal.detail}); "
+        "nothing of this batch was skipped. Fix the cause and start it again; if it is the events, start "
+        "it once with --failures-in-a-row 0, and all of them go to the failure ledger"
+    )
 
 
 def handle_one(store: Store, handler: Handler, tx: Connection, received: Received) -> Refusal | None:
@@ -203,7 +207,7 @@ def handle_one(store: Store, handler: Handler, tx: Connection, received: Receive
         if is_world_at_fault(error):
             raise RetryLater(str(error)) from error
         savepoint.rollback()
-        return Refusal(failures.HANDLER, _one_line(error))
+        return Refusal(failures.HANDLER, one_line(error))
     savepoint.commit()
     return None
 
@@ -223,14 +227,14 @@ def decode_or_refuse(record: Record) -> Received | Refusal:
         return Refusal(error.reason, str(error))
 
 
-def _decode(records: Sequence[Record]) -> _Decoded:
-    decoded = _Decoded([], [])
+def decode_all(records: Sequence[Record]) -> Decoded:
+    """Decode a batch, in order."""
+    decoded = Decoded([], [])
     for record in records:
-        result = decode_or_refuse(record)
-        if isinstance(result, Received):
-            decoded.events.append(result)
-        else:
-            decoded.refused.append((record, result))
+        try:
+            decoded.events.append(Received(record, decode(record)))
+        except CodecError as error:
+            decoded.refused.append((record, Refusal(error.reason, str(error))))
     return decoded
 
 
@@ -246,14 +250,15 @@ def _is_halted(received: Received, halted: Halted) -> bool:
     return behind is not None and behind < received.record.offset
 
 
-def _without(events: list[Received], failed: Sequence[Refused]) -> list[Received]:
+def without(events: list[Received], failed: Sequence[Refused]) -> list[Received]:
+    """The events that did not fail."""
     if not failed or not events:
         return events
     offsets = {record.offset for record, _ in failed}
     return [received for received in events if received.record.offset not in offsets]
 
 
-def _successes(handled: Sequence[Received], refused: Sequence[Refused]) -> list[bool]:
+def successes_of(handled: Sequence[Received], refused: Sequence[Refused]) -> list[bool]:
     """In the order of the records; duplicates and parked events count neither way."""
     if not refused:
         return [True] if handled else []
@@ -262,6 +267,7 @@ def _successes(handled: Sequence[Received], refused: Sequence[Refused]) -> list[
     return [success for _, success in sorted(outcomes)]
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What an exception says, for the ledger."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

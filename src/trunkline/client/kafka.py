@@ -14,7 +14,7 @@ What the library does that one would not expect, and what follows from it here:
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from operator import methodcaller
@@ -36,6 +36,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from trunkline.client.config import Config
 from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed, KafkaFatal, QueueFull
 from trunkline.codec.record import Encoded, Record
+from trunkline.errors import InvalidInput
 
 FROM_BEGINNING: Final = ck.OFFSET_BEGINNING
 FROM_END: Final = ck.OFFSET_END
@@ -269,7 +270,8 @@ class Consumer:
         told: dict[str, Any] = {**config, "error_cb": self._tell}
         if on_standing is not None:
             told["stats_cb"] = self._tell_standing
-        self._consumer = ck.Consumer(told, logger=_LOGGER)
+        with _settings_checked():
+            self._consumer = ck.Consumer(told, logger=_LOGGER)
         self.at_end: dict[Partition, int] = {}
         """Where partitions ended when their end was met, if `enable.partition.eof` asks for it."""
 
@@ -407,7 +409,8 @@ class Admin:
     def __init__(self, config: Config) -> None:
         self.config: Final = config
         """What it was built from; a reader of the same cluster needs it."""
-        self._admin = AdminClient(dict(config), logger=_LOGGER)
+        with _settings_checked():
+            self._admin = AdminClient(dict(config), logger=_LOGGER)
         self._servers = str(config["bootstrap.servers"])
 
     def cluster_id(self) -> str:
@@ -622,6 +625,19 @@ def _of_known_groups(futures: Mapping[str, Future[Any]]) -> dict[str, Any]:
             if error.args[0].code() != _E.GROUP_ID_NOT_FOUND:
                 raise
     return found
+
+
+@contextlib.contextmanager
+def _settings_checked() -> Iterator[None]:
+    """librdkafka looks at its settings when a client is made; only security properties are the user's."""
+    try:
+        yield
+    except ck.KafkaException as error:
+        raise InvalidInput(
+            f"the Kafka client refuses its settings: {error.args[0].str()}; correct security.protocol, "
+            "sasl.* or ssl.* (TRUNKLINE_SECURITY_PROTOCOL, TRUNKLINE_SASL_*, TRUNKLINE_SSL_*, or "
+            "--client-properties)"
+        ) from error
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from trunkline.client import diagnosis
@@ -32,6 +33,8 @@ from trunkline.client.progress import Owned, Phase, Progress
 from trunkline.client.starts import Start
 from trunkline.client.store import failures
 from trunkline.client.store.position import Fenced, Lane
+from trunkline.client.telemetry import spans_of_consumer
+from trunkline.client.telling import about, loggable
 from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput, Unavailable
 
@@ -43,7 +46,7 @@ TOPIC_CHECK_SECONDS: Final = 10.0
 """How often to look whether a topic is still the one that was started: the library reads on in another of the
 same name, at the old offset."""
 
-MISSING_SECONDS: Final = 8.0
+MISSING_SECONDS: Final = 5.0
 """A topic that was just created may be unknown to a broker for a moment; at the start it counts as missing
 after this."""
 
@@ -91,6 +94,7 @@ class ConsumerLoop:
         start_seconds: float | None,
         health_limits: HealthLimits | None,
         monotonic: Callable[[], float] = time.monotonic,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         chosen = options or ConsumerOptions(group=service)
         self._situation = Situation(connection=connection, options=chosen, topics=frozenset(topics))
@@ -99,6 +103,7 @@ class ConsumerLoop:
         self._group = chosen.group
         self._work = work
         self._metrics = ConsumerMetrics(registry or CollectorRegistry(), chosen.group)
+        self._spans = spans_of_consumer(tracer_provider, group=chosen.group, client_id=connection.client_id)
         self._progress = Progress(backoff or Backoff())
         self._stop_seconds = stop_seconds
         self._start_seconds = start_seconds
@@ -217,6 +222,7 @@ class ConsumerLoop:
             health=self._health,
             start_seconds=self._start_seconds,
             monotonic=self._monotonic,
+            spans=self._spans,
         )
         try:
             while not self._stopping:
@@ -266,7 +272,7 @@ class ConsumerLoop:
 
     def _check_topics(self, now: float) -> None:
         """Look for missing topics, for those that were deleted and created anew, and at the other members."""
-        if now < self._topic_check_due or not self._member.answered:
+        if now < self._topic_check_due or not self._member.coordinated:
             return
         self._topic_check_due = now + TOPIC_CHECK_SECONDS
         try:
@@ -287,7 +293,7 @@ class ConsumerLoop:
         if not never_seen:
             self._topics_missing_since = None
             return
-        self._topic_check_due = now + MISSING_SECONDS / 4
+        self._topic_check_due = now + MISSING_SECONDS / 2
         if self._topics_missing_since is None:
             self._topics_missing_since = now
         elif now - self._topics_missing_since >= MISSING_SECONDS:
@@ -324,8 +330,7 @@ class ConsumerLoop:
             self._restart(key, "the log went back behind the position")
             return
         try:
-            with self._metrics.handler_seconds.time():
-                outcome = self._work.process(owned.lane, records, expected=owned.expected)
+            outcome = self._process(owned.lane, records, owned.expected)
         except Fenced:
             self._metrics.fenced()
             self._restart(key, "another member has moved the position")
@@ -334,7 +339,20 @@ class ConsumerLoop:
             self._member.consumer.resume([key])
         self._progress.done(key, records[-1].offset + 1)
         self._metrics.batch(key[0], records=len(records), duplicates=outcome.duplicates)
-        self._count_failures(key, outcome)
+
+    def _process(self, lane: Lane, records: Sequence[Record], expected: int | None) -> Outcome:
+        if self._spans is None:
+            return self._attempt(lane, records, expected)
+        with self._spans.processing(records) as span:
+            outcome = self._attempt(lane, records, expected)
+            span.came_to(duplicates=outcome.duplicates, refused=outcome.refused)
+            return outcome
+
+    def _attempt(self, lane: Lane, records: Sequence[Record], expected: int | None) -> Outcome:
+        with self._metrics.handler_seconds.time():
+            outcome = self._work.process(lane, records, expected=expected)
+        self._count_failures(lane.topic, outcome)
+        return outcome
 
     def _restart(self, key: Partition, why: str) -> None:
         self._member.consumer.pause([key])
@@ -344,14 +362,9 @@ class ConsumerLoop:
     def _hold(self, key: Partition, records: list[Record], error: Exception) -> None:
         self._member.consumer.pause([key])
         wait = self._progress.hold(key, records, self._monotonic())
-        first = records[0]
         _log.warning(
             "partition paused",
-            topic=key[0],
-            partition=key[1],
-            offset=first.offset,
-            tenant=_header(first, "ce_tenantid"),
-            event_id=_header(first, "ce_id"),
+            **about(records[0]),
             records=len(records),
             error=str(error),
             wait=wait,
@@ -379,20 +392,16 @@ class ConsumerLoop:
 
     # Telling
 
-    def _count_failures(self, key: Partition, outcome: Outcome) -> None:
+    def _count_failures(self, topic: str, outcome: Outcome) -> None:
         for record, refusal in outcome.refused:
-            self._metrics.failure(key[0], refusal.reason)
+            self._metrics.failure(topic, refusal.reason)
             tell = _log.info if refusal.reason == failures.PARKED else _log.error
             tell(
                 "event parked" if refusal.reason == failures.PARKED else "event failed",
                 group=self._group,
-                tenant=_header(record, "ce_tenantid"),
-                event_id=_header(record, "ce_id"),
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
+                **about(record),
                 reason=refusal.reason,
-                error=refusal.detail,
+                error=loggable(refusal),
             )
 
     def _tell_once(self, keys: Sequence[Partition], text: str, wait: float) -> None:
@@ -426,9 +435,3 @@ def _by_partition(records: Iterable[Record]) -> dict[Partition, list[Record]]:
     for record in records:
         batches.setdefault((record.topic, record.partition), []).append(record)
     return batches
-
-
-def _header(record: Record, name: str) -> str | None:
-    return next(
-        (value.decode(errors="replace") for key, value in record.headers if key == name and value), None
-    )

@@ -6,6 +6,7 @@ fatal error kills the client object only: another one is built, once, and the ne
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -18,6 +19,7 @@ from trunkline.client.health import Health
 from trunkline.client.kafka import Consumer, GroupStanding, Partition, Rebalance
 from trunkline.client.log import Log
 from trunkline.client.metrics import ConsumerMetrics
+from trunkline.client.telemetry import ConsumerSpans
 from trunkline.client.trouble import Trouble
 from trunkline.codec.record import Record
 
@@ -42,6 +44,7 @@ class Member:
         health: Health,
         start_seconds: float | None,
         monotonic: Callable[[], float],
+        spans: ConsumerSpans | None,
     ) -> None:
         """With `start_seconds`, a cluster that has not answered by then ends the consumer; None waits."""
         self._situation = situation
@@ -51,6 +54,7 @@ class Member:
         self._health = health
         self._start_seconds = start_seconds
         self._monotonic = monotonic
+        self._spans = spans
         self._trouble = Trouble()
         self._refused: dict[str, tuple[float, str]] = {}
         self._commit_failures = 0
@@ -69,6 +73,11 @@ class Member:
         return self._coordinated and not self._trouble
 
     @property
+    def coordinated(self) -> bool:
+        """Whether the group's coordinator answered when that was last looked at."""
+        return self._coordinated
+
+    @property
     def consumer(self) -> Consumer:
         """The client object of the moment."""
         return self._consumer
@@ -79,6 +88,7 @@ class Member:
         Raises `KafkaFailed` when the cluster refuses this consumer, and `ClusterUnavailable` when it never
         answered within the time to start.
         """
+        began_ns = 0 if self._spans is None else time.time_ns()
         try:
             records = self._consumer.poll(records_max, timeout)
         except KafkaFatal as error:
@@ -88,6 +98,8 @@ class Member:
             raise self._explained(error.code, str(error)) from error
         if not self._joined_once:
             self._check_start(self._monotonic())
+        if self._spans is not None and records:
+            self._spans.polled(records, began_ns=began_ns)
         return records
 
     def joined(self) -> None:
@@ -104,7 +116,8 @@ class Member:
         if self._abandoned:
             return False
         try:
-            self._consumer.commit(offsets)
+            with contextlib.nullcontext() if self._spans is None else self._spans.committing(offsets):
+                self._consumer.commit(offsets)
         except CommitRefused as refused:
             self._metrics.commit_failed(refused.reason)
             self._commit_failures += 1
