@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from trunkline.client.log import add_trace_ids
+
 
 def log_to_stderr(*, as_json: bool) -> None:
     """For people, or one JSON object a line. What the Kafka library has to say comes as plain lines."""
@@ -19,6 +21,7 @@ def log_to_stderr(*, as_json: bool) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            add_trace_ids,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],

@@ -1,8 +1,23 @@
-"""Log lines of the client. That one cannot be written, say to a closed terminal, stops no event."""
+"""Log lines of the client. That one cannot be written, say to a closed terminal, stops no event.
+
+A line about an event has `tenant`, `event_id`, `topic`, `partition` and `offset`, and never its content: what
+is wrong with an event stands in the failure ledger.
+"""
 
 import contextlib
 
 import structlog
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+from structlog.typing import EventDict, WrappedLogger
+
+
+def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: `trace_id` and `span_id` of the current span, if there is one."""
+    current = get_current_span().get_span_context()
+    if current.is_valid:
+        event["trace_id"] = format_trace_id(current.trace_id)
+        event["span_id"] = format_span_id(current.span_id)
+    return event
 
 
 class Log:

@@ -8,6 +8,7 @@ a database see `plain`.
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from trunkline.client.backoff import Backoff
@@ -63,8 +64,11 @@ class ConsumerRuntime(ConsumerLoop):
         backoff: Backoff | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         """`options.group` is the service's name unless given; metrics go to `registry`, if any.
+
+        Spans go to `tracer_provider`, else to the one that the process has configured by now, else nowhere.
 
         With 0 for `failures_in_a_row_max` the breaker never opens: every bad event goes to the ledger. With
         `park_tenants` the later events of a tenant follow a failed one there, until it is replayed or
@@ -91,6 +95,7 @@ class ConsumerRuntime(ConsumerLoop):
             start_seconds=start_seconds,
             health_limits=health_limits,
             monotonic=monotonic,
+            tracer_provider=tracer_provider,
         )
 
 

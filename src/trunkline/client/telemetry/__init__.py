@@ -5,10 +5,10 @@ made: without a tracer provider then, given or configured in the process, nothin
 """
 
 from trunkline.client.telemetry.attributes import V1_44, V1_45, Names
-from trunkline.client.telemetry.consuming import ConsumerSpans
+from trunkline.client.telemetry.consuming import ConsumerSpans, spans_of_consumer
 from trunkline.client.telemetry.propagation import current_traceparent
 from trunkline.client.telemetry.provider import provider_in_use
-from trunkline.client.telemetry.publishing import PublisherSpans, SendSpan
+from trunkline.client.telemetry.publishing import PublisherSpans, SendSpan, spans_of_publisher
 
 __all__ = [
     "V1_44",
@@ -19,4 +19,6 @@ __all__ = [
     "SendSpan",
     "current_traceparent",
     "provider_in_use",
+    "spans_of_consumer",
+    "spans_of_publisher",
 ]

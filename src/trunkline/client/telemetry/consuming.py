@@ -27,7 +27,7 @@ from trunkline.client.errors import CommitRefused, KafkaFailed
 from trunkline.client.handler import Refusal
 from trunkline.client.telemetry import attributes, propagation
 from trunkline.client.telemetry.attributes import V1_44, Names
-from trunkline.client.telemetry.provider import tracer_of
+from trunkline.client.telemetry.provider import provider_in_use, tracer_of
 from trunkline.codec.record import Record
 
 LINKS_MAX: Final = 128
@@ -151,6 +151,12 @@ class ConsumerSpans:
             for record in records[:LINKS_MAX]
             if (created := propagation.span_context_in(propagation.extract(record.headers))) is not None
         ]
+
+
+def spans_of_consumer(provider: TracerProvider | None, *, group: str, client_id: str) -> ConsumerSpans | None:
+    """For the provider that was given, else for the process's; None where nothing is traced."""
+    used = provider_in_use(provider)
+    return None if used is None else ConsumerSpans(used, group=group, client_id=client_id)
 
 
 @contextmanager

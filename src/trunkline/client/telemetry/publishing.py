@@ -26,7 +26,7 @@ from trunkline.client.delivery import Delivered, Outcome
 from trunkline.client.errors import DeliveryRejected
 from trunkline.client.telemetry import attributes, propagation
 from trunkline.client.telemetry.attributes import V1_44, Names
-from trunkline.client.telemetry.provider import tracer_of
+from trunkline.client.telemetry.provider import provider_in_use, tracer_of
 from trunkline.codec.envelope import Envelope
 from trunkline.codec.record import Encoded
 
@@ -100,6 +100,12 @@ class PublisherSpans:
             encoded.headers.append((propagation.ORIGIN, origin.encode()))
         propagation.inject(encoded.headers, set_span_in_context(span, context))
         return SendSpan(span, names)
+
+
+def spans_of_publisher(provider: TracerProvider | None, *, client_id: str) -> PublisherSpans | None:
+    """For the provider that was given, else for the process's; None where nothing is traced."""
+    used = provider_in_use(provider)
+    return None if used is None else PublisherSpans(used, client_id=client_id)
 
 
 def _around(traceparent: str | None) -> tuple[Context, tuple[Link, ...]]:
