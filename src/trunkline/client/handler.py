@@ -53,3 +53,14 @@ class Handler(Protocol):
 
     def refused(self, tx: Connection, record: Record, refusal: Refusal) -> None:
         """A record of this partition was put into the failure ledger in this same transaction."""
+
+
+class PlainHandler(Protocol):
+    """The effect of events where there is no transaction to share: it sends, or calls, or keeps a file."""
+
+    def handle(self, events: Sequence[Received]) -> None:
+        """Apply events of one partition, in order. Any of them may come again, alone or with others.
+
+        Raises as `Handler.handle` does: for an event at fault the runtime goes on event by event and puts the
+        guilty one into the ledger, and for `RetryLater` it pauses the partition and tries the batch again.
+        """

@@ -12,6 +12,7 @@ or more.
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from trunkline.client.backoff import Backoff
@@ -62,6 +63,7 @@ class PlainConsumer(ConsumerLoop):
         backoff: Backoff | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         """As `ConsumerRuntime`, with a `ledger` for what failed in place of a store for everything."""
         chosen = options or ConsumerOptions(group=service)
@@ -84,6 +86,7 @@ class PlainConsumer(ConsumerLoop):
             start_seconds=start_seconds,
             health_limits=health_limits,
             monotonic=monotonic,
+            tracer_provider=tracer_provider,
         )
 
 
