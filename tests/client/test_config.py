@@ -1,5 +1,7 @@
 """The contract's settings, as librdkafka gets them."""
 
+from typing import Any
+
 import confluent_kafka
 import confluent_kafka.admin
 import pytest
@@ -9,6 +11,7 @@ from trunkline.client.config import (
     RETRY_JITTER,
     ConnectionOptions,
     ConsumerOptions,
+    GroupProtocol,
     ProducerOptions,
     admin_config,
     consumer_config,
@@ -91,3 +94,34 @@ def test_an_address_that_cannot_be_one_is_refused_before_anything_waits_for_it(s
 @pytest.mark.parametrize("servers", ["localhost", "localhost:9092", "a:1, b:65535", "[::1]:9092"])
 def test_hosts_with_and_without_a_port_are_taken(servers: str) -> None:
     assert ConnectionOptions(bootstrap_servers=servers).bootstrap_servers == servers
+
+
+def test_the_brokers_protocol_has_a_branch_of_its_own() -> None:
+    options = ConsumerOptions(group="g", protocol=GroupProtocol.CONSUMER, remote_assignor="range")
+    config = consumer_config(CONNECTION, options)
+    # librdkafka refuses to build a client with any of these three.
+    classic = {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"}
+    assert not classic & config.keys()
+    assert config["group.remote.assignor"] == "range"
+    confluent_kafka.Consumer(config).close()
+
+
+def test_a_static_member_outlasts_a_restart() -> None:
+    config = consumer_config(CONNECTION, ConsumerOptions(group="g", instance_id="pod-0"))
+    assert (config["group.instance.id"], config["session.timeout.ms"]) == ("pod-0", 30_000)
+    assert "group.instance.id" not in consumer_config(CONNECTION, ConsumerOptions(group="g"))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"group": " "}, "name of its group"),
+        ({"instance_id": ""}, "instance id is empty"),
+        ({"instance_id": "a", "session_timeout_ms": 10_000}, "shorter than a restart"),
+        ({"remote_assignor": "uniform"}, "needs protocol='consumer'"),
+        ({"protocol": GroupProtocol.CONSUMER, "session_timeout_ms": 10_000}, "group.consumer.session"),
+    ],
+)
+def test_consumer_options_that_do_not_go_together_are_refused(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        ConsumerOptions(**{"group": "g", **options})

@@ -1,0 +1,56 @@
+"""What Kafka says about a consumer, with the setting to change."""
+
+import pytest
+
+from trunkline.client import diagnosis
+from trunkline.client.config import ConnectionOptions, ConsumerOptions, GroupProtocol
+from trunkline.client.diagnosis import Situation
+
+TOPICS = frozenset({"query.execution.events"})
+
+
+def situation(**options: object) -> Situation:
+    return Situation(
+        connection=ConnectionOptions(bootstrap_servers="kafka:9092"),
+        options=ConsumerOptions(group="audit", **options),  # type: ignore[arg-type]  # each test's own
+        topics=TOPICS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("_ALL_BROKERS_DOWN", "--bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS, which is kafka:9092"),
+        ("_RESOLVE", "--bootstrap-servers"),
+        ("_AUTHENTICATION", "TRUNKLINE_SASL_"),
+        ("SASL_AUTHENTICATION_FAILED", "--client-properties"),
+        ("TOPIC_AUTHORIZATION_FAILED", "read and describe query.execution.events"),
+        ("GROUP_AUTHORIZATION_FAILED", "read group audit"),
+        ("UNKNOWN_TOPIC_OR_PART", "`trunkline topics create`"),
+        ("INCONSISTENT_GROUP_PROTOCOL", "--group-protocol"),
+        ("UNSUPPORTED_ASSIGNOR", "remote_assignor"),
+    ],
+)
+def test_the_setting_to_change_is_named(code: str, named: str) -> None:
+    assert named in diagnosis.explain(situation(), code, "what Kafka said")
+
+
+def test_an_instance_id_in_use_is_explained_for_both_protocols() -> None:
+    classic = situation(instance_id="pod-0")
+    text = diagnosis.explain(classic, "_FATAL", "Fatal error: Broker: Static consumer fenced by instance")
+    assert "instance id pod-0 is in use" in text
+    assert "--instance-id" in text
+    consumer = situation(instance_id="pod-0", protocol=GroupProtocol.CONSUMER)
+    assert "released after" in diagnosis.explain(consumer, "UNRELEASED_INSTANCE_ID", "no")
+
+
+def test_a_failed_handshake_is_a_refusal_and_a_refused_connection_is_none() -> None:
+    assert diagnosis.is_refusal("_TRANSPORT", "SSL handshake failed")
+    assert not diagnosis.is_refusal("_TRANSPORT", "Connection refused")
+
+
+def test_members_agree_as_long_as_nobody_reads_what_this_one_does_not() -> None:
+    assert diagnosis.disagreement(situation(), {"a": TOPICS, "b": frozenset()}) is None
+    text = diagnosis.disagreement(situation(), {"a": TOPICS, "b at 10.0.0.7": {"tenant.lifecycle.events"}})
+    assert text is not None
+    assert "b at 10.0.0.7 reads tenant.lifecycle.events" in text
