@@ -74,12 +74,27 @@ def test_a_replay_cures_what_can_be_cured_and_says_what_cannot(
     where = ("--data-dir", str(data_dir))
     done = trunkline("failures", "replay", "--all", *where, "--json")
     assert done.code == 1
-    assert [result["verdict"] for result in done.json()] == ["replayed", "failed_again"]
+    told = done.json()
+    assert [result["verdict"] for result in told["results"]] == ["replayed", "failed_again"]
+    assert (told["replayed"], told["failed_again"], told["quarantined"]) == (1, 1, 0)
     assert "1 of 2 failed again" in done.err
     left = trunkline("failures", "list", *where, "--json").json()
     assert [(row["id"], row["attempts"]) for row in left] == [(ledger[1], 2)]
     again = trunkline("failures", "replay", str(ledger[0]), *where)
     assert (again.code, "is replayed already" in again.err) == (2, True)
+
+
+def test_failures_are_counted_by_status_reason_and_topic(
+    trunkline: Trunkline, data_dir: Path, ledger: list[int]
+) -> None:
+    where = ("--data-dir", str(data_dir))
+    assert trunkline("failures", "replay", str(ledger[0]), *where).code == 0
+    counted = trunkline("failures", "count", *where, "--json").json()
+    assert [(row["status"], row["reason"], row["failures"], row["tenants"]) for row in counted] == [
+        ("open", "missing_header", 1, 1),
+        ("replayed", "handler", 1, 1),
+    ]
+    assert "missing_header" in trunkline("failures", "count", *where).out
 
 
 def test_a_discarded_failure_keeps_its_reason(

@@ -1,5 +1,6 @@
 """Replaying failures to the group that failed."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,8 +10,9 @@ from trunkline.catalogue.events import Event
 from trunkline.catalogue.names import TenantId
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.handler import PermanentFailure, Received, Refusal, RetryLater
-from trunkline.client.replay import Verdict, replay
-from trunkline.client.store import Store, dedupe, failures
+from trunkline.client.pace import Pace
+from trunkline.client.replay import Verdict, open_failures, rehearse, replay, replaying
+from trunkline.client.store import Store, dedupe, failures, parking
 from trunkline.client.store.failures import Status
 from trunkline.client.store.position import Lane
 from trunkline.codec import Record, decode, encode, new_envelope
@@ -24,7 +26,9 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 def failed(store: Store, event: Event) -> Callable[..., int]:
     """Puts an event into the ledger as if a handler had failed on it."""
 
-    def add(event_id: str, *, offset: int = 0, value: bytes | None = None) -> int:
+    def add(
+        event_id: str, *, offset: int = 0, value: bytes | None = None, reason: str = failures.HANDLER
+    ) -> int:
         envelope = new_envelope(
             event,
             tenant=TenantId("acme"),
@@ -44,7 +48,7 @@ def failed(store: Store, event: Event) -> Callable[..., int]:
             headers=tuple(encoded.headers),
         )
         with store.write() as tx:
-            return failures.add(tx, LANE, record, Refusal(failures.HANDLER, "bug"), now_ms=1)
+            return failures.add(tx, LANE, record, Refusal(reason, "bug"), now_ms=1)
 
     return add
 
@@ -123,3 +127,132 @@ def test_a_world_that_is_away_is_no_attempt(store: Store, failed: Callable[..., 
     with pytest.raises(RetryLater):
         replay(store, handler, [failure_id])
     assert status(store, failure_id) == (Status.OPEN, 1)
+
+
+# A tenant's order
+
+
+def parked(store: Store, failed: Callable[..., int], *event_ids: str) -> list[int]:
+    """Failures of one parked tenant, the first one its handler's, the others behind it."""
+    ids = [failed(event_id, offset=offset) for offset, event_id in enumerate(event_ids)]
+    with store.write() as tx:
+        parking.park(tx, group=LANE.group, topic=LANE.topic, tenants=["acme"])
+    return ids
+
+
+def is_parked(store: Store) -> bool:
+    with store.read() as tx:
+        return bool(parking.parked(tx, group=LANE.group, topic=LANE.topic, tenants=["acme"]))
+
+
+def test_a_parked_tenants_events_take_effect_in_their_order_and_then_it_flows(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    ids = parked(store, failed, "1", "2", "3")
+    results = replay(store, CountingHandler(store), ids)
+    assert {result.verdict for result in results} == {Verdict.REPLAYED}
+    assert [effect.event_id for effect in effects(store)] == ["1", "2", "3"]
+    assert not is_parked(store)
+
+
+def test_behind_an_event_that_fails_again_the_rest_of_a_parked_tenant_is_held_back_untouched(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    ids = parked(store, failed, "1", "2", "3")
+    handler = CountingHandler(
+        store, objection=lambda received: PermanentFailure("no") if received.event.id == "2" else None
+    )
+    verdicts = [result.verdict for result in replay(store, handler, ids)]
+    assert verdicts == [Verdict.REPLAYED, Verdict.FAILED_AGAIN, Verdict.HELD_BACK]
+    assert status(store, ids[2]) == (Status.OPEN, 1)
+    assert is_parked(store)
+    (alone,) = replay(store, handler, [ids[2]])
+    assert alone.verdict is Verdict.HELD_BACK
+
+
+def test_what_joins_a_parked_tenant_during_a_replay_is_replayed_too(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    parked(store, failed, "1", "2")
+    verdicts = []
+    for result in replaying(store, CountingHandler(store), open_failures(store, group=LANE.group)):
+        verdicts.append(result.verdict)
+        if len(verdicts) == 1:
+            failed("3", offset=3, reason=failures.PARKED)
+    assert verdicts == [Verdict.REPLAYED] * 3
+    assert [effect.event_id for effect in effects(store)] == ["1", "2", "3"]
+    assert not is_parked(store)
+
+
+# Choosing, pacing, rehearsing
+
+
+def test_what_is_open_is_read_page_by_page_while_it_is_replayed(
+    store: Store, failed: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trunkline.client.replay.PAGE", 2)
+    ids = [failed(str(number), offset=number) for number in range(5)]
+    assert [
+        found.failure_id
+        for found in replaying(store, CountingHandler(store), open_failures(store, group="g"))
+    ] == ids
+    more = [failed(str(number), offset=number) for number in range(5, 9)]
+    assert list(open_failures(store, group="g", limit=3)) == more[:3]
+    assert list(open_failures(store, group="another")) == []
+
+
+def test_a_rehearsal_says_what_a_replay_would_and_changes_nothing(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    ids = parked(store, failed, "1", "2", "3")
+    handler = CountingHandler(
+        store, objection=lambda received: PermanentFailure("no") if received.event.id == "2" else None
+    )
+    expected = [Verdict.REPLAYED, Verdict.FAILED_AGAIN, Verdict.HELD_BACK]
+    assert [result.verdict for result in rehearse(store, handler, ids)] == expected
+    assert effects(store) == []
+    assert [status(store, failure_id) for failure_id in ids] == [(Status.OPEN, 1)] * 3
+    assert is_parked(store)
+    assert [result.verdict for result in replay(store, handler, ids)] == expected
+
+
+def test_a_paced_replay_waits_between_events_and_not_for_what_is_held_back(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    ids = parked(store, failed, "1", "2", "3", "4")
+    clock = Clock()
+    handler = CountingHandler(
+        store, objection=lambda received: PermanentFailure("no") if received.event.id == "2" else None
+    )
+    results = replaying(store, handler, ids, pace=Pace(2), stopping=clock, monotonic=clock.monotonic)
+    assert len(list(results)) == 4
+    assert clock.waited == [0.0, 0.5, 0.5, 0.0]
+
+
+def test_a_replay_that_is_stopped_keeps_what_it_has_done(store: Store, failed: Callable[..., int]) -> None:
+    ids = [failed(str(number), offset=number) for number in range(3)]
+    stopping = threading.Event()
+    for _ in replaying(store, CountingHandler(store), ids, stopping=stopping):
+        stopping.set()
+    assert [status(store, failure_id)[0] for failure_id in ids] == [
+        Status.REPLAYED,
+        Status.OPEN,
+        Status.OPEN,
+    ]
+
+
+class Clock(threading.Event):
+    """Nobody stops; waiting only moves the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.waited: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout or 0.0)
+        self.now += timeout or 0.0
+        return False

@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "topics": ("topics", WORK, "Compare the contract's topics with the cluster's, or create them."),
     "lag": ("lag", WORK, "Show how far each consumer group is behind."),
     "failures": ("failures", WORK, "List, show, replay or discard failed events."),
+    "replay": ("replay", WORK, "Give failed events to their service again, and to no other."),
     "import": ("import_", WORK, "Turn real logs into events."),
     "config": ("config", QUERY, "Look up the configuration, and see which instance has it."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),

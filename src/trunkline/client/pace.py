@@ -19,4 +19,4 @@ class Pace:
 
     def took(self, now: float) -> None:
         """One has begun."""
-        self._due = max(self._due, now - self._every_seconds) + self._every_seconds
+        self._due = max(self._due, now) + self._every_seconds
