@@ -1,17 +1,30 @@
-"""Fixtures of every suite: brokers as processes of their own."""
+"""Fixtures of every suite: brokers as processes of their own, embedded and real, and what was not run."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from trunkline.client.config import ConnectionOptions
+from trunkline.testing.kafka import KafkaCluster
+from trunkline.testing.kafka_jars import KafkaMissing
 from trunkline.testing.processes import BrokerProcess
+
+ENGINES = ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)]
+REQUIRED = os.environ.get("TRUNKLINE_REQUIRE_KAFKA") == "1"
+LATER = {
+    "kafka": ("test on real Apache Kafka", "tests on real Apache Kafka", "make test-kafka"),
+    "slow": ("long one", "long ones", "make test-long"),
+}
+NOT_RUN: pytest.StashKey[Counter[str]] = pytest.StashKey()
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    """A fresh broker that the tests of one module share."""
+    """A fresh embedded broker that the tests of one module share."""
     with BrokerProcess(tmp_path_factory.mktemp("broker")) as process:
         yield process
 
@@ -25,3 +38,71 @@ def broker_factory(tmp_path: Path) -> Iterator[Callable[..., BrokerProcess]]:
             return running.enter_context(BrokerProcess(data_dir or tmp_path / "data", *options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def kafka_home() -> Path | None:
+    """Where the developer keeps an Apache Kafka, if anywhere."""
+    home = os.environ.get("KAFKA_HOME")
+    return Path(home) if home else None
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster(
+    tmp_path_factory: pytest.TempPathFactory, kafka_home: Path | None
+) -> Iterator[KafkaCluster]:
+    """One real broker that all tests of the session share: use names of your own, and do not break it."""
+    with ExitStack() as running:
+        yield start_kafka(running, tmp_path_factory.mktemp("kafka"), kafka_home=kafka_home)
+
+
+@pytest.fixture
+def kafka_factory(tmp_path: Path, kafka_home: Path | None) -> Iterator[Callable[..., KafkaCluster]]:
+    """Starts a real cluster of the test's own, with `KafkaCluster`'s options: `kafka_factory(brokers=3)`."""
+    with ExitStack() as running:
+        yield lambda **options: start_kafka(running, tmp_path / "kafka", kafka_home=kafka_home, **options)
+
+
+def start_kafka(
+    running: ExitStack, directory: Path, *, kafka_home: Path | None, **options: object
+) -> KafkaCluster:
+    """Skips where Java or Kafka is missing, unless the run requires them."""
+    try:
+        return running.enter_context(KafkaCluster(directory, kafka_home=kafka_home, **options))  # type: ignore[arg-type]
+    except KafkaMissing as missing:
+        if REQUIRED:
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> ConnectionOptions:
+    """Each engine in turn: an embedded broker of this module's own, and the session's real Kafka.
+
+    Topics, groups and tenants outlive a module on Kafka, so names must be unique in the whole session.
+    """
+    if request.param == "kafka":
+        cluster: KafkaCluster = request.getfixturevalue("kafka_cluster")
+        return cluster.connection()
+    embedded: BrokerProcess = request.getfixturevalue("broker")
+    return ConnectionOptions(bootstrap_servers=embedded.address)
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count what a marker expression left out."""
+    for item in items:
+        marker = next((name for name in LATER if item.get_closest_marker(name)), None)
+        if marker is not None:
+            item.config.stash.setdefault(NOT_RUN, Counter())[marker] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was not run and how to run it."""
+    counts = config.stash.get(NOT_RUN, Counter())
+    parts = [
+        f"{counts[marker]} {one if counts[marker] == 1 else many} ({command})"
+        for marker, (one, many, command) in LATER.items()
+        if counts[marker]
+    ]
+    if parts:
+        terminalreporter.write_line(f"not run here: {', '.join(parts)}")

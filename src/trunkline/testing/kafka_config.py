@@ -1,0 +1,135 @@
+"""What a Kafka node is told, as pure functions: combined broker and controller, on loopback, light enough for
+a laptop. What decides about durability is Kafka's own default or the contract's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from trunkline.errors import InvalidInput
+
+REPLICAS_MAX: Final = 3
+OFFSETS_PARTITIONS: Final = 6
+"""Of the internal topics: some for each broker, and few, because each is a directory with open files."""
+
+DEDUPE_BYTES: Final = 8 << 20
+"""For the compaction of small logs; Kafka's default of 128 MiB is half of our heap."""
+
+JVM_OPTIONS: Final = (
+    "-Xms64m",
+    "-Xmx320m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Xshare:auto",
+    "-Djava.awt.headless=true",
+)
+"""Chosen for a quick start on two cores."""
+
+LOG4J: Final = """\
+<Configuration status="error">
+  <Appenders>
+    <RollingFile name="file" fileName="{file}" filePattern="{file}.%i">
+      <PatternLayout pattern="%d %p %m (%c{{1}})%n"/>
+      <SizeBasedTriggeringPolicy size="10 MB"/>
+      <DefaultRolloverStrategy max="3"/>
+    </RollingFile>
+  </Appenders>
+  <Loggers><Root level="info"><AppenderRef ref="file"/></Root></Loggers>
+</Configuration>
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where a node listens: for clients, for its peers' brokers, for its peers' controllers."""
+
+    client: int
+    internal: int
+    controller: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sasl:
+    """Who may come in over the client listener, with PLAIN. What they may do is up to ACLs.
+
+    `superusers` may do everything. The internal listener needs no password and may do everything, too: it
+    is there for the test itself.
+    """
+
+    users: Mapping[str, str] = field(default_factory=lambda: {"admin": "admin-secret"})
+    superusers: Sequence[str] = ("admin",)
+
+    def __post_init__(self) -> None:
+        for text in (*self.users, *self.users.values()):
+            if not text.isascii() or not text.isprintable() or set(text) & set('"\\;= '):
+                raise InvalidInput(f"{text!r} cannot be a user or a password of a test cluster")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node of a cluster. `advertised` is the port that clients are told to come to."""
+
+    number: int
+    host: str
+    ports: Ports
+    advertised: int
+    data: Path
+
+
+def properties(node: Node, voters: Mapping[int, int], sasl: Sasl | None) -> dict[str, str]:
+    """A node's `server.properties`; `voters` are all controllers' ports by node."""
+    replicas = min(len(voters), REPLICAS_MAX)
+    in_sync = 2 if replicas == REPLICAS_MAX else 1
+    host, ports = node.host, node.ports
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(node.number),
+        "controller.quorum.voters": ",".join(f"{number}@{host}:{port}" for number, port in voters.items()),
+        "listeners": (
+            f"CLIENT://{host}:{ports.client},INTERNAL://{host}:{ports.internal},"
+            f"CONTROLLER://{host}:{ports.controller}"
+        ),
+        "advertised.listeners": f"CLIENT://{host}:{node.advertised},INTERNAL://{host}:{ports.internal}",
+        "listener.security.protocol.map": (
+            f"CLIENT:{'PLAINTEXT' if sasl is None else 'SASL_PLAINTEXT'},"
+            "INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        ),
+        "inter.broker.listener.name": "INTERNAL",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(node.data),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
+        "offsets.topic.replication.factor": str(replicas),
+        "transaction.state.log.num.partitions": str(OFFSETS_PARTITIONS),
+        "transaction.state.log.replication.factor": str(replicas),
+        "transaction.state.log.min.isr": str(in_sync),
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": str(replicas),
+        "share.coordinator.state.topic.min.isr": str(in_sync),
+        "default.replication.factor": str(replicas),
+        "min.insync.replicas": str(in_sync),
+        # A group that waits for more members before it starts makes every test three seconds longer.
+        "group.initial.rebalance.delay.ms": "0",
+        "log.cleaner.dedupe.buffer.size": str(DEDUPE_BYTES),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        **({} if sasl is None else _security(sasl)),
+    }
+
+
+def render(settings: Mapping[str, str]) -> str:
+    """As Java reads a `.properties` file."""
+    return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in settings.items())
+
+
+def _security(sasl: Sasl) -> dict[str, str]:
+    users = " ".join(f'user_{name}="{password}"' for name, password in sasl.users.items())
+    return {
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.client.plain.sasl.jaas.config": (
+            f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
+        ),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": ";".join(f"User:{name}" for name in ("ANONYMOUS", *sasl.superusers)),
+    }
