@@ -33,7 +33,7 @@ from trunkline.client.handler import PlainHandler, Received, Refusal, RetryLater
 from trunkline.client.health import HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
 from trunkline.client.loop import STOP_SECONDS, ConsumerLoop
-from trunkline.client.starts import Start, decide
+from trunkline.client.starts import Gate, Start, decide
 from trunkline.client.store import Store, failures
 from trunkline.client.store.position import Lane
 from trunkline.codec.record import Record
@@ -107,6 +107,7 @@ class _PlainWork:
         self._group = group
         self._breaker = breaker
         self._wall_ms = wall_ms
+        self._gate = Gate()
         self._abandoned = False
 
     def starts(
@@ -117,6 +118,8 @@ class _PlainWork:
         cluster_id = admin.cluster_id()
         topics = admin.describe({topic for topic, _ in keys})
         there = [key for key in keys if key[0] in topics]
+        held = self._gate.held(admin, topics, partitions=there, positions=consumer.committed)
+        there = [key for key in there if key not in held]
         bounds = admin.offsets(there)
         committed = consumer.committed(there)
         return {

@@ -25,7 +25,7 @@ from trunkline.client.loop import (
     TOPIC_CHECK_SECONDS,
     ConsumerLoop,
 )
-from trunkline.client.starts import Start, find_starts
+from trunkline.client.starts import Gate, Start, find_starts
 from trunkline.client.store import Store
 from trunkline.client.store.position import Lane
 from trunkline.codec.record import Record
@@ -106,6 +106,7 @@ class _StoredWork:
         self._store = store
         self._processor = processor
         self._group = group
+        self._gate = Gate()
 
     def starts(
         self,
@@ -113,7 +114,7 @@ class _StoredWork:
         admin: Admin,
         partitions: Iterable[Partition],
     ) -> dict[Partition, Start]:
-        return find_starts(self._store, admin, group=self._group, partitions=partitions)
+        return find_starts(self._store, admin, group=self._group, partitions=partitions, gate=self._gate)
 
     def process(self, lane: Lane, records: Sequence[Record], *, expected: int | None) -> Outcome:
         return self._processor.process(lane, records, expected=expected)

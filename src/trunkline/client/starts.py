@@ -1,11 +1,25 @@
-"""Where to start reading: at the store's position, whatever Kafka has committed."""
+"""Where to start reading: at the store's position, whatever Kafka has committed.
 
-from collections.abc import Iterable
+A partition that a growth has added starts only when the group has read the older partitions up to where the
+growth found them (`trunkline.client.growth`), so that no tenant's later events overtake its earlier ones.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from trunkline.client.kafka import Admin, Partition
+from trunkline.client.growth import plan
+from trunkline.client.growth.journal import KnownGrowths
+from trunkline.client.growth.plan import Growth
+from trunkline.client.kafka import Admin, Partition, TopicState
+from trunkline.client.log import Log
 from trunkline.client.store import Store, position
 from trunkline.client.store.position import Lane
+
+Positions: TypeAlias = Callable[[Collection[Partition]], Mapping[Partition, int | None]]
+"""Asks how far the group is in these partitions; None where it has not begun."""
+
+_log = Log("trunkline.consumer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,31 +38,86 @@ class Start:
     rewound_from: int | None = None
 
 
-def find_starts(
-    store: Store, admin: Admin, *, group: str, partitions: Iterable[Partition]
-) -> dict[Partition, Start]:
-    """Ask cluster and store where each partition starts; a topic that is gone is left out.
+class Gate:
+    """Holds back what a growth has added until the group may read it. For one group and one thread.
 
-    Raises `ClusterUnavailable`, `KafkaFailed`, `StoreUnavailable`, and `Fenced` when another member is at it.
+    The journal is read again only when it has become longer.
+    """
+
+    def __init__(self) -> None:
+        self._known = KnownGrowths()
+        self._told: frozenset[Partition] = frozenset()
+
+    def held(
+        self,
+        admin: Admin,
+        topics: Mapping[str, TopicState],
+        *,
+        partitions: Collection[Partition],
+        positions: Positions,
+    ) -> frozenset[Partition]:
+        """Those of these partitions that must not be read yet.
+
+        Raises `ClusterUnavailable`, `KafkaFailed`, `JournalUnreadable` and what `positions` raises.
+        """
+        waiting = _waiting(self._known.refreshed(admin), topics, partitions)
+        if not waiting:
+            return frozenset()
+        older = {
+            (growth.topic, number)
+            for growths in waiting.values()
+            for growth in growths
+            for number in growth.barriers
+        }
+        bounds, reached = admin.offsets(older), positions(older)
+        held = frozenset(
+            key
+            for key, growths in waiting.items()
+            if not all(_may_read(growth, reached, bounds) for growth in growths)
+        )
+        for topic, number in sorted(held - self._told):
+            _log.info(
+                "partition waits until the older ones are read up to the growth",
+                topic=topic,
+                partition=number,
+            )
+        self._told = held
+        return held
+
+
+def find_starts(
+    store: Store, admin: Admin, *, group: str, partitions: Iterable[Partition], gate: Gate | None = None
+) -> dict[Partition, Start]:
+    """Ask cluster and store where each partition starts; left out is what is gone, and what has to wait.
+
+    `gate` remembers the growth journal from one call to the next. Raises `ClusterUnavailable`, `KafkaFailed`,
+    `StoreUnavailable`, `JournalUnreadable`, and `Fenced` when another member is at it.
     """
     keys = list(partitions)
     cluster_id = admin.cluster_id()
     topics = admin.describe({topic for topic, _ in keys})
-    lanes = {
-        (topic, partition): Lane(
+
+    def lane(key: Partition) -> Lane:
+        topic, number = key
+        return Lane(
             group=group,
             cluster_id=cluster_id,
             topic=topic,
             topic_id=topics[topic].topic_id,
-            partition=partition,
+            partition=number,
         )
-        for topic, partition in keys
-        if topic in topics
-    }
-    bounds = admin.offsets(lanes)
-    with store.read() as tx:
-        stored = position.read(tx, lanes.values())
-    starts = {key: decide(lane, stored[lane], *bounds[key]) for key, lane in lanes.items()}
+
+    def positions(wanted: Collection[Partition]) -> dict[Partition, int | None]:
+        lanes = {key: lane(key) for key in wanted}
+        with store.read() as tx:
+            stored = position.read(tx, lanes.values())
+        return {key: stored[own] for key, own in lanes.items()}
+
+    there = [key for key in keys if key[0] in topics]
+    held = (gate or Gate()).held(admin, topics, partitions=there, positions=positions)
+    ready = [key for key in there if key not in held]
+    bounds, stored = admin.offsets(ready), positions(ready)
+    starts = {key: decide(lane(key), stored[key], *bounds[key]) for key in ready}
     rewound = [start for start in starts.values() if start.rewound_from is not None]
     if rewound:
         with store.write() as tx:
@@ -66,3 +135,28 @@ def decide(lane: Lane, stored: int | None, low: int, high: int) -> Start:
     if stored > high:
         return Start(lane=lane, expected=low, offset=low, rewound_from=stored)
     return Start(lane=lane, expected=stored, offset=stored)
+
+
+def _waiting(
+    growths: Collection[Growth], topics: Mapping[str, TopicState], partitions: Iterable[Partition]
+) -> dict[Partition, list[Growth]]:
+    """The growths behind each partition that was added by one."""
+    waiting: dict[Partition, list[Growth]] = {}
+    for topic, number in partitions:
+        own = plan.of_topic(growths, topic, topics[topic].topic_id)
+        if behind := [growth for growth in own if growth.before <= number]:
+            waiting[topic, number] = behind
+    return waiting
+
+
+def _may_read(
+    growth: Growth,
+    positions: Mapping[Partition, int | None],
+    bounds: Mapping[Partition, tuple[int, int]],
+) -> bool:
+    numbers = growth.barriers
+    return plan.is_reached(
+        growth,
+        {number: positions[growth.topic, number] for number in numbers},
+        {number: bounds[growth.topic, number] for number in numbers},
+    )
