@@ -23,6 +23,8 @@ from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.model import Catalogue, Topic
 from trunkline.catalogue.schema import event_schema
 from trunkline.cli.main import COMMANDS
+from trunkline.client.broadcast.metrics import BroadcastMetrics
+from trunkline.client.exporter import FAMILIES
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.store.failures import REASONS
 
@@ -264,28 +266,62 @@ def _help_parts(text: str) -> Iterator[str]:
 # Metrics
 
 
+METRIC_COLUMNS: Final = ("name", "type", "labels", "meaning")
+
+
 def metrics() -> str:
-    """What a consumer counts, from a registry in which everything has happened once."""
-    registry = CollectorRegistry()
-    _happen(ConsumerMetrics(registry, "a-group"))
-    rows = sorted(_metric_row(family) for family in registry.collect())
+    """What programs count, from registries in which everything has happened once; then the exporter's."""
     return "\n\n".join(
         [
             "# Metrics",
-            "`trunkline service NAME --metrics-port PORT` serves them in the Prometheus format; in a service "
-            "of your own they are in the `registry` that you give the `ConsumerRuntime`. `group` is the "
-            "consumer group, which is the service's name. No label carries a tenant.",
-            table(("name", "type", "labels", "meaning"), rows),
+            "In the Prometheus format. `group` is the consumer group, which is the service's name. No label "
+            "carries a tenant. [How to use them](../how-to/observe.md), with alerts.",
+            "## A consumer's",
+            "`trunkline service NAME --metrics-port PORT` serves them; in a service of your own they are in "
+            "the `registry` that you give the consumer.",
+            _metric_table(_happened_to_a_consumer),
             "`reason` of `trunkline_consumer_failures_total` is one of these, as in the failure ledger:",
             table(("reason", "meaning"), ((code(reason), text) for reason, text in REASONS.items())),
             "`reason` of `trunkline_consumer_commit_failures_total` is the Kafka client's name of the error, "
             "such as `ILLEGAL_GENERATION`.",
+            "## The configuration's",
+            "Of every instance that keeps the broadcast configuration, in the `registry` that it is given.",
+            _metric_table(_happened_to_an_instance),
+            "## The exporter's",
+            "`trunkline exporter` serves them, one for a cluster. Names and labels are those of "
+            "kafka_exporter and, for seconds, of kafka-lag-exporter, so that dashboards and alerts made for "
+            "these fit; what has no name there begins with `trunkline_exporter_`. A group of the contract "
+            "that has committed anything is behind in all of its topics, counted from their first record; "
+            "any other group where it has committed.",
+            table(
+                METRIC_COLUMNS,
+                (
+                    (code(family.name), "gauge", ", ".join(map(code, family.labels)), family.text)
+                    for family in FAMILIES
+                ),
+            ),
         ]
     )
 
 
-def _happen(counted: ConsumerMetrics) -> None:
-    """Have every metric show its labels: one that was never touched has none to show."""
+def _metric_table(happen: Callable[[CollectorRegistry], None]) -> str:
+    registry = CollectorRegistry()
+    happen(registry)
+    return table(METRIC_COLUMNS, sorted(_metric_row(family) for family in registry.collect()))
+
+
+# A metric with labels that was never touched has none to show, so everything happens once.
+
+
+def _happened_to_an_instance(registry: CollectorRegistry) -> None:
+    counted = BroadcastMetrics(
+        registry, stale=lambda: False, unconfirmed_seconds=lambda: 0.0, entries=lambda: 0
+    )
+    counted.rejected("undecodable")
+
+
+def _happened_to_a_consumer(registry: CollectorRegistry) -> None:
+    counted = ConsumerMetrics(registry, "a-group")
     counted.batch("a-topic", records=1, duplicates=1)
     counted.failure("a-topic", "handler")
     counted.fenced()
