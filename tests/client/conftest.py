@@ -16,7 +16,6 @@ from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.publisher import Publisher
 from trunkline.client.store import Store, migrate, open_store
-from trunkline.testing.processes import BrokerProcess
 
 with warnings.catch_warnings():
     # kafka-python reads its own data files in a deprecated way, once, when it is imported.
@@ -39,11 +38,10 @@ def event() -> Event:
 
 
 @pytest.fixture(scope="module")
-def connection(broker: BrokerProcess, catalogue: Catalogue) -> ConnectionOptions:
-    """To a broker that this module's tests share, with the contract's topics."""
-    options = ConnectionOptions(bootstrap_servers=broker.address)
-    ensure_topics(options, catalogue, "development")
-    return options
+def connection(engine: ConnectionOptions, catalogue: Catalogue) -> ConnectionOptions:
+    """To a cluster of either engine that tests share, with the contract's topics."""
+    ensure_topics(engine, catalogue, "development")
+    return engine
 
 
 @pytest.fixture

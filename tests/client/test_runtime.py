@@ -198,7 +198,9 @@ def test_a_header_name_that_is_not_utf8_cannot_stop_the_consumer(bench: Bench) -
     with running(bench.runtime(CountingHandler(bench.store))):
         eventually(lambda: bench.effects() == sent and len(bench.ledger()) == 1)
     (failure,) = bench.ledger()
-    assert (failure.record.value, failure.record.headers) == (b"{}", UNREADABLE_HEADERS)
+    assert failure.record.value == b"{}"
+    # Apache Kafka repairs the name when it compresses a batch anew for the topic.
+    assert failure.record.headers in {UNREADABLE_HEADERS, (("\ufffd\ufffd", b"v"),)}
 
 
 def test_a_locked_store_pauses_the_consumer_and_nothing_is_lost_or_skipped(bench: Bench) -> None:

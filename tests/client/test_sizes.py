@@ -79,8 +79,15 @@ def send(connection: ConnectionOptions) -> Callable[[Encoded], Report[str]]:
 
 
 def test_what_just_fits_is_taken_by_the_broker_and_one_byte_more_is_not(
-    send: Callable[[Encoded], Report[str]],
+    send: Callable[[Encoded], Report[str]], request: pytest.FixtureRequest
 ) -> None:
+    if request.node.get_closest_marker("kafka"):
+        request.applymarker(
+            pytest.mark.xfail(
+                strict=True,
+                reason="Kafka compresses for a topic with compression.type=snappy and measures the result",
+            )
+        )
     headers = [("ce_id", b"1"), ("ce_type", b"query.completed.v1")]
     noise = random.Random(7).randbytes(MESSAGE_BYTES_MAX)  # which snappy cannot shrink
     over = next(

@@ -10,6 +10,9 @@ from trunkline.client.store.position import Lane
 
 LANE = Lane(group="g", cluster_id="c", topic="t", topic_id="i", partition=0)
 
+BEYOND = 1_000_000_000
+"""Further than any log of these tests goes."""
+
 
 def test_a_group_that_has_processed_nothing_starts_with_the_oldest_record() -> None:
     start = decide(LANE, None, 3, 9)
@@ -38,9 +41,9 @@ def test_a_position_behind_the_end_of_the_log_is_taken_back_in_the_store_too(
     admin, key = Admin(admin_config(connection)), ("query.execution.events", 0)
     lane = find_starts(store, admin, group="g", partitions=[key])[key].lane
     with store.write() as tx:
-        position.advance(tx, lane, expected=None, target=1_000)
+        position.advance(tx, lane, expected=None, target=BEYOND)
     start = find_starts(store, admin, group="g", partitions=[key])[key]
-    assert (start.expected, start.offset, start.rewound_from) == (0, 0, 1_000)
+    assert (start.expected, start.offset, start.rewound_from) == (0, 0, BEYOND)
     with store.read() as tx:
         assert position.read(tx, [lane]) == {lane: 0}
     assert find_starts(store, admin, group="g", partitions=[key])[key].rewound_from is None
