@@ -5,7 +5,7 @@ from contextlib import closing
 
 import confluent_kafka
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it re-exports silently
 from prometheus_client import CollectorRegistry
 
 from trunkline.catalogue.model import Catalogue
@@ -22,25 +22,29 @@ from trunkline.client.kafka import ClusterState, Replicas
 from trunkline.client.lag import lag_of
 from trunkline.testing.processes import BrokerProcess
 
-TOPIC = "pipeline.job.events"
+TOPIC = "observed.by.exporter"
+GROUP = "observed-group"
+DONE = "observed-and-done"
 STAMP_MS = 1_700_000_000_000
 NOW = 1_700_000_060.0
 
 
 @pytest.fixture(scope="module")
-def worked(connection: ConnectionOptions) -> ConnectionOptions:
-    """A cluster with ten records in one partition, of which a service has consumed four."""
-    servers = {"bootstrap.servers": connection.bootstrap_servers}
+def worked(engine: ConnectionOptions) -> ConnectionOptions:
+    """A cluster with ten records in one partition, of which one group has consumed four and another all."""
+    servers: dict[str, str | int | float | bool] = {"bootstrap.servers": engine.bootstrap_servers}
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(10)
     producer = confluent_kafka.Producer(servers)
     for _ in range(10):
         producer.produce(TOPIC, b"x", partition=1, timestamp=STAMP_MS)
     assert producer.flush(10) == 0
-    for group, offset in (("notification-service", 4), ("a-java-service", 10)):
+    for group, offset in ((GROUP, 4), (DONE, 10)):
         consumer = confluent_kafka.Consumer({**servers, "group.id": group})
         position = confluent_kafka.TopicPartition(TOPIC, 1, offset)
         consumer.commit(offsets=[position], asynchronous=False)
         consumer.close()
-    return connection
+    return engine
 
 
 @pytest.fixture
@@ -57,18 +61,18 @@ def test_lag_is_told_in_records_and_in_seconds_under_the_names_that_dashboards_k
     def value(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(name, labels)
 
-    here = {"consumergroup": "notification-service", "topic": TOPIC}
+    here = {"consumergroup": GROUP, "topic": TOPIC}
     assert value("kafka_consumergroup_lag", **here, partition="1") == 6
-    assert value("kafka_consumergroup_lag", **here, partition="0") == 0
+    assert value("kafka_consumergroup_lag", **here, partition="0") is None
     assert value("kafka_consumergroup_lag_sum", **here) == 6
     assert value("kafka_consumergroup_current_offset", **here, partition="1") == 4
     assert value("kafka_consumergroup_current_offset", **here, partition="0") is None
     assert value("kafka_consumergroup_current_offset_sum", **here) == 4
-    assert value("kafka_consumergroup_members", consumergroup="notification-service") == 0
-    seconds = {"group": "notification-service"}
+    assert value("kafka_consumergroup_members", consumergroup=GROUP) == 0
+    seconds = {"group": GROUP}
     assert value("kafka_consumergroup_group_lag_seconds", **seconds, topic=TOPIC, partition="1") == 60
     assert value("kafka_consumergroup_group_max_lag_seconds", **seconds) == 60
-    assert value("kafka_consumergroup_group_max_lag_seconds", group="a-java-service") == 0
+    assert value("kafka_consumergroup_group_max_lag_seconds", group=DONE) == 0
     assert value("trunkline_exporter_up") == 1
     assert value("trunkline_exporter_unread_positions") == 0
 
