@@ -1,12 +1,14 @@
 """Looking up the configuration, and who has applied it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from trunkline.catalogue.load import load_catalogue
 from trunkline.client.broadcast.instance import Broadcast
 from trunkline.client.config import ConnectionOptions
 from trunkline.testing.consuming import eventually
+from trunkline.testing.processes import CommandProcess
 
 Trunkline = Callable[..., Any]
 
@@ -69,3 +71,17 @@ def test_instances_are_listed_by_what_they_say_and_have_the_topics_digest(
         assert nobody.err == "1 instance, all current\n"
         assert "host-1" in trunkline("config", "instances", "-b", cluster).out
     eventually(lambda: said() == [])
+
+
+def test_a_service_keeps_the_configuration_beside_its_consumer(
+    trunkline: Trunkline, cluster: str, tmp_path: Path
+) -> None:
+    where = ("--data-dir", str(tmp_path), "--bootstrap-servers", cluster)
+    command = ("service", "audit-service", "--instance-id", "host-7", *where, "--json")
+    with CommandProcess(command, ready=lambda line: line.startswith("{")):
+
+        def seen() -> Any:
+            return trunkline("config", "instances", "-b", cluster, "--json").json()
+
+        eventually(lambda: [(one["instance"], one["standing"]) for one in seen()] == [("host-7", "current")])
+    eventually(lambda: seen() == [])

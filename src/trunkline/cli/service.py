@@ -1,5 +1,7 @@
 """`trunkline service`: one service of the platform against any Kafka."""
 
+import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +87,8 @@ def service(
             "--instance-id",
             envvar="TRUNKLINE_INSTANCE_ID",
             metavar="ID",
-            help="Static membership: this member's own id, the same after a restart.",
+            help="Static membership: this member's own id, the same after a restart. It is also its name in "
+            "`trunkline config instances`, which is HOST-PID otherwise.",
         ),
     ] = None,
     start_seconds: Annotated[
@@ -105,12 +108,15 @@ def service(
     from prometheus_client import CollectorRegistry
 
     from trunkline.cli._logging import log_to_stderr
+    from trunkline.client.broadcast.instance import Broadcast
+    from trunkline.client.broadcast.options import BroadcastOptions
     from trunkline.client.config import ConsumerOptions
     from trunkline.client.runtime import ConsumerRuntime
     from trunkline.client.store import migrate, open_store
     from trunkline.services import runnable
 
-    topics = [topic.name for topic in _common.read_catalogue(catalogue).consumed_by(name)]
+    contract = _common.read_catalogue(catalogue)
+    topics = [topic.name for topic in contract.consumed_by(name)]
     chosen = runnable(name)
     connection = _connection.connection(bootstrap_servers, client_id=name, properties=client_properties)
     options = ConsumerOptions(group=name, protocol=group_protocol, instance_id=instance_id)
@@ -126,6 +132,19 @@ def service(
 
         made = chosen.build(opened, data_dir, on_failure=fail)
         registry = CollectorRegistry()
+        broadcast = Broadcast(
+            service=name,
+            instance=instance_id or f"{socket.gethostname()}-{os.getpid()}",
+            connection=connection,
+            catalogue=contract,
+            options=BroadcastOptions(last_known_good=data_dir / "services" / f"{name}.config.json"),
+            registry=registry,
+        )
+
+        def not_ready() -> list[str]:
+            stale = broadcast.unready_reason
+            return [*runtime.not_ready(), *([stale] if stale else [])]
+
         runtime = ConsumerRuntime(
             service=name,
             topics=topics,
@@ -141,9 +160,9 @@ def service(
         )
         with (
             _health.serving(
-                health_port, host=listen_address, live=runtime.not_live, ready=runtime.not_ready
+                health_port, host=listen_address, live=runtime.not_live, ready=not_ready
             ) as serving_health,
-            _companions(made.companions),
+            _companions([*made.companions, broadcast]),
             _common.on_stop_signal(runtime.stop),
             _said_when_ready(
                 runtime,

@@ -21,7 +21,7 @@ CHANGE_SECONDS: Final = 0.5
 UNSENT_MAX: Final = 3
 """While the cluster is away nothing more is queued: the next acknowledgement says it all."""
 
-LAST_SECONDS: Final = 2.0
+LAST_SECONDS: Final = 1.0
 
 _log = Log("trunkline.broadcast")
 

@@ -145,10 +145,14 @@ class Broadcast:
         self._thread.start()
 
     def stop(self) -> None:
-        """Read no more, and say so to the others. What is known stays, and becomes stale."""
+        """Read no more, and say so to the others. What is known stays, and becomes stale.
+
+        Safe to call twice, and without `start`.
+        """
         self._stopping.set()
-        self._thread.join()
-        self._watch.stop(STOP_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join()
+            self._watch.stop(STOP_SECONDS)
 
     def wait_current(self, timeout: float) -> bool:
         """Wait until everything was read that was in the topic at the start; False after the time-out."""
