@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from trunkline.client.config import ConnectionOptions
+from trunkline.testing import postgres as postgresql
 from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.kafka_jars import KafkaMissing
+from trunkline.testing.postgres import PostgresServer
 from trunkline.testing.processes import BrokerProcess
 
 ENGINES = ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)]
@@ -106,3 +108,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     ]
     if parts:
         terminalreporter.write_line(f"not run here: {', '.join(parts)}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests; where there is none they are skipped, unless it is required."""
+    missing = postgresql.why_missing()
+    if missing is not None and not os.environ.get("TRUNKLINE_REQUIRE_POSTGRES"):
+        pytest.skip(missing)
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new, empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'service.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create_database()

@@ -1,13 +1,15 @@
 """Records and lanes for tests of the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.names import TenantId
 from trunkline.client.handler import Received
+from trunkline.client.store import Store, migrate, open_store
 from trunkline.client.store.position import Lane
 from trunkline.codec import Record, decode, encode, new_envelope
 
@@ -43,3 +45,21 @@ def receive(event: Event) -> Receive:
         return Received(record, decode(record))
 
     return build
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A migrated store of each kind."""
+    opened = open_store(store_url)
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+    """For what only SQLite does."""
+    opened = open_store(f"sqlite:///{tmp_path / 'service.db'}")
+    migrate(opened)
+    yield opened
+    opened.close()

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import Connection, event
 
-from trunkline.client.handler import Received
+from trunkline.client.handler import Received, RetryLater
 from trunkline.client.store import Store, dedupe
 
 Receive = Callable[..., Received]
@@ -65,14 +66,14 @@ def test_a_batch_larger_than_one_query_is_sifted_whole(store: Store, receive: Re
         assert dedupe.sift(tx, "g", batch).duplicates == batch
 
 
-def test_looking_up_a_batch_does_not_walk_through_the_table(store: Store, receive: Receive) -> None:
+def test_looking_up_a_batch_does_not_walk_through_the_table(sqlite_store: Store, receive: Receive) -> None:
     """The table grows with every event there ever was; the look-up must not."""
     statement: list[tuple[str, object]] = []
 
     def keep(_connection: object, _cursor: object, sql: str, parameters: object, *_: object) -> None:
         statement.append((sql, parameters))
 
-    with store.read() as tx:
+    with sqlite_store.read() as tx:
         event.listen(tx, "before_cursor_execute", keep)
         dedupe.sift(tx, "g", [receive("1"), receive("2")])
         event.remove(tx, "before_cursor_execute", keep)
@@ -80,3 +81,17 @@ def test_looking_up_a_batch_does_not_walk_through_the_table(store: Store, receiv
         assert isinstance(parameters, tuple)
         plan = [row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
     assert "SEARCH known USING PRIMARY KEY (consumer_group=? AND id=? AND tenantid=? AND source=?)" in plan
+
+
+def test_an_event_that_another_member_has_just_processed_is_no_fault_of_the_event(
+    store: Store, receive: Receive
+) -> None:
+    """The same event may come from two partitions at once, after a topic has grown."""
+    fresh = receive("1")
+    with store.write() as tx:
+        digests = dedupe.sift(tx, "g", [fresh]).digests
+        remember(tx, fresh)
+    with pytest.raises(RetryLater, match="another member"), store.write() as tx:
+        dedupe.remember(tx, "g", [fresh], digests)
+    with store.write() as tx:
+        assert dedupe.sift(tx, "g", [fresh]).duplicates == [fresh]

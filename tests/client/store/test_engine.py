@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from trunkline.client.errors import InvalidStore, StoreIncompatible, StoreUnavailable
 from trunkline.client.store import Store, open_store, sqlite
@@ -38,28 +38,28 @@ def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == b"x" * 5_000
 
 
-def test_a_commit_is_on_disk_and_readers_do_not_wait_for_the_writer(store: Store) -> None:
-    with store.read() as tx:
+def test_a_commit_is_on_disk_and_readers_do_not_wait_for_the_writer(sqlite_store: Store) -> None:
+    with sqlite_store.read() as tx:
         assert tx.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert tx.execute(text("PRAGMA synchronous")).scalar() == 2
-    with store.write() as writing:
+    with sqlite_store.write() as writing:
         writing.execute(text("CREATE TABLE x (a INTEGER)"))
-        with store.read() as reading:
+        with sqlite_store.read() as reading:
             assert reading.execute(text("SELECT count(*) FROM processed_event")).scalar() == 0
 
 
 def test_an_exception_rolls_everything_back(store: Store) -> None:
-    with pytest.raises(OperationalError, match="syntax error"), store.write() as tx:
+    with pytest.raises(DBAPIError, match="syntax error"), store.write() as tx:
         tx.exec_driver_sql("CREATE TABLE x (a INTEGER)").connection.exec_driver_sql("nonsense")
     with store.read() as tx:
-        assert tx.execute(text("SELECT count(*) FROM sqlite_master WHERE name = 'x'")).scalar() == 0
+        assert not inspect(tx).has_table("x")
 
 
 def test_a_locked_store_is_unavailable_and_works_again_when_it_is_released(
-    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
-    impatient = open_store(store.url)
+    impatient = open_store(sqlite_store.url)
     other = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="database is locked"), impatient.write():
@@ -72,15 +72,15 @@ def test_a_locked_store_is_unavailable_and_works_again_when_it_is_released(
 
 
 def test_a_wrong_statement_is_not_mistaken_for_an_unavailable_store(store: Store) -> None:
-    with pytest.raises(Exception, match="no such table") as raised, store.write() as tx:
+    with pytest.raises(Exception, match=r"no such table|does not exist") as raised, store.write() as tx:
         tx.execute(text("SELECT * FROM nowhere"))
     assert not isinstance(raised.value, StoreUnavailable)
     assert store.unavailable(raised.value) is None
 
 
-def test_two_writers_that_read_first_both_succeed(store: Store) -> None:
+def test_two_writers_that_read_first_both_succeed(sqlite_store: Store) -> None:
     """With a deferred transaction one of them would fail to upgrade its lock, and no waiting would help."""
-    with store.write() as tx:
+    with sqlite_store.write() as tx:
         tx.execute(text("CREATE TABLE x (a INTEGER)"))
         tx.execute(text("INSERT INTO x VALUES (0)"))
     raised: list[BaseException] = []
@@ -88,7 +88,7 @@ def test_two_writers_that_read_first_both_succeed(store: Store) -> None:
     def increment() -> None:
         try:
             for _ in range(20):
-                with store.write() as tx:
+                with sqlite_store.write() as tx:
                     value = tx.execute(text("SELECT a FROM x")).scalar_one()
                     tx.execute(text("UPDATE x SET a = :a"), {"a": value + 1})
         except BaseException as error:  # noqa: BLE001 - shown by the assertion below
@@ -100,5 +100,5 @@ def test_two_writers_that_read_first_both_succeed(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert raised == []
-    with store.read() as tx:
+    with sqlite_store.read() as tx:
         assert tx.execute(text("SELECT a FROM x")).scalar() == 40

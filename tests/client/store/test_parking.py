@@ -29,7 +29,7 @@ def settle(store: Store, failure_id: int, status: Status = Status.REPLAYED) -> N
 
 
 def is_parked(store: Store, lane: Lane, tenant: str = "acme", *, group: str | None = None) -> bool:
-    with store.read() as tx:
+    with store.write() as tx:
         return bool(parking.parked(tx, group=group or lane.group, topic=lane.topic, tenants=[tenant]))
 
 
@@ -51,7 +51,7 @@ def test_only_this_tenant_of_this_group_and_topic_is_parked(
     assert is_parked(store, lane)
     assert not is_parked(store, lane, "other")
     assert not is_parked(store, lane, group="another")
-    with store.read() as tx:
+    with store.write() as tx:
         assert not parking.parked(tx, group=lane.group, topic="tenant.lifecycle.events", tenants=["acme"])
 
 
@@ -88,7 +88,7 @@ def test_parked_tenants_are_found_however_many_there_are(store: Store, lane: Lan
     with store.write() as tx:
         parking.park(tx, group=lane.group, topic=lane.topic, tenants=tenants)
         parking.park(tx, group=lane.group, topic=lane.topic, tenants=tenants[:5])  # Again is fine.
-    with store.read() as tx:
+    with store.write() as tx:
         found = parking.parked(tx, group=lane.group, topic=lane.topic, tenants=["tenant-299", "none"])
     assert found == {"tenant-299"}
 

@@ -11,8 +11,9 @@ from hashlib import blake2b
 from typing import Final, TypeAlias
 
 from sqlalchemy import Connection, TextClause, insert, text
+from sqlalchemy.exc import IntegrityError
 
-from trunkline.client.handler import Received
+from trunkline.client.handler import Received, RetryLater
 from trunkline.client.store.tables import PROCESSED_EVENT
 
 HASH_BYTES: Final = 16
@@ -78,22 +79,27 @@ def sift(tx: Connection, group: str, batch: Sequence[Received]) -> Sifted:
 def remember(
     tx: Connection, group: str, events: Sequence[Received], digests: Mapping[Identity, bytes]
 ) -> None:
-    """Mark fresh events as processed, in the transaction of their effect."""
+    """Mark fresh events as processed, in the transaction of their effect.
+
+    Raises `RetryLater` if another transaction has processed one of them since `sift` looked; this one must
+    roll back, and finds a duplicate when it is tried again.
+    """
     if not events:
         return
-    tx.execute(
-        _REMEMBER,
-        [
-            {
-                "consumer_group": group,
-                "tenantid": received.event.tenantid,
-                "source": received.event.source,
-                "id": received.event.id,
-                "content_hash": digests[identity_of(received)],
-            }
-            for received in events
-        ],
-    )
+    rows = [
+        {
+            "consumer_group": group,
+            "tenantid": received.event.tenantid,
+            "source": received.event.source,
+            "id": received.event.id,
+            "content_hash": digests[identity_of(received)],
+        }
+        for received in events
+    ]
+    try:
+        tx.execute(_REMEMBER, rows)
+    except IntegrityError as error:
+        raise RetryLater(f"{group}: another member has just processed one of these events") from error
 
 
 def _known(tx: Connection, group: str, identities: Sequence[Identity]) -> dict[Identity, bytes]:

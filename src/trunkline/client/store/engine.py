@@ -6,9 +6,10 @@ from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from trunkline.client.errors import InvalidStore, StoreIncompatible, StoreUnavailable
-from trunkline.client.store import sqlite
+from trunkline.client.store import postgres, sqlite
 
 _SQLITE: Final = "sqlite"
 
@@ -21,8 +22,11 @@ class Store:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._reader = engine
-        self._writer = engine.execution_options(**sqlite.WRITE) if _is_sqlite(engine.url) else engine
+        self._reader = self._writer = engine
+        if _is_sqlite(engine.url):
+            self._writer = engine.execution_options(**sqlite.WRITE)
+        elif _is_postgres(engine.url):
+            self._reader = engine.execution_options(**postgres.READ)
 
     @property
     def url(self) -> str:
@@ -45,9 +49,11 @@ class Store:
         """What `error` means, if the store rather than the statement or the data is at fault; else None."""
         if isinstance(error, StoreUnavailable):
             return error
+        if isinstance(error, PoolExhausted):
+            return StoreUnavailable(f"store {self.url}: every connection is in use; it is tried again")
         if not isinstance(error, DBAPIError) or not self._is_transient(error):
             return None
-        return StoreUnavailable(f"store {self.url}: {error.orig}; it is tried again until it answers")
+        return StoreUnavailable(f"store {self.url}: {_first_line(error)}; it is tried again until it answers")
 
     def close(self) -> None:
         """Close the pooled connections. Safe to call twice."""
@@ -56,13 +62,15 @@ class Store:
     def _is_transient(self, error: DBAPIError) -> bool:
         if _is_sqlite(self._reader.url):
             return sqlite.is_transient(error.orig)
+        if _is_postgres(self._reader.url):
+            return postgres.is_transient(error)
         return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 
     @contextmanager
     def _errors_translated(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
+        except (DBAPIError, PoolExhausted) as error:
             if (unavailable := self.unavailable(error)) is None:
                 raise
             raise unavailable from error
@@ -79,6 +87,8 @@ def open_store(url: str) -> Store:
         sqlite.prepare(parsed)
         engine = create_engine(parsed, connect_args={"timeout": sqlite.BUSY_SECONDS})
         sqlite.configure(engine)
+    elif _is_postgres(parsed):
+        engine = create_engine(parsed, **postgres.engine_options())
     else:
         engine = create_engine(parsed, pool_pre_ping=True)
     store = Store(engine)
@@ -87,29 +97,30 @@ def open_store(url: str) -> Store:
             pass
     except StoreUnavailable as error:
         store.close()
-        raise StoreUnavailable(
-            f"store {store.url}: {_cause(error)}; check the path, its permissions and free space"
-        ) from error
+        raise StoreUnavailable(f"store {store.url}: {_cause(error)}; {_what_to_check(parsed)}") from error
     except DBAPIError as error:
         store.close()
         raise StoreIncompatible(
-            f"store {store.url}: {error.orig}; it is not a database of Trunkline"
+            f"store {store.url}: {_first_line(error)}; it is not a database of Trunkline"
         ) from error
     return store
 
 
 def _parse(url: str) -> URL:
     try:
-        parsed = make_url(url)
+        parsed = postgres.normalised(make_url(url))
         parsed.get_dialect()
     except (ArgumentError, ImportError) as error:
-        raise InvalidStore(f"store {url!r}: not a database URL; use sqlite:///PATH") from error
+        raise InvalidStore(
+            f"store {url!r}: not a database URL; use sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+        ) from error
     try:
         parsed.get_dialect().import_dbapi()
     except ImportError as error:
         shown = parsed.render_as_string(hide_password=True)
+        install = "pip install trunkline[postgres]" if _is_postgres(parsed) else "install it"
         raise InvalidStore(
-            f"store {shown}: its driver is not installed ({error}); install it or use sqlite:///PATH"
+            f"store {shown}: its driver is not installed ({error}); {install} or use sqlite:///PATH"
         ) from error
     return parsed
 
@@ -118,6 +129,21 @@ def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == _SQLITE
 
 
+def _is_postgres(url: URL) -> bool:
+    return url.get_backend_name() == postgres.BACKEND
+
+
+def _what_to_check(url: URL) -> str:
+    if _is_sqlite(url):
+        return "check the path, its permissions and free space"
+    return "check host, port, database, user and password, and that the server runs"
+
+
 def _cause(error: StoreUnavailable) -> object:
     cause = error.__cause__
-    return cause.orig if isinstance(cause, DBAPIError) else cause
+    return _first_line(cause) if isinstance(cause, DBAPIError) else cause
+
+
+def _first_line(error: DBAPIError) -> str:
+    """What the database says; PostgreSQL goes on with details and hints."""
+    return str(error.orig).partition("\n")[0]

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.handler import Refusal
@@ -102,7 +102,7 @@ _T: Final = FAILURE.c
 def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms: int) -> int:
     """Record a failure and return its id. The same record failing again counts as another attempt."""
     found = tx.execute(select(_T.id).where(*_at(lane, record))).scalar()
-    changing = {"reason": refusal.reason, "error": refusal.detail[:ERROR_CHARS_MAX], "last_seen_ms": now_ms}
+    changing = {"reason": refusal.reason, "error": _error(refusal), "last_seen_ms": now_ms}
     if found is not None:
         row = update(FAILURE).where(_T.id == found)
         tx.execute(row.values(attempts=_T.attempts + 1, status=Status.OPEN, note=None, **changing))
@@ -209,7 +209,18 @@ def totals(tx: Connection, *, group: str, matching: Filter | None = None) -> lis
 
 def get(tx: Connection, failure_id: int) -> Failure:
     """One failure. Raises `UnknownFailure`."""
-    row = tx.execute(select(FAILURE).where(_T.id == failure_id)).mappings().one_or_none()
+    return _get(tx, failure_id, select(FAILURE))
+
+
+def lock_open(tx: Connection, failure_id: int) -> Failure:
+    """One open failure, which nobody else settles until the transaction ends. Raises `UnknownFailure`."""
+    failure = _get(tx, failure_id, select(FAILURE).with_for_update())
+    require_open(failure)
+    return failure
+
+
+def _get(tx: Connection, failure_id: int, query: Select[Any]) -> Failure:
+    row = tx.execute(query.where(_T.id == failure_id)).mappings().one_or_none()
     if row is None:
         raise UnknownFailure(f"no failure {failure_id} in this ledger; `trunkline failures list` shows them")
     return _failure(row)
@@ -218,7 +229,7 @@ def get(tx: Connection, failure_id: int) -> Failure:
 def discard(tx: Connection, ids: Sequence[int], *, note: str, now_ms: int) -> None:
     """Give up open failures, for a reason that stays on record. Raises `UnknownFailure`, for all or none."""
     for failure_id in ids:
-        require_open(get(tx, failure_id))
+        lock_open(tx, failure_id)
         settle(tx, failure_id, Status.DISCARDED, note=note, now_ms=now_ms)
 
 
@@ -237,7 +248,7 @@ def failed_again(tx: Connection, failure_id: int, refusal: Refusal, *, now_ms: i
         .values(
             attempts=_T.attempts + 1,
             reason=refusal.reason,
-            error=refusal.detail[:ERROR_CHARS_MAX],
+            error=_error(refusal),
             last_seen_ms=now_ms,
         )
     )
@@ -262,6 +273,12 @@ def _open_of(group: str, matching: Filter) -> tuple[ColumnElement[bool], ...]:
     if matching.attempts_max is not None:
         conditions.append(_T.attempts < matching.attempts_max)
     return tuple(conditions)
+
+
+def _error(refusal: Refusal) -> str:
+    """The text without what a database may not take: NUL (PostgreSQL) and lone surrogates."""
+    text = refusal.detail[:ERROR_CHARS_MAX].replace("\0", "\ufffd")
+    return text.encode(errors="replace").decode()
 
 
 def _at(lane: Lane, record: Record) -> tuple[Any, ...]:

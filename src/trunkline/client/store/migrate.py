@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import Connection, text
+
 from trunkline.client.errors import StoreIncompatible
 from trunkline.client.store.engine import Store
 
@@ -28,6 +30,12 @@ class Component:
         return f"{self.name}_schema_version"
 
 
+MIGRATION_LOCK: Final = 0x74_72_75_6E_6B
+"""The key of the advisory lock under which a PostgreSQL store is migrated; "trunk" in ASCII."""
+
+MIGRATION_SECONDS: Final = 600
+"""How long a migration may take, and others wait for it; a large table takes longer than any batch."""
+
 CONSUMER_STATE: Final = Component("consumer", Path(__file__).parent / "migrations")
 """Position, dedupe and failure ledger: what every consuming service needs."""
 
@@ -35,7 +43,7 @@ CONSUMER_STATE: Final = Component("consumer", Path(__file__).parent / "migration
 def migrate(store: Store, component: Component = CONSUMER_STATE) -> None:
     """Upgrade the component's tables to the newest revision. Does nothing when they are there already.
 
-    Safe to call from several processes at once: the store lets one writer in at a time. Raises
+    Safe to call from several processes at once: one of them migrates, the others wait. Raises
     `StoreIncompatible` if the store is at a revision this version does not know, and `StoreUnavailable`.
     """
     # Alembic costs 0.1 s to import, which commands that only read need not pay.
@@ -50,6 +58,7 @@ def migrate(store: Store, component: Component = CONSUMER_STATE) -> None:
         return scripts._upgrade_revs("head", revision)  # as Alembic's cookbook has it
 
     with store.write() as connection:
+        _alone(connection)
         context = MigrationContext.configure(
             connection, opts={"version_table": component.version_table, "fn": upgrade}
         )
@@ -61,3 +70,14 @@ def migrate(store: Store, component: Component = CONSUMER_STATE) -> None:
                 f"store {store.url}: its {component.name} tables are of a newer version ({error}); "
                 "upgrade Trunkline"
             ) from error
+
+
+def _alone(tx: Connection) -> None:
+    """Let nobody else migrate until the transaction ends. On SQLite every writer is alone."""
+    if tx.dialect.name != "postgresql":
+        return
+    for name in ("lock_timeout", "statement_timeout"):
+        tx.execute(
+            text("SELECT set_config(:name, :value, true)"), {"name": name, "value": f"{MIGRATION_SECONDS}s"}
+        )
+    tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
