@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.cli._connection import ClientProperties
 from trunkline.errors import Unavailable
 
 PORT: Final = 9308
@@ -28,22 +29,25 @@ app = _common.new_app(EXAMPLE)
 
 @app.command(help=EXAMPLE)
 def exporter(
+    *,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
     host: Annotated[
         str, typer.Option("--host", help="The address to serve on; 0.0.0.0 for all of this machine.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0: one that is free.")] = PORT,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
     from prometheus_client import CollectorRegistry, start_http_server
 
     from trunkline.cli._logging import log_to_stderr
-    from trunkline.client.config import ConnectionOptions
     from trunkline.client.exporter import ClusterCollector
 
     contract = _common.read_catalogue(catalogue)
-    connection = ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id="trunkline-exporter")
+    connection = _connection.connection(
+        bootstrap_servers, client_id="trunkline-exporter", properties=client_properties
+    )
     log_to_stderr(as_json=as_json)
     stopping = threading.Event()
     registry = CollectorRegistry()

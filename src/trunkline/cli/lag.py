@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.cli._connection import ClientProperties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,20 +37,23 @@ app = _common.new_app(EXAMPLE)
 
 @app.command(help=EXAMPLE)
 def lag(
+    *,
     group: Annotated[str | None, typer.Option("--group", "-g", help="One consumer group.")] = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help=f"Show it again every {WATCH_SECONDS:g} s until Ctrl-C.")
     ] = False,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.admin import group_lag
-    from trunkline.client.config import ConnectionOptions
     from trunkline.client.time_lag import TimeLag
 
     contract = _common.read_catalogue(catalogue)
-    connection = ConnectionOptions(bootstrap_servers=bootstrap_servers)
+    connection = _connection.connection(
+        bootstrap_servers, client_id="trunkline-lag", properties=client_properties
+    )
     stopping = threading.Event()
     with TimeLag(connection) as time_lag:
 
