@@ -20,6 +20,8 @@ from trunkline.client.exporter import (
 )
 from trunkline.client.kafka import ClusterState, Replicas
 from trunkline.client.lag import lag_of
+from trunkline.testing.consuming import eventually
+from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.processes import BrokerProcess
 
 TOPIC = "observed.by.exporter"
@@ -157,3 +159,34 @@ def test_a_partition_without_a_leader_and_one_with_a_replica_behind_are_told() -
     assert samples["kafka_consumergroup_current_offset"] == []
     assert samples["trunkline_exporter_unread_positions"] == [((), 1)]
     assert samples["trunkline_exporter_omitted_groups"] == [((), GROUPS_MAX)]
+
+
+@pytest.mark.kafka
+def test_a_broker_that_dies_shows_in_its_replicas_within_the_same_names(
+    kafka_factory: Callable[..., KafkaCluster], catalogue: Catalogue
+) -> None:
+    cluster = kafka_factory(brokers=3)
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    admin.create_topics([NewTopic(TOPIC, 3, 3)])[TOPIC].result(30)
+    registry = CollectorRegistry()
+
+    def value(name: str, **labels: str) -> float:
+        return registry.get_sample_value(name, labels) or 0.0
+
+    def behind() -> float:
+        name = "kafka_topic_partition_under_replicated_partition"
+        return sum(value(name, topic=TOPIC, partition=str(number)) for number in range(3))
+
+    with closing(ClusterCollector(cluster.connection(), catalogue, cache_seconds=0.5)) as collector:
+        registry.register(collector)
+        eventually(lambda: value("kafka_brokers") == 3 and behind() == 0, seconds=30)
+        cluster.brokers[2].kill()
+        eventually(lambda: value("kafka_brokers") == 2 and behind() == 3, seconds=60)
+        assert value("trunkline_exporter_up") == 1
+        eventually(
+            lambda: all(
+                value("kafka_topic_partition_leader", topic=TOPIC, partition=str(number)) >= 0
+                for number in range(3)
+            ),
+            seconds=30,
+        )

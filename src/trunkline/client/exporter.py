@@ -20,7 +20,6 @@ from trunkline.client.kafka import Admin, ClusterState, Partition
 from trunkline.client.lag import Lag, lag_of, read_by
 from trunkline.client.log import Log
 from trunkline.client.time_lag import TimeLag
-from trunkline.errors import TrunklineError
 
 CACHE_SECONDS: Final = 5.0
 """Scrapes within so many seconds share one look at the cluster, and so does one that failed."""
@@ -141,7 +140,7 @@ class ClusterCollector(Collector):
             view = observe(self._admin, self._catalogue)
             lags = tuple(self._time_lag.measure(view.lags, now=self._wall()))
             samples = samples_of(view, lags)
-        except TrunklineError as error:
+        except Exception as error:  # noqa: BLE001 - a scrape gets an answer, and `up` says what it is worth
             _log.warning("cannot look at the cluster", error=str(error))
             self._time_lag.close()
         samples["trunkline_exporter_up"] = [((), float(bool(samples)))]
