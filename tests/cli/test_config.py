@@ -4,13 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from trunkline.catalogue.load import load_catalogue
+from trunkline.client.admin import ensure_topics
 from trunkline.client.broadcast.instance import Broadcast
 from trunkline.client.config import ConnectionOptions
 from trunkline.testing.consuming import eventually
-from trunkline.testing.processes import CommandProcess
+from trunkline.testing.processes import BrokerProcess, CommandProcess
 
 Trunkline = Callable[..., Any]
+
+
+@pytest.fixture
+def cluster(broker_factory: Callable[..., BrokerProcess]) -> str:
+    """A broker of the test's own: instances that were there before are listed for an hour."""
+    address = broker_factory().address
+    ensure_topics(ConnectionOptions(bootstrap_servers=address), load_catalogue(None), "development")
+    return address
 
 
 def publish(trunkline: Trunkline, cluster: str, data: str, tenant: str = "system") -> None:
@@ -78,10 +89,11 @@ def test_a_service_keeps_the_configuration_beside_its_consumer(
 ) -> None:
     where = ("--data-dir", str(tmp_path), "--bootstrap-servers", cluster)
     command = ("service", "audit-service", "--instance-id", "host-7", *where, "--json")
-    with CommandProcess(command, ready=lambda line: line.startswith("{")):
+    with CommandProcess(command, ready=lambda line: line.startswith("{")) as service:
 
         def seen() -> Any:
             return trunkline("config", "instances", "-b", cluster, "--json").json()
 
         eventually(lambda: [(one["instance"], one["standing"]) for one in seen()] == [("host-7", "current")])
-    eventually(lambda: seen() == [])
+        assert service.terminate() == 0
+    assert seen() == []
