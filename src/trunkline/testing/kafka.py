@@ -10,12 +10,10 @@ be cut off while it runs; the brokers talk to each other directly. No broker out
 it, however that ends.
 """
 
-import base64
 import fcntl
 import random
 import socket
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,7 +27,7 @@ from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 from trunkline.testing.kafka_config import Node, Ports, Sasl, properties
 from trunkline.testing.kafka_jars import CACHE, KafkaJars, find_kafka
 from trunkline.testing.kafka_leaders import Seat, elect_preferred, prefer, view
-from trunkline.testing.kafka_node import READY_SECONDS_MAX, KafkaBroker
+from trunkline.testing.kafka_node import READY_SECONDS_MAX, KafkaBroker, new_id
 from trunkline.testing.proxy import FaultProxy
 
 HOST: Final = "127.0.0.1"
@@ -174,8 +172,10 @@ class KafkaCluster:
             for number, (client, internal, controller) in enumerate(kept.ports, 1)
         )
         self._open.callback(self._stop)
-        for broker in self.brokers:
-            broker.format(self.cluster_id)
+        first, *others = self.brokers
+        first.format(self.cluster_id)
+        for broker in others:
+            broker.format(self.cluster_id, like=first)
         for broker in self.brokers:
             broker.launch()
         everybody = {broker.number for broker in self.brokers}
@@ -232,7 +232,7 @@ class KafkaCluster:
             (self._client_port(index, client, taken), _free(internal, taken), _free(controller, taken))
             for index, (client, internal, controller) in enumerate(before)
         ]
-        kept = _Kept(_new_id() if known is None else known.cluster_id, ports)
+        kept = _Kept(new_id() if known is None else known.cluster_id, ports)
         file.write_bytes(msgspec.json.encode(kept))
         return kept
 
@@ -265,10 +265,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _new_id() -> str:
-    """As Kafka writes ids. One that begins with a dash would be taken for an option."""
-    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
-        pass
-    return text

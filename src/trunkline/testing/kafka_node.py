@@ -1,10 +1,14 @@
 """One Kafka broker as a process: start it, end it, freeze it, cut its clients off."""
 
+import base64
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +25,15 @@ READY_SECONDS_MAX: Final = 60.0
 STOP_SECONDS_MAX: Final = 40.0
 """A clean stop hands leadership over first; after this long the broker is killed."""
 LOOK_SECONDS: Final = 0.05
-TAIL_LINES: Final = 15
 FORMAT_SECONDS_MAX: Final = 60.0
+
+META: Final = "meta.properties"
+BOOTSTRAP: Final = "bootstrap.checkpoint"
+"""What formatting leaves in a data directory; the first is written last."""
 
 
 class KafkaDidNotStart(TrunklineError):  # noqa: N818 - named for what happened
-    """A broker ended or stayed silent; the text ends with what its log says."""
+    """A broker ended or stayed silent; the text is what its log complains of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +119,33 @@ class KafkaBroker:
         if self.running:
             return
         self._close()
+        self._write_settings()
         files = self._files
-        files.root.mkdir(parents=True, exist_ok=True)
-        files.settings.write_text(render(self._settings))
-        files.log4j.write_text(LOG4J.format(file=files.log))
         self._keeper = _keep(self._java("kafka.Kafka", str(files.settings)), files.output)
         assert self._keeper.stdout is not None
         first = self._keeper.stdout.readline().strip()
         if not first:
-            raise KafkaDidNotStart(f"broker {self.number} did not start: {self.tail()}")
+            raise KafkaDidNotStart(f"broker {self.number} did not start: {self.why()}")
         self._jvm = int(first)
 
-    def format(self, cluster_id: str) -> None:
-        """Prepare an empty data directory for a cluster; does nothing when it is prepared."""
-        files = self._files
-        if (files.data / "meta.properties").exists():
+    def format(self, cluster_id: str, *, like: "KafkaBroker | None" = None) -> None:
+        """Prepare an empty data directory for a cluster; does nothing when it is prepared.
+
+        With `like`, a broker of the same cluster that is prepared, no second JVM is needed for it.
+        """
+        data = self._files.data
+        if (data / META).exists():
             return
-        files.root.mkdir(parents=True, exist_ok=True)
-        files.settings.write_text(render(self._settings))
-        files.log4j.write_text(LOG4J.format(file=files.log))
-        arguments = ("format", "-t", cluster_id, "-c", str(files.settings))
+        self._write_settings()
+        if like is not None:
+            data.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(like._files.data / BOOTSTRAP, data / BOOTSTRAP)
+            (data / META).write_text(
+                render({"version": "1", "cluster.id": cluster_id, "node.id": str(self.number)})
+                + render({"directory.id": new_id()})
+            )
+            return
+        arguments = ("format", "-t", cluster_id, "-c", str(self._files.settings))
         done = subprocess.run(  # noqa: S603 - the java and the jars that were found
             self._java("kafka.tools.StorageTool", *arguments),
             capture_output=True,
@@ -140,17 +154,23 @@ class KafkaBroker:
             check=False,
         )
         if done.returncode != 0:
-            lines = (done.stdout + done.stderr).strip().splitlines()
-            raise KafkaDidNotStart(f"the storage of broker {self.number} cannot be formatted: {lines[-1:]}")
+            why = _telling((done.stdout + done.stderr).splitlines())
+            raise KafkaDidNotStart(f"the storage of broker {self.number} cannot be formatted: {why}")
+
+    def _write_settings(self) -> None:
+        files = self._files
+        files.root.mkdir(parents=True, exist_ok=True)
+        files.settings.write_text(render(self._settings))
+        files.log4j.write_text(LOG4J.format(file=files.log))
 
     def wait_ready(self, brokers: set[int], *, seconds: float = READY_SECONDS_MAX) -> None:
         """Wait until it answers and knows all `brokers` as alive."""
         deadline = time.monotonic() + seconds
         while not self._knows(brokers):
             if not self.running:
-                raise KafkaDidNotStart(f"broker {self.number} ended (code {self.exit_code}): {self.tail()}")
+                raise KafkaDidNotStart(f"broker {self.number} ended (code {self.exit_code}): {self.why()}")
             if time.monotonic() > deadline:
-                raise KafkaDidNotStart(f"broker {self.number} was not ready in {seconds:g} s: {self.tail()}")
+                raise KafkaDidNotStart(f"broker {self.number} was not ready in {seconds:g} s: {self.why()}")
             time.sleep(LOOK_SECONDS)
 
     def _knows(self, brokers: set[int]) -> bool:
@@ -206,15 +226,13 @@ class KafkaBroker:
         """Hold all that goes between clients and this broker for so long in each direction; 0 ends it."""
         self._link().delay(seconds)
 
-    def tail(self) -> str:
-        """The last lines of its log, or of the JVM's own if there is none."""
+    def why(self) -> str:
+        """One line: what its log complains of last, or the JVM's own output, and where to read on."""
         for log in (self._files.log, self._files.output):
             with suppress(OSError):
-                lines = log.read_text(errors="replace").splitlines()
-                telling = [line for line in lines if " ERROR " in line or " FATAL " in line] or lines
-                if telling:
-                    return "\n".join([f"(log: {log})", *telling[-TAIL_LINES:]])
-        return f"no log at {self._files.log}"
+                if lines := log.read_text(errors="replace").splitlines():
+                    return f"{_telling(lines)} (log: {log})"
+        return f"it said nothing (log: {self._files.log})"
 
     def _link(self) -> FaultProxy:
         if self.proxy is None:
@@ -261,3 +279,17 @@ def _keep(command: list[str], output: Path) -> "subprocess.Popen[str]":
             text=True,
             start_new_session=True,
         )
+
+
+def new_id() -> str:
+    """As Kafka writes ids. One that begins with a dash would be taken for an option."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """The last complaint and the exception below it, in one line."""
+    wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("at ")]
+    at = [number for number, line in enumerate(wanted) if " ERROR " in line or "Exception" in line]
+    return " / ".join(wanted[at[-1] - 1 : at[-1] + 1] if at else wanted[-1:])
