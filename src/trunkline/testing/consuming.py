@@ -9,17 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
 
 from trunkline.client.handler import Received, Refusal
-from trunkline.client.runtime import ConsumerRuntime
+from trunkline.client.loop import ConsumerLoop
 from trunkline.client.store import Store
 from trunkline.codec import Record
 
 WAIT_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.01
+
+Loop = TypeVar("Loop", bound=ConsumerLoop)
 
 _METADATA: Final = MetaData()
 # Deliberately without a unique key on the event: an effect that happens twice must show.
@@ -85,7 +87,7 @@ def effects(store: Store, *, tenant: str | None = None) -> list[Effect]:
 
 
 @contextmanager
-def running(runtime: ConsumerRuntime, *, wait: bool = True) -> Iterator[ConsumerRuntime]:
+def running(runtime: Loop, *, wait: bool = True) -> Iterator[Loop]:
     """Run it on a thread and stop it at the end. Raises what it raised, rather than what followed."""
     raised: list[BaseException] = []
 

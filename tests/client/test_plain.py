@@ -1,0 +1,176 @@
+"""Consumers without a database: at least once, and nothing passed that is neither handled nor kept."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import confluent_kafka
+import pytest
+
+from trunkline.catalogue.events import Event
+from trunkline.client.backoff import Backoff
+from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
+from trunkline.client.errors import BreakerOpen
+from trunkline.client.handler import PermanentFailure, Received, RetryLater
+from trunkline.client.kafka import Admin
+from trunkline.client.plain import PlainConsumer
+from trunkline.client.publisher import Publisher
+from trunkline.client.store import Store, failures
+from trunkline.testing.consuming import eventually, running
+
+TOPIC = "query.execution.events"
+
+
+class Sender:
+    """Keeps what it was given of one tenant; `objection` may say why an event fails."""
+
+    def __init__(self, tenant: str, objection: Callable[[str], Exception | None] = lambda _: None) -> None:
+        self.sent: list[str] = []
+        self._tenant = tenant
+        self._objection = objection
+
+    def handle(self, events: Sequence[Received]) -> None:
+        for received in events:
+            if received.event.tenantid != self._tenant:
+                continue
+            if (error := self._objection(received.event.id)) is not None:
+                raise error
+            self.sent.append(received.event.id)
+
+
+class Bench:
+    """One group and one tenant."""
+
+    def __init__(
+        self,
+        connection: ConnectionOptions,
+        publisher: Publisher,
+        event: Event,
+        *,
+        ledger: Store,
+        unique: Callable[[str], str],
+    ) -> None:
+        self.connection, self._publisher, self._event, self._ledger = connection, publisher, event, ledger
+        self.group, self.tenant = unique("plain"), unique("tenant")
+
+    def consumer(self, handler: Sender, *, failures_in_a_row_max: int = 0) -> PlainConsumer:
+        return PlainConsumer(
+            service="notifier",
+            topics=[TOPIC],
+            handler=handler,
+            ledger=self._ledger,
+            connection=self.connection,
+            options=ConsumerOptions(group=self.group, session_timeout_ms=6_000),
+            failures_in_a_row_max=failures_in_a_row_max,
+            backoff=Backoff(first=0.05, longest=0.2),
+        )
+
+    def publish(self, number: int) -> list[str]:
+        sent = [self._publisher.publish(self._event, tenant=self.tenant) for _ in range(number)]
+        for delivery in sent:
+            delivery.result(10)
+        return [delivery.event_id for delivery in sent]
+
+    def ledger(self) -> list[failures.Failure]:
+        with self._ledger.read() as tx:
+            kept = failures.listed(tx, group=self.group, status=None)
+        return [failure for failure in kept if failure.record.key == self.tenant.encode()]
+
+    def committed_all(self) -> bool:
+        admin = Admin(admin_config(self.connection))
+        committed = admin.committed(self.group)
+        return {key: end for key, (_, end) in admin.offsets(committed).items()} == committed
+
+
+@pytest.fixture
+def bench(
+    connection: ConnectionOptions,
+    publisher: Publisher,
+    event: Event,
+    store: Store,
+    unique: Callable[[str], str],
+) -> Bench:
+    return Bench(connection, publisher, event, ledger=store, unique=unique)
+
+
+def test_events_come_in_order_and_the_next_consumer_goes_on_where_kafka_was_told(bench: Bench) -> None:
+    first = bench.publish(120)
+    sender = Sender(bench.tenant)
+    with running(bench.consumer(sender)):
+        eventually(lambda: sender.sent == first)
+    assert bench.committed_all()
+    second = bench.publish(20)
+    later = Sender(bench.tenant)
+    with running(bench.consumer(later)):
+        eventually(lambda: later.sent == second)
+
+
+def test_only_the_failed_event_is_in_the_ledger_and_it_is_there_before_kafka_is_told(bench: Bench) -> None:
+    sent = bench.publish(20)
+    sender = Sender(
+        bench.tenant, lambda event_id: PermanentFailure("cannot") if event_id == sent[7] else None
+    )
+    with running(bench.consumer(sender)):
+        eventually(lambda: sender.sent[-1:] == sent[-1:])
+    (failure,) = bench.ledger()
+    assert (failure.reason, failure.error) == (failures.HANDLER, "PermanentFailure: cannot")
+    # The batch came again one by one, so those before it took effect more than once: at least once.
+    assert list(dict.fromkeys(sender.sent)) == sent[:7] + sent[8:]
+    assert bench.committed_all()
+
+
+def test_what_is_no_event_goes_to_the_ledger_unseen_by_the_handler(bench: Bench) -> None:
+    producer = confluent_kafka.Producer({"bootstrap.servers": bench.connection.bootstrap_servers})
+    producer.produce(TOPIC, b"garbage", bench.tenant.encode())
+    assert producer.flush(10) == 0
+    sent = bench.publish(1)
+    sender = Sender(bench.tenant)
+    with running(bench.consumer(sender)):
+        eventually(lambda: sender.sent == sent)
+    assert [failure.reason for failure in bench.ledger()] == ["not_cloudevents"]
+
+
+def test_a_handler_that_asks_for_a_retry_gets_the_same_events_again_and_nothing_is_passed(
+    bench: Bench,
+) -> None:
+    errors = iter([RetryLater("away"), ConnectionResetError("away")])
+    sent = bench.publish(5)
+    sender = Sender(bench.tenant, lambda _: next(errors, None))
+    with running(bench.consumer(sender)):
+        eventually(lambda: sender.sent == sent)
+    assert bench.ledger() == []
+
+
+def test_too_many_failures_in_a_row_stop_it_with_nothing_passed(bench: Bench) -> None:
+    sent = bench.publish(10)
+    broken = Sender(bench.tenant, lambda _: ValueError("a bad deploy"))
+    with pytest.raises(BreakerOpen, match="5 events in a row"):
+        bench.consumer(broken, failures_in_a_row_max=5).run()
+    assert bench.ledger() == []
+    sender = Sender(bench.tenant)
+    with running(bench.consumer(sender)):
+        eventually(lambda: sender.sent == sent)
+
+
+def test_a_ledger_that_is_away_stops_the_commit(bench: Bench, store: Store) -> None:
+    sent = bench.publish(3)
+    failed = threading.Event()
+
+    def objection(event_id: str) -> Exception | None:
+        if event_id != sent[0]:
+            return None
+        failed.set()
+        return PermanentFailure("cannot")
+
+    with store.write() as tx:
+        assert tx.in_transaction()  # Nobody else may write while this one is open.
+        sender = Sender(bench.tenant, objection)
+        consumer = bench.consumer(sender)
+        thread = threading.Thread(target=consumer.run)
+        thread.start()
+        assert failed.wait(20)
+        eventually(lambda: bool(sender.sent))
+        assert Admin(admin_config(bench.connection)).committed(bench.group) == {} or not bench.committed_all()
+    eventually(lambda: len(bench.ledger()) == 1)
+    eventually(bench.committed_all)
+    consumer.stop()
+    thread.join()
