@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "config": ("config", QUERY, "Look up the configuration, and see which instance has it."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
+    "torture": ("torture", CONTRACT, "Hurt everything on a seeded schedule; exit 1 if a promise breaks."),
     "bench": ("bench", CONTRACT, "Measure broker and client against raw librdkafka in one run."),
 }
 """Command name -> module in this package, help panel, one-line help."""

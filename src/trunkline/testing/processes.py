@@ -107,9 +107,13 @@ class CommandProcess:
         self._environment = dict(environment or {})
         self._start()
 
+    def launcher(self) -> Sequence[str]:
+        """What the arguments are given to."""
+        return TRUNKLINE
+
     def _start(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-            [*TRUNKLINE, *self.arguments],
+            [*self.launcher(), *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
