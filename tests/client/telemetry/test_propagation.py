@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from trunkline.client.telemetry import propagation
 from trunkline.codec.record import Headers
@@ -47,6 +48,7 @@ def assert_read(headers: list[tuple[str, bytes | None]], traceparent: str) -> No
     found = propagation.span_context_in(propagation.extract(headers))
     assert found is not None
     assert propagation.traceparent_of(found) == traceparent
+    assert propagation.sent_in(headers) == found
 
 
 @given(st.text(max_size=80), st.none() | st.text(max_size=80))
@@ -68,7 +70,13 @@ def test_what_is_no_traceparent_is_no_context(text: str, other: str | None) -> N
     )
 )
 def test_no_header_that_a_stranger_can_write_raises(headers: list[tuple[str, bytes | None]]) -> None:
-    propagation.extract(headers)
+    assert propagation.sent_in(headers) is None or propagation.extract(headers)
+
+
+@given(st.from_regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}( |-x)?", fullmatch=True))
+def test_the_fast_reading_agrees_with_the_library(traceparent: str) -> None:
+    library = TraceContextTextMapPropagator().extract({"traceparent": traceparent}, Context())
+    assert propagation.parse(traceparent) == propagation.span_context_in(library)
 
 
 def test_outside_of_any_span_there_is_nothing_to_store() -> None:

@@ -80,7 +80,7 @@ class ConsumerSpans:
                 **self._operation(attributes.POLL, {record.topic for record in records}),
                 self._names.message_count: len(records),
             },
-            self._links(records),
+            [Link(sent) for _, sent in _sent(records)],
             start_time=began_ns,
         )
         span.end()
@@ -102,7 +102,7 @@ class ConsumerSpans:
             context,
             SpanKind.CONSUMER,
             {**self._operation(attributes.PROCESS, {first.topic}), **details},
-            self._links(records),
+            [Link(sent, _place(record, names)) for record, sent in _sent(records)],
         )
         token = attach(set_span_in_context(span, context))
         try:
@@ -145,18 +145,18 @@ class ConsumerSpans:
             found[self._names.destination] = next(iter(topics))
         return found
 
-    def _links(self, records: Sequence[Record]) -> list[Link]:
-        return [
-            Link(created, _place(record, self._names))
-            for record in records[:LINKS_MAX]
-            if (created := propagation.span_context_in(propagation.extract(record.headers))) is not None
-        ]
-
 
 def spans_of_consumer(provider: TracerProvider | None, *, group: str, client_id: str) -> ConsumerSpans | None:
     """For the provider that was given, else for the process's; None where nothing is traced."""
     used = provider_in_use(provider)
     return None if used is None else ConsumerSpans(used, group=group, client_id=client_id)
+
+
+def _sent(records: Sequence[Record]) -> Iterator[tuple[Record, SpanContext]]:
+    """Records whose headers tell where they were sent, as many as a span may link to."""
+    for record in records[:LINKS_MAX]:
+        if (sent := propagation.sent_in(record.headers)) is not None:
+            yield record, sent
 
 
 @contextmanager

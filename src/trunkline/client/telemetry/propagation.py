@@ -8,6 +8,7 @@ The event's own attribute `ce_traceparent` is its origin, where it was first pub
 What strangers wrote into these headers fails no event: what cannot be read is no context.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -17,6 +18,7 @@ from opentelemetry.propagators.textmap import Getter, Setter
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
+    TraceFlags,
     get_current_span,
     set_span_in_context,
 )
@@ -26,6 +28,11 @@ from trunkline.codec.record import Headers
 
 ORIGIN: Final = "ce_traceparent"
 _TRACEPARENT: Final = "traceparent"
+_TRACESTATE: Final = "tracestate"
+
+# What everybody writes today; the library's own reading of it takes many times as long.
+_VERSION_00: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_FLAGS: Final = {f"{flags:02x}": TraceFlags(flags) for flags in range(256)}
 
 ReadHeaders: TypeAlias = Sequence[tuple[str, bytes | None]]
 
@@ -74,11 +81,24 @@ def span_context_in(context: Context) -> SpanContext | None:
     return found if found.is_valid else None
 
 
+def sent_in(headers: ReadHeaders) -> SpanContext | None:
+    """The span that `extract` finds, for a link; much faster where there is only a `traceparent`."""
+    told = dict(headers)
+    if _TRACESTATE not in told and (raw := told.get(_TRACEPARENT)) is not None:
+        found = parse(raw.decode(errors="replace"))
+        if found is not None:
+            return found
+    return span_context_in(extract(headers))
+
+
 def parse(traceparent: str | None) -> SpanContext | None:
     """A `traceparent` alone (W3C Trace Context, section 3.2), None if it is not one."""
     if not traceparent:
         return None
-    return span_context_in(_w3c.extract({_TRACEPARENT: traceparent}, Context()))
+    if (told := _VERSION_00.fullmatch(traceparent)) is None:
+        return span_context_in(_w3c.extract({_TRACEPARENT: traceparent}, Context()))
+    found = SpanContext(int(told[1], 16), int(told[2], 16), is_remote=True, trace_flags=_FLAGS[told[3]])
+    return found if found.is_valid else None
 
 
 def traceparent_of(context: SpanContext) -> str:
