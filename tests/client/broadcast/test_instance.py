@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import confluent_kafka
 import pytest
@@ -25,23 +25,38 @@ from trunkline.client.kafka import Admin
 from trunkline.client.publisher import Publisher
 from trunkline.errors import InvalidInput
 from trunkline.testing.consuming import eventually
+from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.processes import BrokerProcess
 
 QUICK = BroadcastOptions(check_seconds=0.2, stale_seconds=2.0)
 Start = Callable[..., Broadcast]
 
 
-@pytest.fixture
-def own_broker(broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue) -> BrokerProcess:
-    """A broker of the test's own, with the contract's topics."""
-    process = broker_factory()
-    ensure_topics(ConnectionOptions(bootstrap_servers=process.address), catalogue, "development")
-    return process
+class OwnCluster(NamedTuple):
+    """A cluster of the test's own, of one broker that may be killed."""
+
+    address: str
+    kill: Callable[[], None]
+    restart: Callable[[], None]
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def own(request: pytest.FixtureRequest, catalogue: Catalogue) -> OwnCluster:
+    """Of each engine in turn, with the contract's topics."""
+    if request.param == "kafka":
+        kafka: KafkaCluster = request.getfixturevalue("kafka_factory")()
+        node = kafka.brokers[0]
+        found = OwnCluster(kafka.bootstrap_servers, node.kill, node.start)
+    else:
+        process: BrokerProcess = request.getfixturevalue("broker_factory")()
+        found = OwnCluster(process.address, process.kill, process.restart)
+    ensure_topics(ConnectionOptions(bootstrap_servers=found.address), catalogue, "development")
+    return found
 
 
 @pytest.fixture
-def cluster(own_broker: BrokerProcess) -> ConnectionOptions:
-    return ConnectionOptions(bootstrap_servers=own_broker.address)
+def cluster(own: OwnCluster) -> ConnectionOptions:
+    return ConnectionOptions(bootstrap_servers=own.address)
 
 
 @pytest.fixture
@@ -116,21 +131,22 @@ def test_what_was_published_before_and_after_the_start_is_resolved(
 
 
 def test_nothing_is_committed_and_no_group_is_left_behind(
-    start: Start, config_service: Publisher, own_broker: BrokerProcess
+    start: Start, config_service: Publisher, own: OwnCluster
 ) -> None:
     set_value(config_service, "limit", 5, 1)
     config = start()
     assert config.wait_current(20)
     config.stop()
-    admin = AdminClient({"bootstrap.servers": own_broker.address})
+    admin = AdminClient({"bootstrap.servers": own.address})
     assert list(admin.list_consumer_groups().result(10).valid) == []
 
 
+@pytest.mark.parametrize("own", ["embedded"], indirect=True)
 def test_a_poison_record_is_reported_and_stops_nobody(
-    start: Start, config_service: Publisher, own_broker: BrokerProcess, cluster: ConnectionOptions
+    start: Start, config_service: Publisher, own: OwnCluster, cluster: ConnectionOptions
 ) -> None:
     set_value(config_service, "limit", 5, 1)
-    producer = confluent_kafka.Producer({"bootstrap.servers": own_broker.address})
+    producer = confluent_kafka.Producer({"bootstrap.servers": own.address})
     producer.produce(TOPIC, b"no event", key=b"acme")
     assert producer.flush(10) == 0
     config = start()
@@ -147,40 +163,40 @@ def test_a_poison_record_is_reported_and_stops_nobody(
 
 
 def test_a_partition_that_is_added_is_read_from_its_beginning(
-    start: Start, config_service: Publisher, own_broker: BrokerProcess
+    start: Start, config_service: Publisher, own: OwnCluster
 ) -> None:
     config = start()
     assert config.wait_current(20)
-    add_partitions(own_broker.address, 12)
+    add_partitions(own.address, 12)
     for number in range(20):
         set_value(config_service, "limit", number, 1, tenant=f"tenant-{number}")
     eventually(lambda: all(value(config, "limit", f"tenant-{number}") == number for number in range(20)))
 
 
 def test_while_the_broker_is_away_the_last_value_stays_and_becomes_stale_and_then_it_recovers(
-    start: Start, config_service: Publisher, own_broker: BrokerProcess
+    start: Start, config_service: Publisher, own: OwnCluster
 ) -> None:
     set_value(config_service, "limit", 5, 1)
     config = start()
     assert config.wait_current(20)
-    own_broker.kill()
+    own.kill()
     eventually(lambda: config.resolve("limit").reason is Reason.STALE)
     assert value(config, "limit") == 5
     assert config.resolve("no.such", default=1).reason is Reason.STALE
     assert "stale" in (config.unready_reason or "")
-    own_broker.restart()
+    own.restart()
     set_value(config_service, "limit", 6, 2)
     eventually(lambda: value(config, "limit") == 6 and not config.stale)
     assert config.resolve("limit").reason is Reason.FOUND
 
 
 def test_a_topic_that_is_created_again_is_read_anew_and_until_then_nothing_is_forgotten(
-    start: Start, config_service: Publisher, own_broker: BrokerProcess, catalogue: Catalogue
+    start: Start, config_service: Publisher, own: OwnCluster, catalogue: Catalogue
 ) -> None:
     set_value(config_service, "limit", 5, 7)
     config = start()
     assert config.wait_current(20)
-    create_again(own_broker.address, catalogue)
+    create_again(own.address, catalogue)
     eventually(lambda: config.stale)
     assert value(config, "limit") == 5
     set_value(config_service, "limit", 6, 1)
@@ -188,7 +204,7 @@ def test_a_topic_that_is_created_again_is_read_anew_and_until_then_nothing_is_fo
 
 
 def test_an_instance_starts_with_what_it_knew_while_the_bus_is_down(
-    start: Start, config_service: Publisher, own_broker: BrokerProcess, tmp_path: Path
+    start: Start, config_service: Publisher, own: OwnCluster, tmp_path: Path
 ) -> None:
     options = BroadcastOptions(
         check_seconds=0.2, stale_seconds=2.0, last_known_good=tmp_path / "kept" / "config.json"
@@ -197,12 +213,12 @@ def test_an_instance_starts_with_what_it_knew_while_the_bus_is_down(
     config = start(options=options)
     assert config.wait_current(20)
     config.stop()
-    own_broker.kill()
+    own.kill()
     again = start(instance="2", options=options)
     assert (again.resolve("limit").value, again.resolve("limit").reason) == (5, Reason.STALE)
     assert not again.wait_current(0.1)
     assert "not read yet" in (again.unready_reason or "")
-    own_broker.restart()
+    own.restart()
     assert again.wait_current(20)
     eventually(lambda: again.resolve("limit").reason is Reason.FOUND)
 
@@ -210,14 +226,14 @@ def test_an_instance_starts_with_what_it_knew_while_the_bus_is_down(
 def test_a_snapshot_alone_makes_a_new_instance_the_same(
     start: Start,
     config_service: Publisher,
-    own_broker: BrokerProcess,
+    own: OwnCluster,
     cluster: ConnectionOptions,
     catalogue: Catalogue,
 ) -> None:
     for number in range(10):
         set_value(config_service, "limit", number, 1, tenant=f"tenant-{number}")
     before = read_state(cluster).state
-    create_again(own_broker.address, catalogue)
+    create_again(own.address, catalogue)
     snapshots = SnapshotPublisher(
         config_service, lambda: before.entries, environment=catalogue.environment("development")
     )
@@ -228,6 +244,7 @@ def test_a_snapshot_alone_makes_a_new_instance_the_same(
     assert value(config, "limit", "tenant-7") == 7
 
 
+@pytest.mark.parametrize("own", ["embedded"], indirect=True)
 def test_snapshots_that_are_too_rare_for_the_retention_are_refused(
     config_service: Publisher, catalogue: Catalogue
 ) -> None:
@@ -240,6 +257,7 @@ def test_snapshots_that_are_too_rare_for_the_retention_are_refused(
         )
 
 
+@pytest.mark.parametrize("own", ["embedded"], indirect=True)
 def test_a_service_that_does_not_read_the_configuration_is_refused(
     cluster: ConnectionOptions, catalogue: Catalogue
 ) -> None:
@@ -253,7 +271,7 @@ def test_a_service_that_does_not_read_the_configuration_is_refused(
 def test_thirteen_services_of_two_instances_come_to_one_digest(
     start: Start,
     config_service: Publisher,
-    own_broker: BrokerProcess,
+    own: OwnCluster,
     cluster: ConnectionOptions,
     catalogue: Catalogue,
 ) -> None:
@@ -263,10 +281,10 @@ def test_thirteen_services_of_two_instances_come_to_one_digest(
     for number in range(60):
         set_value(config_service, "limit", number, number + 1, tenant=f"tenant-{number % 20}")
         if number == 15:
-            add_partitions(own_broker.address, 6)
+            add_partitions(own.address, 6)
         if number == 30:
-            own_broker.kill()
-            own_broker.restart()
+            own.kill()
+            own.restart()
         if number == 45:
             instances[0].stop()
             instances[0] = start("audit-service", "1-again")
