@@ -43,7 +43,7 @@ def test_a_span_ends_with_the_outcome_and_says_where_the_event_is(
     spans: PublisherSpans, exported: InMemorySpanExporter, event: Event
 ) -> None:
     envelope = envelope_of(event)
-    sending = spans.start(TOPIC, envelope, encode(envelope))
+    sending, _ = spans.start(TOPIC, envelope, encode(envelope))
     assert exported.get_finished_spans() == ()
     sending.end(Delivered(TOPIC, 2, 41))
     (span,) = exported.get_finished_spans()
@@ -80,7 +80,7 @@ def test_an_event_that_did_not_arrive_is_an_error_of_its_kind(
     kind: str,
 ) -> None:
     envelope = envelope_of(event)
-    sending = spans.start(TOPIC, envelope, encode(envelope))
+    sending, _ = spans.start(TOPIC, envelope, encode(envelope))
     sending.end(outcome)
     sending.end(Delivered(TOPIC, 0, 0))
     (span,) = exported.get_finished_spans()
@@ -92,8 +92,10 @@ def test_a_new_event_begins_its_trace_and_the_decoder_keeps_only_the_origin(
     spans: PublisherSpans, exported: InMemorySpanExporter, event: Event
 ) -> None:
     encoded = encode(envelope_of(event))
-    spans.start(TOPIC, envelope_of(event), encoded).end(Delivered(TOPIC, 0, 0))
+    sending, envelope = spans.start(TOPIC, envelope_of(event), encoded)
+    sending.end(Delivered(TOPIC, 0, 0))
     headers = headers_of(encoded)
+    assert envelope.traceparent == headers["ce_traceparent"]
     (span,) = exported.get_finished_spans()
     assert span.context is not None
     assert headers["ce_traceparent"] == headers["traceparent"] == traceparent_of(span.context)
@@ -107,7 +109,7 @@ def test_without_a_span_around_it_an_event_continues_its_origin(
 ) -> None:
     envelope = envelope_of(event, traceparent=ORIGIN)
     encoded = encode(envelope)
-    spans.start(TOPIC, envelope, encoded).end(Delivered(TOPIC, 0, 0))
+    spans.start(TOPIC, envelope, encoded)[0].end(Delivered(TOPIC, 0, 0))
     (span,) = exported.get_finished_spans()
     origin = parse(ORIGIN)
     assert origin is not None
@@ -121,10 +123,10 @@ def test_within_a_span_an_event_belongs_to_it_and_links_to_its_origin(
 ) -> None:
     with provider.get_tracer("test").start_as_current_span("process") as around:
         envelope = envelope_of(event, traceparent=ORIGIN)
-        spans.start(TOPIC, envelope, encode(envelope)).end(Delivered(TOPIC, 0, 0))
+        spans.start(TOPIC, envelope, encode(envelope))[0].end(Delivered(TOPIC, 0, 0))
         stored = current_traceparent()
         outboxed = envelope_of(event, traceparent=stored)
-        spans.start(TOPIC, outboxed, encode(outboxed)).end(Delivered(TOPIC, 0, 1))
+        spans.start(TOPIC, outboxed, encode(outboxed))[0].end(Delivered(TOPIC, 0, 1))
     linked, own, _ = exported.get_finished_spans()
     assert linked.parent == own.parent == around.get_span_context()
     assert [traceparent_of(link.context) for link in linked.links] == [ORIGIN]
@@ -136,7 +138,7 @@ def test_the_coming_names_are_one_switch_away(
 ) -> None:
     spans = PublisherSpans(provider, client_id="query-engine", names=V1_45)
     envelope = envelope_of(event)
-    spans.start(TOPIC, envelope, encode(envelope)).end(Delivered(TOPIC, 0, 5))
+    spans.start(TOPIC, envelope, encode(envelope))[0].end(Delivered(TOPIC, 0, 5))
     (span,) = exported.get_finished_spans()
     attributes = span.attributes or {}
     assert attributes["messaging.system.name"] == "kafka"

@@ -7,6 +7,7 @@ the origin becomes a link.
 
 from typing import Final
 
+import msgspec
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import (
     Link,
@@ -77,8 +78,14 @@ class PublisherSpans:
             names.client_id: client_id,
         }
 
-    def start(self, topic: str, envelope: Envelope[Event], encoded: Encoded) -> SendSpan:
-        """Begin to send this event, and append the trace to its headers; the origin only if it has none."""
+    def start(
+        self, topic: str, envelope: Envelope[Event], encoded: Encoded
+    ) -> tuple[SendSpan, Envelope[Event]]:
+        """Begin to send this event, and append the trace to its headers.
+
+        An event without an origin has this span as its origin from now on, also when it is published again:
+        the envelope that is returned says so. A span of an event that was not accepted need not end.
+        """
         context, links = _around(envelope.traceparent)
         names = self._names
         span = self._tracer.start_span(
@@ -98,8 +105,9 @@ class PublisherSpans:
         if envelope.traceparent is None and span.get_span_context().is_valid:
             origin = propagation.traceparent_of(span.get_span_context())
             encoded.headers.append((propagation.ORIGIN, origin.encode()))
+            envelope = msgspec.structs.replace(envelope, traceparent=origin)
         propagation.inject(encoded.headers, set_span_in_context(span, context))
-        return SendSpan(span, names)
+        return SendSpan(span, names), envelope
 
 
 def spans_of_publisher(provider: TracerProvider | None, *, client_id: str) -> PublisherSpans | None:
