@@ -188,6 +188,24 @@ def produce_encoded(config: Config, topic: str, *, events: Sequence[Encoded], se
     return Throughput(sent, sent // len(events) * sum(len(event.value) for event in events), elapsed)
 
 
+def produce_once(config: Config, topic: str, *, events: Sequence[Encoded]) -> None:
+    """Produce these ready-made records, each once, and nothing else."""
+    producer = ck.Producer({**config, "log_level": 2})
+    for event in events:
+        while True:
+            try:
+                producer.produce(
+                    topic,
+                    event.value,
+                    event.key,
+                    headers=event.headers,  # type: ignore[arg-type]  # list is invariant; only read
+                )
+                break
+            except BufferError:
+                producer.poll(0.01)
+    _settle(producer, topic)
+
+
 def consume_group(config: Config, topic: str, *, records: int) -> Throughput:
     """Read `records` as the contract's loop does, but without a store: poll at most 100, commit
     synchronously."""

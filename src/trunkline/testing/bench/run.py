@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from trunkline import __version__
-from trunkline.testing.bench import broadcast, client, engine, micro, raw
+from trunkline.testing.bench import broadcast, client, engine, micro, peers, plain, raw
 from trunkline.testing.bench.figures import Figure, Report
 
 ROUNDS: Final = 3
@@ -24,6 +24,8 @@ class Part(StrEnum):
     BROKER = "broker"
     CLIENT = "client"
     BROADCAST = "broadcast"
+    PEERS = "peers"
+    PLAIN = "plain"
 
 
 def run(
@@ -52,6 +54,12 @@ def run(
         if Part.BROADCAST in parts:
             figures += broadcast.measure(directory / "broadcast", rounds=rounds, say=say)
             notes += broadcast.NOTES
+        if Part.PEERS in parts:
+            figures += peers.measure(directory / "peers", seconds=seconds, rounds=rounds, say=say)
+            notes += peers.NOTES
+        if Part.PLAIN in parts:
+            figures += plain.measure(directory / "plain", rounds=rounds, say=say)
+            notes += plain.NOTES
     return Report(
         trunkline=__version__,
         python=platform.python_version(),
