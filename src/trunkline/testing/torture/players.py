@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from trunkline.errors import Unavailable
 from trunkline.testing.torture import tether
 
 END_SECONDS_MAX: Final = 40.0
@@ -33,6 +34,8 @@ class Player:
         self.name = name
         self.deaths: list[str] = []
         """How it ended when nobody had asked for it, with its last words."""
+        self.gave_up = 0
+        """How often it ended because the cluster or the store was away, for its owner to start it again."""
         self._command = tethered(command)
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,6 +105,9 @@ class Player:
             self.start()
 
     def _record_death(self, code: int) -> None:
+        if code == Unavailable.exit_code:
+            self.gave_up += 1
+            return
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         complaints = [line for line in lines if line.startswith("error: ")] or lines
         self.deaths.append(

@@ -52,6 +52,9 @@ class TortureReport:
     throughput: float
     longest_stall_seconds: float
     drain_seconds: float
+    gave_up: int
+    """How often a process ended because the cluster or the store was away, and was started again."""
+
     problems: tuple[str, ...]
     """What went wrong beside the counts: something did not drain, a process ended that should not."""
 
@@ -72,6 +75,7 @@ class Course:
     struck: Sequence[Struck]
     effect_times: Sequence[float]
     drain_seconds: float
+    gave_up: int
     problems: Sequence[str]
 
 
@@ -106,6 +110,7 @@ def report_on(course: Course, evidence: Evidence, *, kept: str | None) -> Tortur
         throughput=round(len(evidence.effects) / course.seconds, 1),
         longest_stall_seconds=longest_stall(course),
         drain_seconds=round(course.drain_seconds, 2),
+        gave_up=course.gave_up,
         problems=tuple(problems),
         stories=tuple(_stories(course, evidence, verdict)),
         kept=kept,

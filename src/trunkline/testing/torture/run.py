@@ -307,6 +307,7 @@ class _Stage:
             struck=self._struck,
             effect_times=times,
             drain_seconds=drained,
+            gave_up=sum(player.gave_up for player in players),
             problems=self._problems,
         )
         return report_on(course, evidence, kept=None)
