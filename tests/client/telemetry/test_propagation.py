@@ -77,7 +77,3 @@ def test_no_header_that_a_stranger_can_write_raises(headers: list[tuple[str, byt
 def test_the_fast_reading_agrees_with_the_library(traceparent: str) -> None:
     library = TraceContextTextMapPropagator().extract({"traceparent": traceparent}, Context())
     assert propagation.parse(traceparent) == propagation.span_context_in(library)
-
-
-def test_outside_of_any_span_there_is_nothing_to_store() -> None:
-    assert propagation.current_traceparent() is None

@@ -11,7 +11,7 @@ from trunkline.catalogue.events import Event
 from trunkline.catalogue.names import TenantId
 from trunkline.client.delivery import Delivered
 from trunkline.client.errors import DeliveryRejected, DeliveryUnknown
-from trunkline.client.telemetry import V1_44, V1_45, PublisherSpans, current_traceparent
+from trunkline.client.telemetry import V1_44, V1_45, PublisherSpans, in_current_trace
 from trunkline.client.telemetry.propagation import parse, traceparent_of
 from trunkline.codec import Envelope, decode, encode, new_envelope
 from trunkline.codec.record import Encoded, Record
@@ -124,13 +124,17 @@ def test_within_a_span_an_event_belongs_to_it_and_links_to_its_origin(
     with provider.get_tracer("test").start_as_current_span("process") as around:
         envelope = envelope_of(event, traceparent=ORIGIN)
         spans.start(TOPIC, envelope, encode(envelope))[0].end(Delivered(TOPIC, 0, 0))
-        stored = current_traceparent()
-        outboxed = envelope_of(event, traceparent=stored)
+        outboxed = in_current_trace(envelope_of(event))
+        assert in_current_trace(outboxed) is outboxed
         spans.start(TOPIC, outboxed, encode(outboxed))[0].end(Delivered(TOPIC, 0, 1))
     linked, own, _ = exported.get_finished_spans()
     assert linked.parent == own.parent == around.get_span_context()
     assert [traceparent_of(link.context) for link in linked.links] == [ORIGIN]
     assert list(own.links) == []
+    assert outboxed.traceparent == traceparent_of(around.get_span_context())
+    assert in_current_trace(envelope).traceparent == ORIGIN
+    untraced = envelope_of(event)
+    assert in_current_trace(untraced) is untraced
 
 
 def test_the_coming_names_are_one_switch_away(

@@ -6,7 +6,7 @@ made: without a tracer provider then, given or configured in the process, nothin
 
 from trunkline.client.telemetry.attributes import V1_44, V1_45, Names
 from trunkline.client.telemetry.consuming import ConsumerSpans, spans_of_consumer
-from trunkline.client.telemetry.propagation import current_traceparent
+from trunkline.client.telemetry.propagation import in_current_trace
 from trunkline.client.telemetry.provider import provider_in_use
 from trunkline.client.telemetry.publishing import PublisherSpans, SendSpan, spans_of_publisher
 
@@ -17,7 +17,7 @@ __all__ = [
     "Names",
     "PublisherSpans",
     "SendSpan",
-    "current_traceparent",
+    "in_current_trace",
     "provider_in_use",
     "spans_of_consumer",
     "spans_of_publisher",

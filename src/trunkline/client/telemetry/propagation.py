@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+import msgspec
 from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter, Setter
@@ -24,6 +25,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from trunkline.catalogue.events import Event
+from trunkline.codec.envelope import Envelope
 from trunkline.codec.record import Headers
 
 ORIGIN: Final = "ce_traceparent"
@@ -108,7 +111,14 @@ def traceparent_of(context: SpanContext) -> str:
     return carrier[_TRACEPARENT]
 
 
-def current_traceparent() -> str | None:
-    """The span that this thread or task is in, for an event that is stored now and published later."""
+def in_current_trace(envelope: Envelope[Event]) -> Envelope[Event]:
+    """For an event that is stored now and published later, such as by an outbox.
+
+    Without an origin it has the span that this thread or task is in; outside of any span it stays as it is.
+    """
+    if envelope.traceparent is not None:
+        return envelope
     current = get_current_span().get_span_context()
-    return traceparent_of(current) if current.is_valid else None
+    if not current.is_valid:
+        return envelope
+    return msgspec.structs.replace(envelope, traceparent=traceparent_of(current))
