@@ -11,7 +11,8 @@ import pytest
 from trunkline.client.config import ConnectionOptions
 from trunkline.testing import postgres as postgresql
 from trunkline.testing.kafka import KafkaCluster
-from trunkline.testing.kafka_jars import KafkaMissing
+from trunkline.testing.kafka_config import Sasl
+from trunkline.testing.kafka_jars import KafkaMissing, find_kafka
 from trunkline.testing.postgres import PostgresServer
 from trunkline.testing.processes import BrokerProcess
 
@@ -44,9 +45,17 @@ def broker_factory(tmp_path: Path) -> Iterator[Callable[..., BrokerProcess]]:
 
 @pytest.fixture(scope="session")
 def kafka_home() -> Path | None:
-    """Where the developer keeps an Apache Kafka, if anywhere."""
+    """Where an Apache Kafka is unpacked, or None for Maven's. Skips where neither it nor Java is to be had,
+    unless the run requires them."""
     home = os.environ.get("KAFKA_HOME")
-    return Path(home) if home else None
+    found = Path(home) if home else None
+    try:
+        find_kafka(found)
+    except KafkaMissing as missing:
+        if REQUIRED:
+            raise
+        pytest.skip(str(missing))
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -54,27 +63,23 @@ def kafka_cluster(
     tmp_path_factory: pytest.TempPathFactory, kafka_home: Path | None
 ) -> Iterator[KafkaCluster]:
     """One real broker that all tests of the session share: use names of your own, and do not break it."""
-    with ExitStack() as running:
-        yield start_kafka(running, tmp_path_factory.mktemp("kafka"), kafka_home=kafka_home)
+    with KafkaCluster(tmp_path_factory.mktemp("kafka"), kafka_home=kafka_home) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def kafka_factory(tmp_path: Path, kafka_home: Path | None) -> Iterator[Callable[..., KafkaCluster]]:
-    """Starts a real cluster of the test's own, with `KafkaCluster`'s options: `kafka_factory(brokers=3)`."""
+    """Starts a real cluster of the test's own: `kafka_factory(brokers=3, log_retention_ms="1000")`."""
     with ExitStack() as running:
-        yield lambda **options: start_kafka(running, tmp_path / "kafka", kafka_home=kafka_home, **options)
 
+        def start(*, brokers: int = 1, sasl: Sasl | None = None, **settings: str) -> KafkaCluster:
+            told = {name.replace("_", "."): value for name, value in settings.items()}
+            directory = tmp_path / "kafka"
+            return running.enter_context(
+                KafkaCluster(directory, brokers=brokers, sasl=sasl, kafka_home=kafka_home, settings=told)
+            )
 
-def start_kafka(
-    running: ExitStack, directory: Path, *, kafka_home: Path | None, **options: object
-) -> KafkaCluster:
-    """Skips where Java or Kafka is missing, unless the run requires them."""
-    try:
-        return running.enter_context(KafkaCluster(directory, kafka_home=kafka_home, **options))  # type: ignore[arg-type]
-    except KafkaMissing as missing:
-        if REQUIRED:
-            raise
-        pytest.skip(str(missing))
+        yield start
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -12,6 +12,8 @@ import pytest
 from trunkline.testing.processes import CommandProcess
 
 READY_SECONDS = 40
+RECOVERY_SECONDS = 90
+"""Real brokers notice a dead one after 9 s, elect, and start a JVM meanwhile, perhaps on a busy machine."""
 
 
 @contextmanager
@@ -108,6 +110,60 @@ def test_what_the_broker_found_after_a_crash_is_said(tmp_path: Path) -> None:
     with started(tmp_path) as second:
         assert second.stderr.wait_line(lambda line: "cannot be read" in line, timeout_s=READY_SECONDS)
         assert interrupt(second) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--brokers", "3"], "--brokers 3 needs --engine kafka"),
+        (["--engine", "kafka", "--brokers", "2"], "--brokers 2: 1 or 3"),
+        (["--engine", "kafka", "--host", "0.0.0.0"], "on 127.0.0.1 only"),
+    ],
+)
+def test_engine_and_brokers_must_go_together(tmp_path: Path, options: list[str], complaint: str) -> None:
+    process = CommandProcess(["up", "--data-dir", str(tmp_path / "data"), *options])
+    assert process.wait() == 2
+    assert complaint in process.stderr.text
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(300)
+def test_real_kafka_keeps_its_cluster_and_a_killed_broker_comes_back(
+    tmp_path: Path, kafka_home: Path | None
+) -> None:
+    options = ["--engine", "kafka", "--brokers", "3"]
+    with started(tmp_path, *options, "--feed", "--rate", "100") as first:
+        ready = json.loads(first.ready_line)
+        assert set(ready["processes"]) == {"broker-1", "broker-2", "broker-3", "audit-service"}
+        counts(first, "in_ledger")
+        os.kill(ready["processes"]["broker-2"], signal.SIGKILL)
+        said = first.stderr.wait_line(lambda line: "broker-2 ended" in line, timeout_s=READY_SECONDS)
+        assert said is not None
+        assert said.endswith("starting again in 0.2 s")
+        before = counts(first, "published")["published"]
+        grown = first.stdout.wait_line(
+            lambda line: line.startswith('{"topics"') and json.loads(line)["published"] > before,
+            timeout_s=RECOVERY_SECONDS,
+        )
+        assert grown is not None
+        assert interrupt(first) == 0
+    with started(tmp_path, *options) as second:
+        assert json.loads(second.ready_line)["cluster_id"] == ready["cluster_id"]
+        assert counts(second, "in_ledger")["published"] == 0
+        assert interrupt(second) == 0
+
+
+@pytest.mark.kafka
+def test_a_second_real_kafka_on_the_same_directory_is_refused(
+    tmp_path: Path, kafka_home: Path | None
+) -> None:
+    with started(tmp_path, "--engine", "kafka") as first:
+        second = CommandProcess(["up", "--data-dir", str(tmp_path), "--port", "0", "--engine", "kafka"])
+        assert second.wait() == 4
+        assert "in use" in second.stderr.text
+        assert len(second.stderr.text.splitlines()) == 1
+        assert interrupt(first) == 0
 
 
 def size_of(path: Path) -> int:

@@ -122,7 +122,7 @@ def test_only_users_with_the_right_password_come_in(
 
 
 def test_a_directory_keeps_its_cluster_and_takes_one_at_a_time(
-    tmp_path: Path, kafka_home: Path | None, kafka_cluster: KafkaCluster
+    tmp_path: Path, kafka_home: Path | None
 ) -> None:
     with KafkaCluster(tmp_path, kafka_home=kafka_home) as first:
         Admin(admin_config(first.connection())).create(TOPIC, partitions=2, replication_factor=1, config={})
@@ -141,7 +141,7 @@ def test_a_directory_keeps_its_cluster_and_takes_one_at_a_time(
     ("setting", "value"), [("log.retention.check.interval.ms", "-1"), ("sasl.enabled.mechanisms", "NONE")]
 )
 def test_a_broker_that_cannot_start_says_why_in_one_line(
-    tmp_path: Path, kafka_home: Path | None, kafka_cluster: KafkaCluster, setting: str, value: str
+    tmp_path: Path, kafka_home: Path | None, setting: str, value: str
 ) -> None:
     settings = (
         {setting: value, "listener.security.protocol.map": SASL} if value == "NONE" else {setting: value}
@@ -157,9 +157,7 @@ def test_two_brokers_are_not_a_size(tmp_path: Path) -> None:
         KafkaCluster(tmp_path, brokers=2)
 
 
-def test_no_broker_outlives_an_owner_that_is_killed(
-    tmp_path: Path, kafka_home: Path | None, kafka_cluster: KafkaCluster
-) -> None:
+def test_no_broker_outlives_an_owner_that_is_killed(tmp_path: Path, kafka_home: Path | None) -> None:
     home = [] if kafka_home is None else [str(kafka_home)]
     command = [sys.executable, "-c", OWNER, str(tmp_path), *home]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -45,6 +46,13 @@ CatalogueFile = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class Engine(StrEnum):
+    """What speaks Kafka on this machine."""
+
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
 
 
 def new_app(help: str, **settings: Any) -> typer.Typer:  # noqa: A002 - typer's own word for it

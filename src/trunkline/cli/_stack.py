@@ -5,17 +5,38 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
 from trunkline.catalogue.model import Catalogue
+from trunkline.cli._common import Engine
 from trunkline.cli._processes import Child
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
+from trunkline.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from trunkline.cli._kafka import KafkaEngine
 
 SERVICES: Final = ("audit-service",)
 """The services that run today; the others follow."""
 
-ENVIRONMENT: Final = "development"
+LOOPBACK: Final = "127.0.0.1"
+BROKERS: Final = (1, 3)
+
+
+class Process(Protocol):
+    """A child as others see it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+
+    def watch(self, say: Callable[[str], None], /) -> None:
+        """Start it again if it died, after its back-off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +49,26 @@ class Machine:
     host: str
     port: int
     durability: str = "fsync"
+    engine: Engine = Engine.EMBEDDED
+    brokers: int = 1
+    kafka_home: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine is Engine.EMBEDDED:
+            if self.brokers != 1:
+                raise InvalidInput(
+                    f"--brokers {self.brokers} needs --engine kafka: the embedded broker is one"
+                )
+            return
+        if self.brokers not in BROKERS:
+            raise InvalidInput(f"--brokers {self.brokers}: 1 or 3")
+        if self.host != LOOPBACK:
+            raise InvalidInput(f"--host {self.host}: Apache Kafka is started on {LOOPBACK} only")
+
+    @property
+    def environment(self) -> str:
+        """The environment of the contract whose settings the topics get."""
+        return "development" if self.brokers == 1 else "production"
 
 
 class Stack:
@@ -37,6 +78,7 @@ class Stack:
         self._machine = machine
         self._say = say
         self._children: list[Child] = []
+        self._kafka: KafkaEngine | None = None
         self.bootstrap_servers = ""
         self.cluster_id = ""
 
@@ -45,9 +87,9 @@ class Stack:
         return ConnectionOptions(bootstrap_servers=self.bootstrap_servers)
 
     @property
-    def children(self) -> Sequence[Child]:
-        """The broker, then the services."""
-        return tuple(self._children)
+    def children(self) -> Sequence[Process]:
+        """The brokers, then the services."""
+        return (*(() if self._kafka is None else self._kafka.children), *self._children)
 
     def __enter__(self) -> Self:
         try:
@@ -64,7 +106,7 @@ class Stack:
 
     def watch(self) -> None:
         """Start children that died, after their back-off."""
-        for child in self._children:
+        for child in self.children:
             child.watch(self._say)
 
     def wait(self, until: Callable[[], bool], *, seconds: float) -> bool:
@@ -79,6 +121,33 @@ class Stack:
 
     def _start(self) -> None:
         machine = self._machine
+        if machine.engine is Engine.KAFKA:
+            self._start_kafka()
+        else:
+            self._start_embedded()
+        ensure_topics(self.connection, machine.catalogue, machine.environment)
+        for service in SERVICES:
+            arguments = ["--bootstrap-servers", self.bootstrap_servers, "--data-dir", str(machine.data_dir)]
+            if machine.catalogue_file is not None:
+                arguments += ["--catalogue", str(machine.catalogue_file)]
+            self._run("service", [service], arguments, name=service)
+
+    def _start_kafka(self) -> None:
+        # Here, so that the embedded engine never loads what it does not need.
+        from trunkline.cli._kafka import KafkaEngine
+
+        machine = self._machine
+        self._kafka = KafkaEngine(
+            machine.data_dir / "kafka",
+            brokers=machine.brokers,
+            port=machine.port,
+            kafka_home=machine.kafka_home,
+        )
+        self._kafka.start()
+        self.bootstrap_servers, self.cluster_id = self._kafka.bootstrap_servers, self._kafka.cluster_id
+
+    def _start_embedded(self) -> None:
+        machine = self._machine
         ready = self._run(
             "broker",
             ["--data-dir", str(machine.data_dir / "broker"), "--host", machine.host],
@@ -90,12 +159,6 @@ class Stack:
         self.bootstrap_servers, self.cluster_id = f"{ready['host']}:{port}", str(ready["cluster_id"])
         # A broker that is started again must come back where its clients look for it.
         self._children[0].replace_argument("--port", port)
-        ensure_topics(self.connection, machine.catalogue, ENVIRONMENT)
-        for service in SERVICES:
-            arguments = ["--bootstrap-servers", self.bootstrap_servers, "--data-dir", str(machine.data_dir)]
-            if machine.catalogue_file is not None:
-                arguments += ["--catalogue", str(machine.catalogue_file)]
-            self._run("service", [service], arguments, name=service)
 
     def _run(self, command: str, *arguments: Sequence[str], name: str | None = None) -> dict[str, object]:
         log = self._machine.data_dir / "logs" / f"{name or command}.log"
@@ -108,3 +171,5 @@ class Stack:
         """Services before the broker, so that they can commit what they have in hand."""
         while self._children:
             self._children.pop().stop()
+        if self._kafka is not None:
+            self._kafka.stop()

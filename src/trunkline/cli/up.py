@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from trunkline.cli import _common
-from trunkline.cli._common import AsJson, CatalogueFile, DataDir
+from trunkline.cli._common import AsJson, CatalogueFile, DataDir, Engine
 from trunkline.errors import TrunklineError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ What dies is started again. A second `up` on the same directory or port is refus
 [bold]Example[/bold]
 
   trunkline up --data-dir ./trunkline-data --feed
+  trunkline up --engine kafka --brokers 3
 """
 
 app = _common.new_app(HELP)
@@ -53,6 +54,16 @@ def up(
     rate: Annotated[
         float, typer.Option(min=0.1, max=RATE_MAX, help="Events a second that --feed publishes.")
     ] = 20,
+    engine: Annotated[
+        Engine, typer.Option(help="The embedded broker, or real Apache Kafka, which needs Java.")
+    ] = Engine.EMBEDDED,
+    brokers: Annotated[int, typer.Option(help="1 or 3; more than 1 only with --engine kafka.")] = 1,
+    kafka_home: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="KAFKA_HOME", metavar="DIR", help="An unpacked Kafka; without it Maven fetches one."
+        ),
+    ] = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +71,16 @@ def up(
     from trunkline.cli._stack import Machine, Stack
 
     contract = _common.read_catalogue(catalogue)
-    machine = Machine(data_dir=data_dir, catalogue=contract, catalogue_file=catalogue, host=host, port=port)
+    machine = Machine(
+        data_dir=data_dir,
+        catalogue=contract,
+        catalogue_file=catalogue,
+        host=host,
+        port=port,
+        engine=engine,
+        brokers=brokers,
+        kafka_home=kafka_home,
+    )
     stopping = threading.Event()
     failed: list[TrunklineError] = []
     display = display_for(as_json=as_json)
