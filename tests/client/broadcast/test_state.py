@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.catalogue.events import Event
@@ -80,6 +80,7 @@ def changes(draw: st.DrawFn) -> Envelope[Event]:
     return wrapped(event, tenant)
 
 
+@settings(deadline=None)
 @given(st.lists(changes(), max_size=12), st.data())
 def test_any_order_and_any_repetition_is_the_same_state(
     events: list[Envelope[Event]], data: st.DataObject
@@ -94,6 +95,7 @@ def test_any_order_and_any_repetition_is_the_same_state(
     assert first.digest == second.digest == second.view().digest
 
 
+@settings(deadline=None)
 @given(st.lists(changes(), max_size=12), st.lists(changes(), max_size=4), st.data())
 def test_a_snapshot_brings_another_instance_to_the_same_state(
     events: list[Envelope[Event]], later: list[Envelope[Event]], data: st.DataObject
@@ -104,6 +106,7 @@ def test_a_snapshot_brings_another_instance_to_the_same_state(
     assert other.digest == after(*events, *later).digest
 
 
+@settings(deadline=None)
 @given(st.lists(changes(), max_size=8))
 def test_the_digest_tells_states_apart(events: list[Envelope[Event]]) -> None:
     before = after(*events)
