@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "broker": ("broker", RUN, "Run the embedded Kafka broker alone."),
     "service": ("service", RUN, "Run one service against any Kafka."),
+    "relay": ("relay", RUN, "Publish the events of a service's transactional outbox."),
     "exporter": ("exporter", RUN, "Serve lag and cluster metrics for Prometheus."),
     "publish": ("publish", WORK, "Publish one event as one of the services."),
     "tail": ("tail", WORK, "Print the events of a topic."),

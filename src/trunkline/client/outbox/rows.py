@@ -1,0 +1,169 @@
+"""What the relay and its operator ask of the outbox's table."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+
+from trunkline.catalogue.events import Event
+from trunkline.client.errors import UnknownFailure
+from trunkline.client.outbox.tables import OUTBOX_EVENT
+from trunkline.codec import Envelope, Record, decode
+
+TENANTS_MAX: Final = 1_000
+"""Tenants in one look around; the next look goes on behind the last of them."""
+
+PER_TENANT_MAX: Final = 50
+"""Events of one tenant in memory; the others stay in the table."""
+
+LIST_MAX: Final = 1_000
+DELETE_MAX: Final = 500
+ERROR_CHARS_MAX: Final = 2_000
+
+COUNT_MAX: Final = 100_000
+"""Where counting what is pending ends: counting costs what it counts."""
+
+_T: Final = OUTBOX_EVENT.c
+_PENDING: Final = _T.discarded_ms.is_(None)
+
+# From tenant to tenant through the index, however many events each of them has.
+_TENANTS: Final = text(
+    "WITH RECURSIVE found (tenant) AS ("
+    "SELECT min(aggregateid) FROM outbox_event WHERE discarded_ms IS NULL AND aggregateid > :after "
+    "UNION ALL SELECT (SELECT min(aggregateid) FROM outbox_event "
+    "WHERE discarded_ms IS NULL AND aggregateid > found.tenant) FROM found WHERE found.tenant IS NOT NULL"
+    ") SELECT tenant FROM found WHERE tenant IS NOT NULL LIMIT :most"
+)
+_HEADS: Final = (
+    select(_T.position, _T.id, _T.aggregatetype, _T.aggregateid, _T.payload, _T.headers)
+    .where(_T.aggregateid == bindparam("tenant"), _PENDING)
+    .order_by(_T.position)
+    .limit(PER_TENANT_MAX)
+)
+_REMOVE: Final = delete(OUTBOX_EVENT).where(_T.position.in_(bindparam("positions", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One event to publish. It is decoded when its turn has come."""
+
+    position: int
+    id: str
+    topic: str
+    tenant: str
+    payload: bytes
+    headers: str
+
+    def envelope(self) -> Envelope[Event]:
+        """The event as it was added. Raises `CodecError` if this version does not know it."""
+        headers = msgspec.json.decode(self.headers, type=dict[str, str])
+        record = Record(
+            topic=self.topic,
+            partition=0,
+            offset=0,
+            timestamp_ms=0,
+            key=self.tenant.encode(),
+            value=self.payload,
+            headers=tuple((name, value.encode()) for name, value in headers.items()),
+        )
+        return decode(record)
+
+
+class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was refused; its tenant's later events wait behind it. Times are Unix milliseconds."""
+
+    position: int
+    tenant: str
+    topic: str
+    type: str
+    id: str
+    attempts: int
+    stuck_since_ms: int
+    error: str
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How much waits. `pending` counts up to `COUNT_MAX`; `oldest_ms` is when the oldest was added."""
+
+    pending: int
+    oldest_ms: int | None
+    stuck: int
+
+
+def tenants_behind(tx: Connection, after: str) -> list[str]:
+    """The next tenants that have pending events, in the order of the index, at most `TENANTS_MAX`."""
+    return list(tx.execute(_TENANTS, {"after": after, "most": TENANTS_MAX}).scalars())
+
+
+def heads(tx: Connection, tenants: Iterable[str]) -> list[Pending]:
+    """The first events of each tenant, in order."""
+    return [Pending(*row) for tenant in tenants for row in tx.execute(_HEADS, {"tenant": tenant})]
+
+
+def remove(tx: Connection, positions: Sequence[int]) -> None:
+    """Forget events that are in the log."""
+    for begin in range(0, len(positions), DELETE_MAX):
+        tx.execute(_REMOVE, {"positions": positions[begin : begin + DELETE_MAX]})
+
+
+def failed(tx: Connection, position: int, *, error: str, refused: bool, now_ms: int) -> None:
+    """Record an attempt that did not succeed; `refused` if the event is surely not in the log."""
+    since = func.coalesce(_T.stuck_since_ms, now_ms) if refused else None
+    tx.execute(
+        update(OUTBOX_EVENT)
+        .where(_T.position == position, _PENDING)
+        .values(attempts=_T.attempts + 1, error=_text(error), stuck_since_ms=since)
+    )
+
+
+def stuck(tx: Connection, *, limit: int = LIST_MAX) -> list[Stuck]:
+    """The events that were refused and hold up their tenants, oldest first."""
+    query = (
+        select(
+            _T.position,
+            _T.aggregateid.label("tenant"),
+            _T.aggregatetype.label("topic"),
+            _T.type,
+            _T.id,
+            _T.attempts,
+            _T.stuck_since_ms,
+            _T.error,
+        )
+        .where(_T.stuck_since_ms.is_not(None), _PENDING)
+        .order_by(_T.position)
+        .limit(min(limit, LIST_MAX))
+    )
+    return [Stuck(**row) for row in tx.execute(query).mappings()]
+
+
+def discard(tx: Connection, positions: Collection[int], *, note: str, now_ms: int) -> None:
+    """Give up stuck events; each stays on record, and its tenant goes on behind it.
+
+    Raises `UnknownFailure` for a position that is not stuck; none is discarded then, if the transaction
+    rolls back.
+    """
+    for position in sorted(positions):
+        row = (
+            update(OUTBOX_EVENT)
+            .where(_T.position == position, _T.stuck_since_ms.is_not(None), _PENDING)
+            .values(discarded_ms=now_ms, note=_text(note))
+        )
+        if tx.execute(row).rowcount == 0:
+            raise UnknownFailure(f"no stuck event at position {position}; `trunkline relay stuck` lists them")
+
+
+def status(tx: Connection) -> Status:
+    """How much waits in the outbox, and since when."""
+    some = select(_T.position).where(_PENDING).limit(COUNT_MAX).subquery()
+    oldest = select(_T.added_ms).where(_PENDING).order_by(_T.position).limit(1)
+    return Status(
+        pending=tx.execute(select(func.count()).select_from(some)).scalar_one(),
+        oldest_ms=tx.execute(oldest).scalar(),
+        stuck=tx.execute(select(func.count()).where(_T.stuck_since_ms.is_not(None), _PENDING)).scalar_one(),
+    )
+
+
+def _text(message: str) -> str:
+    return message[:ERROR_CHARS_MAX].replace("\0", "\ufffd").encode(errors="replace").decode()

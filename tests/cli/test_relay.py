@@ -1,0 +1,117 @@
+"""`trunkline relay`: a relay as a process of its own, killed and started again."""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from urllib.request import urlopen
+
+import msgspec
+import pytest
+
+from trunkline.catalogue.events import EVENT_TYPES
+from trunkline.catalogue.load import load_catalogue
+from trunkline.catalogue.names import EventType
+from trunkline.client.admin import ensure_topics
+from trunkline.client.config import ConnectionOptions
+from trunkline.client.outbox import OUTBOX, Outbox, rows
+from trunkline.client.reader import TopicReader
+from trunkline.client.store import Store, migrate, open_store
+from trunkline.codec import decode
+from trunkline.testing.consuming import eventually
+from trunkline.testing.processes import BrokerProcess, CommandProcess
+
+TYPE = EventType("query.completed.v1")
+TENANTS = [f"t{number}" for number in range(8)]
+
+Starting = Callable[..., CommandProcess]
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
+    migrate(opened, OUTBOX)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def address(broker_factory: Callable[..., BrokerProcess]) -> str:
+    broker = broker_factory()
+    ensure_topics(ConnectionOptions(bootstrap_servers=broker.address), load_catalogue(None), "development")
+    return broker.address
+
+
+@pytest.fixture
+def start(store: Store, address: str) -> Iterator[Starting]:
+    running: list[CommandProcess] = []
+
+    def start() -> CommandProcess:
+        arguments = ["relay", "--store", store.url, "--service", "query-engine", "-b", address, "--json"]
+        running.append(
+            CommandProcess([*arguments, "--metrics-port", "0"], ready=lambda line: "store" in line)
+        )
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+
+
+def emit(store: Store, count: int, *, first: int = 0) -> None:
+    declaration = EVENT_TYPES[TYPE]
+    event = msgspec.convert(dict(declaration.example), declaration.cls)
+    outbox = Outbox(service="query-engine", catalogue=load_catalogue(None))
+    for number in range(first, first + count):
+        with store.write() as tx:
+            outbox.emit(tx, event, tenant=TENANTS[number % len(TENANTS)], id=f"{number}")
+
+
+def pending(store: Store) -> int:
+    with store.read() as tx:
+        return rows.status(tx).pending
+
+
+def published(address: str) -> dict[str, list[int]]:
+    """The numbers of each tenant, in the order of the log."""
+    found: dict[str, list[int]] = defaultdict(list)
+    with TopicReader(ConnectionOptions(bootstrap_servers=address), "query.execution.events") as reader:
+        for record in reader.existing():
+            event = decode(record)
+            found[event.tenantid].append(int(event.id))
+    return found
+
+
+def test_it_publishes_says_when_it_is_ready_counts_and_stops(
+    store: Store, address: str, start: Starting
+) -> None:
+    emit(store, 20)
+    process = start()
+    ready = msgspec.json.decode(process.ready_line)
+    assert ready["service"] == "query-engine"
+    eventually(lambda: pending(store) == 0)
+    with urlopen(f"http://127.0.0.1:{ready['metrics_port']}/metrics") as answer:
+        metrics = answer.read().decode()
+    assert 'trunkline_outbox_published_total{service="query-engine"} 20.0' in metrics
+    assert process.terminate() == 0
+    assert sum(map(len, published(address).values())) == 20
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_loses_nothing_and_keeps_every_tenants_order(
+    store: Store, address: str, start: Starting
+) -> None:
+    moments = random.Random(3)
+    total = 3_000
+    emit(store, total // 2)
+    for _ in range(6):
+        process = start()
+        left = pending(store)
+        eventually(lambda: pending(store) < max(1, left - moments.randint(1, 300)))  # noqa: B023 - used at once
+        process.kill()
+    emit(store, total // 2, first=total // 2)
+    start()
+    start()
+    eventually(lambda: pending(store) == 0, seconds=60)
+    for number, tenant in enumerate(TENANTS):
+        first = list(dict.fromkeys(published(address)[tenant]))
+        assert first == list(range(number, total, len(TENANTS)))
