@@ -26,6 +26,7 @@ from trunkline.cli.main import COMMANDS
 from trunkline.client.broadcast.metrics import BroadcastMetrics
 from trunkline.client.exporter import FAMILIES
 from trunkline.client.metrics import ConsumerMetrics
+from trunkline.client.outbox.metrics import RelayMetrics
 from trunkline.client.store.failures import REASONS
 
 DOCS: Final = Path(__file__).parent
@@ -284,6 +285,9 @@ def metrics() -> str:
             table(("reason", "meaning"), ((code(reason), text) for reason, text in REASONS.items())),
             "`reason` of `trunkline_consumer_commit_failures_total` is the Kafka client's name of the error, "
             "such as `ILLEGAL_GENERATION`.",
+            "## An outbox relay's",
+            "Of every relay, in the `registry` that it is given; `service` is the one whose outbox it is.",
+            _metric_table(_happened_to_a_relay),
             "## The configuration's",
             "Of every instance that keeps the broadcast configuration, in the `registry` that it is given.",
             _metric_table(_happened_to_an_instance),
@@ -311,6 +315,10 @@ def _metric_table(happen: Callable[[CollectorRegistry], None]) -> str:
 
 
 # A metric with labels that was never touched has none to show, so everything happens once.
+
+
+def _happened_to_a_relay(registry: CollectorRegistry) -> None:
+    RelayMetrics(registry, "a-service").failed(refused=True)
 
 
 def _happened_to_an_instance(registry: CollectorRegistry) -> None:

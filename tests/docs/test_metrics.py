@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from trunkline.client.broadcast.metrics import BroadcastMetrics
 from trunkline.client.exporter import FAMILIES
 from trunkline.client.metrics import ConsumerMetrics
+from trunkline.client.outbox.metrics import RelayMetrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAME = re.compile(r"\b(?:kafka|trunkline)_[a-z_]+")
@@ -21,6 +22,7 @@ def listed() -> set[str]:
 def test_every_metric_is_in_the_page() -> None:
     registry = CollectorRegistry()
     ConsumerMetrics(registry, "a-group")
+    RelayMetrics(registry, "a-service")
     BroadcastMetrics(registry, stale=lambda: False, unconfirmed_seconds=lambda: 0.0, entries=lambda: 0)
     counted = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()
