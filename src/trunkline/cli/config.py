@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers
+from trunkline.cli._connection import ClientProperties
 from trunkline.errors import TrunklineError
 
 if TYPE_CHECKING:
@@ -61,12 +62,12 @@ def get(
     service: Annotated[str | None, typer.Option("--service", "-s", help="For this service.")] = None,
     environment: Annotated[str | None, typer.Option("--environment", help="For this environment.")] = None,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.broadcast.reading import read_state
-    from trunkline.client.config import ConnectionOptions
 
-    view = read_state(ConnectionOptions(bootstrap_servers=bootstrap_servers)).state.view()
+    view = read_state(_connection.connection(bootstrap_servers, properties=client_properties)).state.view()
     found = view.value(key, tenant=tenant, service=service, environment=environment)
     if found is None:
         raise TrunklineError(f"{key} is not set here on any level; `trunkline config list` shows what is")
@@ -79,14 +80,16 @@ def get(
 @app.command("list", help=LIST_EXAMPLE)
 def list_(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.cli._tables import new_table, print_table
     from trunkline.client.broadcast.entries import listed_of
     from trunkline.client.broadcast.reading import read_state
-    from trunkline.client.config import ConnectionOptions
 
-    entries = read_state(ConnectionOptions(bootstrap_servers=bootstrap_servers)).state.entries
+    entries = read_state(
+        _connection.connection(bootstrap_servers, properties=client_properties)
+    ).state.entries
     in_force = [
         listed_of(name, entry)
         for name, entry in sorted(entries.items(), key=lambda item: (item[0].key, str(item[0])))
@@ -107,12 +110,12 @@ def list_(
 @app.command(help=DIGEST_EXAMPLE)
 def digest(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.broadcast.reading import read_state
-    from trunkline.client.config import ConnectionOptions
 
-    whole = read_state(ConnectionOptions(bootstrap_servers=bootstrap_servers))
+    whole = read_state(_connection.connection(bootstrap_servers, properties=client_properties))
     if as_json:
         shown: dict[str, Any] = {"digest": whole.state.digest, "entries": len(whole.state)}
         _common.print_json({**shown, "rejected": whole.rejected, "positions": whole.positions})
@@ -129,13 +132,15 @@ def instances(
         bool, typer.Option("--behind", help="Only those that are anything but current.")
     ] = False,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.broadcast.overview import Standing
     from trunkline.client.broadcast.reading import read_overview
-    from trunkline.client.config import ConnectionOptions
 
-    found = read_overview(ConnectionOptions(bootstrap_servers=bootstrap_servers), now=datetime.now(UTC))
+    found = read_overview(
+        _connection.connection(bootstrap_servers, properties=client_properties), now=datetime.now(UTC)
+    )
     shown = [view for view in found if not (behind and view.standing is Standing.CURRENT)]
     if as_json:
         _common.print_json(shown)
