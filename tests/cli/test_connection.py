@@ -1,0 +1,47 @@
+"""The security properties of a command: from a file, from the environment, under librdkafka's names."""
+
+from pathlib import Path
+
+import pytest
+
+from trunkline.cli import _connection
+from trunkline.errors import InvalidInput
+
+
+def test_variables_are_named_after_the_properties() -> None:
+    environment = {
+        "TRUNKLINE_SASL_MECHANISM": "SCRAM-SHA-512",
+        "TRUNKLINE_SSL_CA_LOCATION": "/ca.pem",
+        "TRUNKLINE_SECURITY_PROTOCOL": "SASL_SSL",
+        "TRUNKLINE_DATA_DIR": "elsewhere",
+        "SASL_MECHANISM": "somebody else's",
+    }
+    assert _connection.of_environment(environment) == {
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "ssl.ca.location": "/ca.pem",
+        "security.protocol": "SASL_SSL",
+    }
+
+
+def test_a_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "client.properties"
+    file.write_text("# mine\n\nsasl.username = audit\nsasl.password=a=b\n")
+    monkeypatch.setenv("TRUNKLINE_SASL_PASSWORD", "better")
+    options = _connection.connection("kafka:9092", client_id="audit", properties=file)
+    assert options.security == {"sasl.username": "audit", "sasl.password": "better"}
+    assert (options.bootstrap_servers, options.client_id) == ("kafka:9092", "audit")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [("no equals", "line 1: not NAME=VALUE"), ("acks=0", "acks is not")]
+)
+def test_what_is_no_security_property_is_refused(tmp_path: Path, content: str, why: str) -> None:
+    file = tmp_path / "client.properties"
+    file.write_text(content)
+    with pytest.raises(InvalidInput, match=why):
+        _connection.connection("kafka:9092", properties=file)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="absent"):
+        _connection.connection("kafka:9092", properties=tmp_path / "absent")
