@@ -36,7 +36,7 @@ def worked(engine: ConnectionOptions) -> ConnectionOptions:
     """A cluster with ten records in one partition, of which one group has consumed four and another all."""
     servers: dict[str, str | int | float | bool] = {"bootstrap.servers": engine.bootstrap_servers}
     admin = AdminClient(servers)
-    admin.create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(10)
+    admin.create_topics([NewTopic(TOPIC, 3, 1, config={"retention.ms": "-1"})])[TOPIC].result(10)
     producer = confluent_kafka.Producer(servers)
     for _ in range(10):
         producer.produce(TOPIC, b"x", partition=1, timestamp=STAMP_MS)

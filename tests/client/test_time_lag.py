@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import confluent_kafka
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it re-exports silently
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from trunkline.client.config import ConnectionOptions
 from trunkline.client.lag import Lag, lag_of
 from trunkline.client.time_lag import TimeLag, rounds
 
-TOPIC = "query.execution.events"
+TOPIC = "observed.by.time.lag"
 NOW = 1_700_000_100.0
 KEYS = st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 2))
 
@@ -20,7 +21,10 @@ KEYS = st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 2))
 @pytest.fixture(scope="module")
 def written(connection: ConnectionOptions) -> dict[int, int]:
     """Records in partition 1, a second apart: timestamps in milliseconds by offset."""
-    producer = confluent_kafka.Producer({"bootstrap.servers": connection.bootstrap_servers})
+    servers: dict[str, str | int | float | bool] = {"bootstrap.servers": connection.bootstrap_servers}
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic(TOPIC, 2, 1, config={"retention.ms": "-1"})])[TOPIC].result(10)
+    producer = confluent_kafka.Producer(servers)
     stamps = {offset: 1_700_000_000_000 + offset * 1_000 for offset in range(20)}
     for offset, stamp in stamps.items():
         producer.produce(TOPIC, b"x" * 4_000, partition=1, timestamp=stamp)
