@@ -27,8 +27,15 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cluster(broker: BrokerProcess) -> str:
-    """The address of a broker with the contract's topics."""
+def cluster(engine: ConnectionOptions) -> str:
+    """The address of a cluster of either engine with the contract's topics."""
+    ensure_topics(engine, load_catalogue(None), "development")
+    return engine.bootstrap_servers
+
+
+@pytest.fixture(scope="module")
+def fresh_cluster(broker: BrokerProcess) -> str:
+    """The address of an embedded broker with the contract's topics, which no other module has used."""
     ensure_topics(ConnectionOptions(bootstrap_servers=broker.address), load_catalogue(None), "development")
     return broker.address
 

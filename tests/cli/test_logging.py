@@ -18,19 +18,19 @@ SECRET = "hunter2"
 
 
 def test_an_event_that_fails_is_told_with_its_place_and_without_its_content(
-    cluster: str, tmp_path: Path
+    fresh_cluster: str, tmp_path: Path
 ) -> None:
     declaration = EVENT_TYPES[EventType("query.completed.v1")]
     example = {**declaration.example, "engine": SECRET}
     sound = msgspec.convert(dict(declaration.example), declaration.cls)
     envelope = new_envelope(sound, tenant=TenantId("acme"), source="/test", time=datetime.now(UTC))
     encoded = encode(envelope)
-    producer = confluent_kafka.Producer({"bootstrap.servers": cluster})
+    producer = confluent_kafka.Producer({"bootstrap.servers": fresh_cluster})
     headers: list[tuple[str, str | bytes | None]] = [*encoded.headers]
     producer.produce(TOPIC, json.dumps(example), encoded.key, partition=2, headers=headers)
     assert producer.flush(10) == 0
 
-    arguments = ["service", "audit-service", "-b", cluster, "--data-dir", str(tmp_path), "--json"]
+    arguments = ["service", "audit-service", "-b", fresh_cluster, "--data-dir", str(tmp_path), "--json"]
     with CommandProcess(arguments) as service:
         line = service.stderr.wait_line(lambda text: '"event failed"' in text, timeout_s=30)
         assert service.terminate() == 0

@@ -19,21 +19,21 @@ TOPIC = "query.execution.events"
 
 
 @pytest.fixture(scope="module")
-def filled(cluster: str) -> str:
+def filled(fresh_cluster: str) -> str:
     """Twenty events of each of three tenants, and a record that is no event."""
     declaration = EVENT_TYPES[EventType("query.completed.v1")]
     event = msgspec.convert(dict(declaration.example), declaration.cls)
-    connection = ConnectionOptions(bootstrap_servers=cluster)
+    connection = ConnectionOptions(bootstrap_servers=fresh_cluster)
     with Publisher(
         service="query-engine", connection=connection, catalogue=load_catalogue(None)
     ) as publisher:
         for number in range(20):
             for tenant in ("acme", "beta", "gamma"):
                 publisher.publish(event, tenant=tenant, id=f"{tenant}-{number}", subject="s")
-    garbage = confluent_kafka.Producer({"bootstrap.servers": cluster})
+    garbage = confluent_kafka.Producer({"bootstrap.servers": fresh_cluster})
     garbage.produce(TOPIC, b"\xff garbage", "delta", headers=[("ce_id", b"1")])
     assert garbage.flush(10) == 0
-    return cluster
+    return fresh_cluster
 
 
 def lines(out: str) -> list[Any]:
@@ -95,7 +95,7 @@ def test_following_goes_on_with_new_events_until_it_is_stopped(filled: str, quer
         assert tailing.terminate() == 0
 
 
-def test_an_unknown_topic_is_refused(trunkline: Trunkline, cluster: str) -> None:
-    done = trunkline("tail", "nowhere.at.all", "-b", cluster)
+def test_an_unknown_topic_is_refused(trunkline: Trunkline, fresh_cluster: str) -> None:
+    done = trunkline("tail", "nowhere.at.all", "-b", fresh_cluster)
     assert done.code == 2
     assert "no topic nowhere.at.all" in done.err
