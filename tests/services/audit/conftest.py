@@ -74,10 +74,10 @@ def call(number: int, *, tenant: str = "acme", action: str = "s3:GetObject", act
     return Received(record, decode(record))
 
 
-def open_ledger(directory: Path) -> Ledger:
-    """The ledger in this directory; empty if there is none yet."""
+def open_ledger(directory: Path, url: str | None = None) -> Ledger:
+    """The ledger in this directory, or in a database of its own; empty if there is none yet."""
     path = directory / "audit.db"
-    store = open_store(f"sqlite:///{path}")
+    store = open_store(url or f"sqlite:///{path}")
     migrate(store, AUDIT_LEDGER)
     signer = load_or_create_signer(directory / "signing-key.pem")
     return Ledger(path, store, CheckpointFiles(directory / "checkpoints"), signer, AuditHandler())
@@ -89,7 +89,7 @@ def api_call() -> Callable[..., Received]:
 
 
 @pytest.fixture(scope="session")
-def new_ledger() -> Callable[[Path], Ledger]:
+def new_ledger() -> Callable[..., Ledger]:
     return open_ledger
 
 

@@ -1,7 +1,8 @@
 """Search finds what it should, nothing else, and pages do not shift."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,14 @@ from trunkline.services.audit.queries import EntryView, Search, find, heads, sea
 from trunkline.services.audit.text_index import words_of
 
 Call = Callable[..., Received]
+
+
+@pytest.fixture
+def ledger(new_ledger: Callable[..., Any], tmp_path: Path, store_url: str) -> Iterator[Any]:
+    """Of each kind of database."""
+    opened = new_ledger(tmp_path, store_url)
+    yield opened
+    opened.store.close()
 
 
 @pytest.fixture
@@ -138,3 +147,13 @@ def test_any_body_can_be_indexed(body: bytes) -> None:
 
     record = Record("ml.model.events", 0, 0, -1, None, body, ())
     assert isinstance(words_of(refused_entry(record, Refusal("x", "y"), now_us=1)), str)
+
+
+def test_the_ledger_of_each_database_verifies(filled: Any) -> None:
+    assert filled.checkpoint() > 0
+    assert filled.verify().ok
+
+
+def test_accents_and_case_make_no_difference(ledger: Any, api_call: Call) -> None:
+    ledger.record([api_call(1, action="Zürich:Öffnen"), api_call(2)])
+    assert ids(ledger, text="zurich OFFNEN") == ["call-1"]

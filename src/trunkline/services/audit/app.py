@@ -12,7 +12,6 @@ from trunkline.services.audit.checkpointer import Checkpointer, CheckpointThread
 from trunkline.services.audit.handler import AuditHandler
 from trunkline.services.audit.note import load_or_create_signer
 from trunkline.services.audit.tables import AUDIT_LEDGER
-from trunkline.services.audit.text_index import require_supported
 
 
 def checkpoint_files(data_dir: Path) -> CheckpointFiles:
@@ -27,8 +26,6 @@ def signing_key_path(data_dir: Path) -> Path:
 
 def build(store: Store, data_dir: Path, *, on_failure: Callable[[TrunklineError], None]) -> App:
     """The service on its store; makes the signing key on first use. Raises `InvalidInput`."""
-    with store.read() as tx:
-        require_supported(tx)
     signer = load_or_create_signer(signing_key_path(data_dir))
     checkpointer = Checkpointer(store, checkpoint_files(data_dir), signer)
     return App(AuditHandler(), (CheckpointThread(checkpointer, on_failure=on_failure),))

@@ -89,7 +89,7 @@ def search(tx: Connection, wanted: Search, *, limit: int = 100, after: str | Non
         raise InvalidInput(f"a page has 1 to {PAGE_MAX} entries, not {limit}")
     table = AUDIT_EVENT.c
     order = (table.time_us, table.tenant, table.seq)
-    query = select(*ENTRY_COLUMNS).where(*_conditions(wanted))
+    query = select(*ENTRY_COLUMNS).where(*_conditions(tx, wanted))
     if after is not None:
         query = query.where(tuple_(*order) < tuple_(*_decode_cursor(after)))
     query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
@@ -137,7 +137,7 @@ def view(entry: Entry) -> EntryView:
     )
 
 
-def _conditions(wanted: Search) -> list[ColumnElement[bool]]:
+def _conditions(tx: Connection, wanted: Search) -> list[ColumnElement[bool]]:
     table = AUDIT_EVENT.c
     conditions: list[ColumnElement[bool]] = []
     for column, value in (
@@ -157,7 +157,7 @@ def _conditions(wanted: Search) -> list[ColumnElement[bool]]:
     if wanted.time_to is not None:
         conditions.append(table.time_us < to_us(wanted.time_to))
     if wanted.text is not None:
-        conditions.append(matches(wanted.text))
+        conditions.append(matches(tx, wanted.text))
     return conditions
 
 

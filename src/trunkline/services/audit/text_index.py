@@ -1,9 +1,12 @@
 """Full-text search over the ledger: the one module that depends on the kind of database.
 
-SQLite: a contentless FTS5 table whose rowid is `audit_event.row_id`. It holds no text of its own, can be
-rebuilt from the entries at any time, and is not evidence: `verify` does not judge it.
+SQLite: a contentless FTS5 table whose rowid is `audit_event.row_id`. PostgreSQL: a table of word vectors
+under the same number, with a GIN index. Either holds no text of its own, can be rebuilt from the entries at
+any time, and is not evidence: `verify` does not judge it.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -19,30 +22,47 @@ TEXT_CHARS_MAX: Final = 100_000
 NESTING_MAX: Final = 32
 """How deep into a JSON body the words are looked for."""
 
-_INSERT: Final = text(
+_WORD: Final = re.compile(r"[^\W_]+")
+
+_INSERT_SQLITE: Final = text(
     "INSERT INTO audit_text (rowid, text) "
     "SELECT row_id, :text FROM audit_event WHERE tenant = :tenant AND seq = :seq"
 )
-_MATCHES: Final = "SELECT rowid AS row_id FROM audit_text WHERE audit_text MATCH :terms"
+_INSERT_POSTGRES: Final = text(
+    "INSERT INTO audit_text (row_id, words) "
+    "SELECT row_id, to_tsvector('simple', :text) FROM audit_event WHERE tenant = :tenant AND seq = :seq"
+)
+_MATCHES_SQLITE: Final = "SELECT rowid AS row_id FROM audit_text WHERE audit_text MATCH :terms"
+_MATCHES_POSTGRES: Final = "SELECT row_id FROM audit_text WHERE words @@ to_tsquery('simple', :terms)"
 
 
 def index_entries(tx: Connection, entries: Sequence[Entry]) -> None:
     """Make inserted entries findable by the words in them."""
-    tx.execute(
-        _INSERT,
-        [{"tenant": entry.tenant, "seq": entry.seq, "text": words_of(entry)} for entry in entries],
-    )
+    on_sqlite = tx.dialect.name == "sqlite"
+    rows = [
+        {
+            "tenant": entry.tenant,
+            "seq": entry.seq,
+            "text": words_of(entry) if on_sqlite else " ".join(_plain(words_of(entry))),
+        }
+        for entry in entries
+    ]
+    tx.execute(_INSERT_SQLITE if on_sqlite else _INSERT_POSTGRES, rows)
 
 
-def matches(words: str) -> ColumnElement[bool]:
+def matches(tx: Connection, words: str) -> ColumnElement[bool]:
     """The condition that an entry contains all the words; a trailing `*` stands for any ending.
 
     Raises `InvalidInput` when nothing is left to look for.
     """
-    terms = [_quote(word) for word in words.split() if any(char.isalnum() for char in word)]
-    if not terms:
+    wanted = [word for word in words.split() if any(char.isalnum() for char in word)]
+    if not wanted:
         raise InvalidInput(f"text {words!r}: has no word to look for")
-    found = text(_MATCHES).bindparams(terms=" ".join(terms)).columns(AUDIT_EVENT.c.row_id)
+    if tx.dialect.name == "sqlite":
+        query, terms = _MATCHES_SQLITE, " ".join(_phrase_sqlite(word) for word in wanted)
+    else:
+        query, terms = _MATCHES_POSTGRES, " & ".join(_phrase_postgres(word) for word in wanted)
+    found = text(query).bindparams(terms=terms).columns(AUDIT_EVENT.c.row_id)
     return AUDIT_EVENT.c.row_id.in_(found)
 
 
@@ -68,13 +88,24 @@ def _values(value: object, depth: int = 0) -> Iterator[str]:
         yield str(value)
 
 
-def _quote(word: str) -> str:
+def _phrase_sqlite(word: str) -> str:
     """One FTS5 phrase, so that punctuation in an address or an ARN is not taken for syntax."""
     stem = word.rstrip("*")
     return '"' + stem.replace('"', '""') + '"' + ("*" if stem != word else "")
 
 
-def require_supported(tx: Connection) -> None:
-    """Raises `InvalidInput` for a kind of database that the ledger does not run on."""
-    if tx.dialect.name != "sqlite":
-        raise InvalidInput(f"the audit ledger does not run on {tx.dialect.name} yet; use sqlite:///PATH")
+def _phrase_postgres(word: str) -> str:
+    """The parts of a word, one behind the other."""
+    parts = _plain(word)
+    ending = ":*" if word.endswith("*") else ""
+    return "(" + " <-> ".join(parts) + ending + ")"
+
+
+def _plain(words: str) -> list[str]:
+    """Words without accents, case and punctuation, as FTS5's unicode61 has them.
+
+    PostgreSQL's own parser would take an address or a path for one word, and find none of its parts.
+    """
+    decomposed = unicodedata.normalize("NFKD", words.casefold())
+    letters = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return _WORD.findall(letters)
