@@ -369,7 +369,7 @@ class Consumer:
         return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in found}
 
     def _tell(self, error: ck.KafkaError) -> None:
-        if error.fatal():
+        if _is_fatal(error):
             self._fatal = error  # Raised by the poll that called this.
         self._on_trouble(error.name(), error.str())
 
@@ -648,12 +648,17 @@ def translated(error: ck.KafkaException) -> KafkaFailed:
     cause = error.args[0]
     if not isinstance(cause, ck.KafkaError):
         return KafkaFailed("UNKNOWN", f"Kafka: {error}")
-    kind = KafkaFatal if cause.fatal() or cause.code() == _E._FATAL else KafkaFailed
+    kind = KafkaFatal if _is_fatal(cause) else KafkaFailed
     return kind(cause.name(), f"Kafka: {cause.str()}")
 
 
+def _is_fatal(error: ck.KafkaError) -> bool:
+    """The flag is missing where the error comes through `error_cb`."""
+    return error.fatal() or error.code() == _E._FATAL
+
+
 def _raise_if_hopeless(error: ck.KafkaError) -> None:
-    if error.fatal():
+    if _is_fatal(error):
         raise KafkaFatal(error.name(), f"Kafka: {error.str()}")
     if error.code() in _REFUSING:
         raise KafkaFailed(error.name(), f"Kafka refuses this consumer: {error.str()}")
