@@ -123,7 +123,7 @@ def grow(
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.errors import GrowthStopped
-    from trunkline.client.growth.grow import Grower, expected_groups
+    from trunkline.client.growth.grow import Grower, Pace, expected_groups
 
     if (partitions is None) != abandon:
         raise InvalidInput("give --partitions to grow, or --abandon to open the topic again")
@@ -134,7 +134,7 @@ def grow(
         connection(bootstrap_servers, properties=client_properties),
         consumers=expected_groups(_common.read_catalogue(catalogue), topic),
         ignored=ignore_group or (),
-        drain_seconds=drain_timeout,
+        pace=Pace(drain=drain_timeout),
         tell=shown.tell,
     )
     with _common.on_stop_signal(grower.stop):

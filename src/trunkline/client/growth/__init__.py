@@ -27,7 +27,7 @@ position in all older ones has reached the barriers (`trunkline.client.starts`).
 
 Why nothing is appended behind the barriers. The brokers learn of the fence from Kafka's metadata log, one by
 one; each is asked, by its id, until all of them know. A broker knows a moment before its open logs do, and an
-append that had been checked may still be on its way into the log: the ends are read `QUIET_SECONDS` later,
+append that had been checked may still be on its way into the log: the ends are read a moment later,
 with all replicas in sync, so that the high watermark has reached the end of the log. What an unlucky append
 adds even after that is caught: the ends are read again before the topic is opened, at least a publisher's
 lease later, and those are the barriers that count. What stays is a follower that answers us, is listed as in

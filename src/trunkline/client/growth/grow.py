@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -26,23 +27,32 @@ from trunkline.client.growth.plan import Growth, Stage
 from trunkline.client.kafka import Admin, Partition, TopicState
 from trunkline.errors import Unavailable
 
-DRAIN_SECONDS: Final = 60.0
-"""How long a topic stays closed for groups that are behind. With what comes after it, well below the time for
-which publishers hold events (`DELIVERY_TIMEOUT_MS`)."""
-
-QUIET_SECONDS: Final = 1.0
-"""Between the fence and reading the ends of the log: what had been let in before has arrived then."""
-
 SETTLE_SECONDS: Final = 60.0
 """How long brokers may take to know new partitions, or that a topic is open again."""
 
-PROPAGATION_SECONDS: Final = 1.0
-"""On top of the lease: how long an answer with the old number of partitions may be under way."""
 
-TAKEOVER_SECONDS: Final = 6.0
-"""Between overtaking a run and opening its topic: longer than the request it may have in hand."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long a growth waits for what, in seconds. The defaults are safe; tests are in more of a hurry."""
 
-POLL_SECONDS: Final = 0.5
+    drain: float = 60.0
+    """A topic stays closed so long for groups that are behind. With what comes after, it is well below the
+    time for which publishers hold events (`DELIVERY_TIMEOUT_MS`)."""
+
+    quiet: float = 1.0
+    """Between the fence and reading the ends of the log: what had been let in before has arrived then."""
+
+    lease: float = PARTITIONS_LEASE_SECONDS + 1.0
+    """The topic stays closed so long after the partitions were added: a publisher's lease, and a second for
+    an answer with the old number that is under way."""
+
+    takeover: float = 6.0
+    """Between overtaking a run and opening its topic: longer than the request it may have in hand."""
+
+    poll: float = 0.5
+
+
+SAFE_PACE: Final = Pace()
 
 
 class Doing(StrEnum):
@@ -89,7 +99,7 @@ class Grower:
         *,
         consumers: Collection[str] = (),
         ignored: Collection[str] = (),
-        drain_seconds: float = DRAIN_SECONDS,
+        pace: Pace = SAFE_PACE,
         tell: Callable[[Progress], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -99,7 +109,7 @@ class Grower:
         self._journal = Journal(connection, self._admin)
         self._consumers = frozenset(consumers)
         self._ignored = frozenset(ignored)
-        self._drain_seconds = drain_seconds
+        self._pace = pace
         self._tell_of = tell
         self._monotonic = monotonic
         self._began = monotonic()
@@ -158,7 +168,7 @@ class Grower:
         growth = plan.follow(last, last.stage, run=self._run, at_ms=_now_ms())
         try:
             self._write(growth)
-            self._pause(TAKEOVER_SECONDS)
+            self._pause(self._pace.takeover)
             if self._describe(topic).partitions >= last.after:
                 raise InvalidGrowth(
                     f"{topic} was given its partitions this moment; finish with --partitions {last.after}"
@@ -219,7 +229,7 @@ class Grower:
     # The steps
 
     def _grow_closed(self, growth: Growth) -> Growth:
-        deadline = self._monotonic() + self._drain_seconds
+        deadline = self._monotonic() + self._pace.drain
         if self._describe(growth.topic).partitions != growth.after:
             try:
                 growth = self._drain(growth, deadline)
@@ -253,7 +263,7 @@ class Grower:
             return self._are_drained(growth, barriers)
 
         if not self._until(is_drained, deadline):
-            raise _Impossible(f"after {self._drain_seconds:g} s {self._who_is_behind(growth, barriers)}")
+            raise _Impossible(f"after {self._pace.drain:g} s {self._who_is_behind(growth, barriers)}")
         growth = self._append(growth, Stage.DRAINED, barriers)
         self._tell(growth, Doing.DRAINED)
         return growth
@@ -264,12 +274,12 @@ class Grower:
         deadline = self._monotonic() + SETTLE_SECONDS
         self._must(lambda: self._is_closed(growth, shut), deadline, "all brokers know the new partitions")
         self._tell(growth, Doing.ADDED)
-        leased_until = self._monotonic() + PARTITIONS_LEASE_SECONDS + PROPAGATION_SECONDS
+        leased_until = self._monotonic() + self._pace.lease
 
         def has_lasted() -> bool:
             nonlocal leased_until
             if not self._is_closed(growth, shut):
-                leased_until = self._monotonic() + PARTITIONS_LEASE_SECONDS + PROPAGATION_SECONDS
+                leased_until = self._monotonic() + self._pace.lease
             return self._monotonic() >= leased_until
 
         self._must(has_lasted, deadline, "it has stayed closed for a publisher's lease")
@@ -277,7 +287,8 @@ class Grower:
         if barriers is None:
             raise KafkaFailed("NOT_ENOUGH_REPLICAS", "not all replicas of the new partitions are in sync")
         if barriers != growth.barriers and not self._until(
-            lambda: self._are_drained(growth, barriers), max(drain_deadline, self._monotonic() + POLL_SECONDS)
+            lambda: self._are_drained(growth, barriers),
+            max(drain_deadline, self._monotonic() + self._pace.poll),
         ):
             # The partitions cannot be taken back. Consumers wait for these barriers by themselves.
             self._tell(growth, Doing.OVERDUE, self._lags(growth, barriers))
@@ -331,7 +342,7 @@ class Grower:
 
         if not self._until(in_sync, deadline):
             return None
-        self._pause(QUIET_SECONDS)
+        self._pause(self._pace.quiet)
         return {number: high for number, (_, high) in self._bounds(growth).items()}
 
     def _are_drained(self, growth: Growth, barriers: Mapping[int, int]) -> bool:
@@ -407,7 +418,7 @@ class Grower:
                     raise
             if self._monotonic() >= deadline:
                 return False
-            self._pause(POLL_SECONDS)
+            self._pause(self._pace.poll)
 
     def _pause(self, seconds: float) -> None:
         if self._stopping.wait(seconds):

@@ -12,7 +12,13 @@ from typing import Final
 import msgspec
 
 from trunkline.catalogue.internal import GROWTH_JOURNAL
-from trunkline.client.config import ConnectionOptions, ProducerOptions, producer_config, reader_of
+from trunkline.client.config import (
+    Config,
+    ConnectionOptions,
+    ProducerOptions,
+    producer_config,
+    reader_of,
+)
 from trunkline.client.errors import ClusterUnavailable, GrowthOvertaken, JournalUnreadable, KafkaFailed
 from trunkline.client.growth.plan import Growth, latest
 from trunkline.client.kafka import Admin, Consumer, Partition, Producer, Report
@@ -106,9 +112,14 @@ class Journal:
 
     def __init__(self, connection: ConnectionOptions, admin: Admin) -> None:
         self._admin = admin
-        self._config = producer_config(
-            connection, ProducerOptions(delivery_timeout_ms=int(APPEND_SECONDS * 1000))
-        )
+        options = ProducerOptions(delivery_timeout_ms=int(APPEND_SECONDS * 1000))
+        # One entry at a time, so nothing could go along; and one that is there twice counts once, so the half
+        # second in which an idempotent producer gets its number would be lost.
+        self._config: Config = {
+            **producer_config(connection, options),
+            "linger.ms": 0,
+            "enable.idempotence": False,
+        }
         self._known = KnownGrowths()
 
     def ensure(self, *, replication_factor: int, min_insync_replicas: str) -> None:
