@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from trunkline import __version__
-from trunkline.testing.bench import broadcast, client, engine, micro, peers, plain, raw
+from trunkline.testing.bench import broadcast, client, engine, micro, outbox, peers, plain, raw
 from trunkline.testing.bench.figures import Figure, Report
 
 ROUNDS: Final = 3
@@ -24,6 +24,7 @@ class Part(StrEnum):
     BROKER = "broker"
     CLIENT = "client"
     BROADCAST = "broadcast"
+    OUTBOX = "outbox"
     PEERS = "peers"
     PLAIN = "plain"
 
@@ -54,6 +55,9 @@ def run(
         if Part.BROADCAST in parts:
             figures += broadcast.measure(directory / "broadcast", rounds=rounds, say=say)
             notes += broadcast.NOTES
+        if Part.OUTBOX in parts:
+            figures += outbox.measure(directory / "outbox", rounds=rounds, say=say)
+            notes += outbox.NOTES
         if Part.PEERS in parts:
             figures += peers.measure(directory / "peers", seconds=seconds, rounds=rounds, say=say)
             notes += peers.NOTES
