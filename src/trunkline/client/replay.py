@@ -144,8 +144,7 @@ def _page(store: Store, group: str, matching: Filter, *, after: int, until: int)
 
 
 def _replay(store: Store, handler: Handler, tx: Connection, failure_id: int, *, now_ms: int) -> Replayed:
-    failure = failures.get(tx, failure_id)
-    failures.require_open(failure)
+    failure = failures.lock_open(tx, failure_id)
     if parking.blocking(tx, failure_id):
         return Replayed(failure_id=failure_id, verdict=Verdict.HELD_BACK)
     result = _apply(store, handler, tx, failure)
