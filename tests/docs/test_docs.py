@@ -221,5 +221,10 @@ def usage(path: Path) -> list[tuple[str, int]]:
         return connection.execute("SELECT tenant, tokens FROM usage").fetchall()
 
 
+def test_the_example_of_an_outbox_publishes(broker: BrokerProcess, examples: Path) -> None:
+    ensure_topics(ConnectionOptions(bootstrap_servers=broker.address), load_catalogue(), "development")
+    assert run(examples, "outbox.py", broker.address) == "published\n"
+
+
 def test_the_example_of_a_test_passes(examples: Path) -> None:
     assert "1 passed" in run(examples, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_token_usage.py")
