@@ -1,5 +1,6 @@
 """Parked tenants: in and out of it in the transactions of the failures themselves."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -100,3 +101,42 @@ def test_parked_tenants_are_found_however_many_there_are(store: Store, lane: Lan
 def test_the_tenant_is_the_key_if_that_is_a_tenant_id(key: bytes | None, tenant: str | None) -> None:
     record = Record(topic="t", partition=0, offset=0, timestamp_ms=0, key=key, value=None, headers=())
     assert parking.tenant_of(record) == tenant
+
+
+def test_a_batch_in_flight_and_the_last_replay_cannot_cross(
+    store: Store, lane: Lane, receive: Receive
+) -> None:
+    first = fail(store, lane, receive("a", offset=0).record)
+    replay = threading.Thread(target=settle, args=(store, first))
+    with store.write() as tx:
+        assert parking.parked(tx, group=lane.group, topic=lane.topic, tenants=["acme"])
+        replay.start()
+        # However long the batch takes, the replay finds what it has parked.
+        replay.join(0.2)
+        follower = receive("b", offset=1).record
+        second = failures.add(tx, lane, follower, Refusal(failures.PARKED, "waits"), now_ms=1)
+    replay.join()
+    assert is_parked(store, lane)
+    settle(store, second)
+    assert not is_parked(store, lane)
+
+
+def test_a_batch_that_comes_during_the_last_replay_waits_for_it_and_flows(
+    store: Store, lane: Lane, receive: Receive
+) -> None:
+    first = fail(store, lane, receive("a", offset=0).record)
+    seen: list[frozenset[str]] = []
+
+    def batch() -> None:
+        with store.write() as tx:
+            seen.append(parking.parked(tx, group=lane.group, topic=lane.topic, tenants=["acme"]))
+
+    following = threading.Thread(target=batch)
+    with store.write() as tx:
+        assert parking.blocking(tx, first) == []
+        following.start()
+        following.join(0.2)
+        failures.settle(tx, first, Status.REPLAYED, note="", now_ms=2)
+        assert seen == []
+    following.join()
+    assert seen == [frozenset()]
