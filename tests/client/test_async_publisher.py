@@ -9,7 +9,7 @@ from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
 from trunkline.client.async_publisher import AsyncPublisher
 from trunkline.client.config import ConnectionOptions
-from trunkline.client.errors import DeliveryUnknown, InvalidTenant
+from trunkline.client.errors import DeliveryRejected, InvalidTenant
 from trunkline.client.publisher import Publisher
 
 
@@ -41,7 +41,7 @@ def test_what_is_refused_is_raised_where_it_is_awaited(
         asyncio.run(publish())
 
 
-def test_a_cancelled_wait_disturbs_nobody_and_an_open_outcome_becomes_unknown(
+def test_a_cancelled_wait_disturbs_nobody_and_what_was_not_sent_is_rejected(
     catalogue: Catalogue, event: Event
 ) -> None:
     nowhere = ConnectionOptions(bootstrap_servers="127.0.0.1:1")
@@ -54,7 +54,7 @@ def test_a_cancelled_wait_disturbs_nobody_and_an_open_outcome_becomes_unknown(
         given_up.cancel()
         assert await publisher.flush(0.01) == 2
         await publisher.close(0.01)
-        with pytest.raises(DeliveryUnknown):
+        with pytest.raises(DeliveryRejected):
             await kept
 
     asyncio.run(publish())

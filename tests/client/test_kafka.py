@@ -114,7 +114,7 @@ def test_a_subscribed_topic_that_is_missing_is_told_and_is_no_failure(
 
 def test_a_fatal_error_comes_out_of_poll_as_one_and_drain_resolves_the_rest(mock: MockCluster) -> None:
     connection = ConnectionOptions(bootstrap_servers=mock.address)
-    producer: Producer[int] = Producer(producer_config(connection, ProducerOptions()))
+    producer: Producer[int] = Producer({**producer_config(connection, ProducerOptions()), "linger.ms": 0})
     producer.send("t", EVENT, 0)
     while not producer.poll(10):
         pass
@@ -137,11 +137,15 @@ def test_after_a_fatal_error_the_publisher_goes_on_with_a_new_producer(
 ) -> None:
     assert isinstance(publisher.publish(event, tenant="acme").result(10), Delivered)
     mock.fail(PRODUCE, OUT_OF_ORDER_SEQUENCE_NUMBER)
-    doubtful = [publisher.publish(event, tenant="acme") for _ in range(3)]
-    for delivery in doubtful:
-        with pytest.raises(DeliveryUnknown):
-            delivery.result(20)
-    assert isinstance(publisher.publish(event, tenant="acme").result(20), Delivered)
+    doubtful = publisher.publish(event, tenant="acme")
+    with pytest.raises(DeliveryUnknown):
+        doubtful.result(20)
+    later = publisher.publish(event, tenant="acme")
+    assert isinstance(publisher.publish(event, tenant="another").result(20), Delivered)
+    assert later.outcome is None
+    again = publisher.publish_again(doubtful)
+    assert again.event_id == doubtful.event_id
+    assert again.result(20).offset < later.result(20).offset
     eventually(lambda: publisher.flush(0) == 0)
 
 
@@ -154,24 +158,26 @@ def test_a_log_that_cannot_be_written_leaves_no_delivery_open(
     try:
         publisher.publish(event, tenant="acme").result(10)
         mock.fail(PRODUCE, OUT_OF_ORDER_SEQUENCE_NUMBER)
+        doubtful = publisher.publish(event, tenant="acme")
         with pytest.raises(DeliveryUnknown):
-            publisher.publish(event, tenant="acme").result(20)
+            doubtful.result(20)
+        assert publisher.give_up(doubtful)
         assert isinstance(publisher.publish(event, tenant="acme").result(20), Delivered)
     finally:
         structlog.reset_defaults()
 
 
 def test_many_fatal_errors_under_load_leave_no_delivery_open(
-    mock: MockCluster, publisher: Publisher, event: Event
+    mock: MockCluster, publisher: Publisher, event: Event, unique: Callable[[str], str]
 ) -> None:
     sent: list[Delivery] = []
 
     def publish() -> None:
-        sent.extend(publisher.publish(event, tenant="acme") for _ in range(300))
+        sent.extend(publisher.publish(event, tenant=unique("tenant")) for _ in range(300))
 
     for _ in range(4):
         # A producer that has sent nothing yet takes half a second to begin.
-        publisher.publish(event, tenant="acme").result(20)
+        publisher.publish(event, tenant=unique("tenant")).result(20)
         threads = [threading.Thread(target=publish) for _ in range(3)]
         for thread in threads:
             thread.start()

@@ -24,17 +24,38 @@ class AsyncPublisher:
         self._loop = asyncio.get_running_loop()
         self._arrived: deque[tuple[asyncio.Future[Delivered], Delivery]] = deque()
         self._woken = False
+        self._room = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._queued = 0
 
     async def publish(self, event: Event, *, tenant: str, **context: Unpack[Context]) -> Delivered:
         """Publish and wait for the outcome. Takes what `Publisher.publish` does, raises what `result` does.
 
-        A full queue is waited for in this call, as in `Publisher.publish`, and blocks the loop that long.
+        A full queue is awaited as long as it takes; the loop is never blocked.
         """
-        return await self._outcome(self._publisher.publish(event, tenant=tenant, **context))
+        return await self.publish_envelope(self._publisher.new_envelope(event, tenant=tenant, **context))
 
     async def publish_envelope(self, envelope: Envelope[Event]) -> Delivered:
         """As `publish`, for an event whose context is complete."""
-        return await self._outcome(self._publisher.publish_envelope(envelope))
+        # Whoever waits for room goes first, or a tenant's later event might overtake.
+        delivery = None if self._queued else self._publisher.offer(envelope, self._make_room)
+        return await self._outcome(delivery or await self._wait_for_room(envelope))
+
+    async def _wait_for_room(self, envelope: Envelope[Event]) -> Delivery:
+        self._queued += 1
+        try:
+            async with self._turn:
+                while True:
+                    self._room.clear()
+                    if (delivery := self._publisher.offer(envelope, self._make_room)) is not None:
+                        return delivery
+                    await self._room.wait()
+        finally:
+            self._queued -= 1
+
+    def _make_room(self) -> None:
+        with contextlib.suppress(RuntimeError):  # The loop is closed: nobody awaits any more.
+            self._loop.call_soon_threadsafe(self._room.set)
 
     async def flush(self, timeout: float) -> int:
         """As `Publisher.flush`, without blocking the loop."""

@@ -37,8 +37,16 @@ PARTITIONS_LEASE_SECONDS: Final = 5.0
 at least as long after it has added partitions, so that nobody publishes by the old count."""
 
 LINGER_MS: Final = 5
+BURST_LINGER_MS: Final = 10_000
+"""For a publisher: longer than handing over a burst can take, so that the burst stays together until it is
+flushed."""
+
+REACH_SECONDS: Final = 10.0
+"""A publisher that has never reached its cluster gives its events up after this; later it waits longer."""
+
 QUEUE_MESSAGES_MAX: Final = 100_000
 QUEUE_KIB_MAX: Final = 64 * 1024
+BATCH_EVENTS_MAX: Final = 10_000
 BATCH_BYTES_MAX: Final = 1_000_000
 """Of one batch before compression, unless a single event is larger; below every broker's limit."""
 
@@ -78,7 +86,7 @@ class ConnectionOptions:
 
     bootstrap_servers: str
     client_id: str = "trunkline"
-    security: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    security: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     def __post_init__(self) -> None:
         if not self.bootstrap_servers.strip():
@@ -102,7 +110,6 @@ class ProducerOptions:
     """What may differ between publishers; what the contract fixes is not here."""
 
     message_bytes_max: int = MESSAGE_BYTES_MAX
-    linger_ms: int = LINGER_MS
     delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS
     queue_messages_max: int = QUEUE_MESSAGES_MAX
 
@@ -221,7 +228,8 @@ def producer_config(connection: ConnectionOptions, options: ProducerOptions) -> 
         "retry.backoff.max.ms": RETRY_BACKOFF_MAX_MS,
         "delivery.timeout.ms": options.delivery_timeout_ms,
         "topic.metadata.propagation.max.ms": UNKNOWN_TOPIC_MS,
-        "linger.ms": options.linger_ms,
+        "linger.ms": LINGER_MS,
+        "batch.num.messages": BATCH_EVENTS_MAX,
         "batch.size": min(BATCH_BYTES_MAX, options.message_bytes_max),
         "message.max.bytes": options.message_bytes_max,
         "queue.buffering.max.messages": options.queue_messages_max,

@@ -6,7 +6,10 @@ from typing import TypeAlias
 
 import msgspec
 
+from trunkline.catalogue.events import Event
 from trunkline.client.errors import DeliveryRejected, DeliveryUnknown
+from trunkline.client.sizes import upper_bound
+from trunkline.codec import Encoded, Envelope
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -23,17 +26,49 @@ Outcome: TypeAlias = Delivered | DeliveryRejected | DeliveryUnknown
 class Delivery:
     """The future outcome of one event: delivered, rejected (surely not in the log) or unknown.
 
-    An event of unknown outcome may be published again with the same id: consumers process it once.
-    Thread-safe.
+    An event of unknown outcome may be published again with the same id (`Publisher.publish_again`):
+    consumers process it once. Thread-safe.
     """
 
-    __slots__ = ("_callback", "_changed", "_outcome", "event_id")
+    __slots__ = (
+        "_callback",
+        "_changed",
+        "_on_outcome",
+        "_outcome",
+        "at",
+        "encoded",
+        "envelope",
+        "lane",
+        "partition",
+        "size",
+    )
 
-    def __init__(self, event_id: str, changed: threading.Condition) -> None:
-        self.event_id = event_id
+    def __init__(
+        self,
+        envelope: Envelope[Event],
+        topic: str,
+        encoded: Encoded,
+        changed: threading.Condition,
+        *,
+        at: float,
+        on_outcome: Callable[[Outcome], None] | None = None,
+    ) -> None:
+        """`at` is the monotonic time of publishing; `on_outcome` ends the event's span, if it is traced."""
+        self.envelope = envelope
+        self.lane: tuple[str, str] = (topic, envelope.tenantid)
+        self.encoded = encoded
+        self.size = upper_bound(encoded)
+        self.at = at
+        self.partition = -1
         self._changed = changed
+        self._on_outcome = on_outcome
         self._outcome: Outcome | None = None
         self._callback: Callable[[Delivery], None] | None = None
+
+    @property
+    def event_id(self) -> str:
+        """The event's id, which stays the same when it is published again."""
+        return self.envelope.id
 
     @property
     def outcome(self) -> Outcome | None:
@@ -71,5 +106,7 @@ class Delivery:
 
     def call_back(self) -> None:
         """For the publisher, which does not hold the condition: tell whoever asked for it."""
+        if self._on_outcome is not None and self._outcome is not None:
+            self._on_outcome(self._outcome)
         if self._callback is not None:
             self._callback(self)

@@ -83,6 +83,8 @@ _REJECTING: Final = frozenset(
 )
 """Errors after which the event is certainly not in the log. After any other it may be there."""
 
+_UNAUTHENTICATED: Final = frozenset({_E._AUTHENTICATION, _E.SASL_AUTHENTICATION_FAILED, _E._SSL})
+
 _REBALANCING: Final = frozenset(
     {
         _E.REBALANCE_IN_PROGRESS,
@@ -129,6 +131,10 @@ _UNREACHABLE: Final = frozenset(
 )
 
 
+TOO_LARGE: Final = _E(_E.MSG_SIZE_TOO_LARGE).name()
+TIMED_OUT: Final = _E(_E._MSG_TIMED_OUT).name()
+
+
 class Report(msgspec.Struct, Generic[Token], frozen=True):
     """What became of one event: a position, or an error; `lost` then says that it is not in the log."""
 
@@ -144,25 +150,31 @@ class Report(msgspec.Struct, Generic[Token], frozen=True):
 class Producer(Generic[Token]):
     """An idempotent producer. `Token` is whatever the caller wants back with the report.
 
-    Not more than one thread may call `poll`; `send` is thread-safe.
+    Not more than one thread may call `poll` and `flush`; `send` is thread-safe.
     """
 
     def __init__(self, config: Config) -> None:
-        self._producer = ck.Producer(config, logger=_LOGGER)
+        self._producer = ck.Producer({**config, "error_cb": self._tell}, logger=_LOGGER)
+        self.refused: str | None = None
+        """What the brokers said when they refused this client's credentials last."""
         self._reports: list[tuple[Token, ck.KafkaError | None, ck.Message]] = []
 
     def __len__(self) -> int:
         """Events that are not reported yet."""
         return len(self._producer)
 
-    def send(self, topic: str, encoded: Encoded, token: Token) -> None:
-        """Queue one event. Raises `QueueFull`, `KafkaFatal` or `KafkaFailed`; nothing was queued then."""
+    def send(self, topic: str, encoded: Encoded, token: Token, partition: int = -1) -> None:
+        """Queue one event, by its key unless a partition is given.
+
+        Raises `QueueFull`, `KafkaFatal` or `KafkaFailed`; nothing was queued then.
+        """
         try:
             self._producer.produce(
                 topic,
                 encoded.value,
                 encoded.key,
-                on_delivery=partial(self._reported, token),
+                partition,
+                partial(self._reported, token),
                 headers=encoded.headers,  # type: ignore[arg-type]  # list is invariant; the values are only read
             )
         except BufferError as error:
@@ -175,14 +187,28 @@ class Producer(Generic[Token]):
 
         Raises `KafkaFatal` when this producer is dead; `drain` then returns what had been reported.
         """
+        return self._served(self._producer.poll, timeout)
+
+    def flush(self, timeout: float) -> list[Report[Token]]:
+        """Send what is queued without lingering, and wait until all is reported or the time is over.
+
+        Raises as `poll` does.
+        """
+        return self._served(self._producer.flush, timeout)
+
+    def _served(self, serve: Callable[[float], int], timeout: float) -> list[Report[Token]]:
         try:
-            self._producer.poll(timeout)
+            serve(timeout)
         except ck.KafkaException as error:
             failed = translated(error)
             raise KafkaFatal(failed.code, str(failed)) from error
         except SystemError as error:
             raise KafkaFatal("_FATAL", "the producer met a fatal error") from error
         return self._take()
+
+    def purge_queue(self) -> None:
+        """Give up what is queued and not in flight; its reports follow."""
+        self._producer.purge(in_queue=True, in_flight=False)
 
     def drain(self) -> list[Report[Token]]:
         """Give up everything queued or in flight and return all reports. The producer is dead afterwards.
@@ -195,6 +221,11 @@ class Producer(Generic[Token]):
                 with contextlib.suppress(Exception):
                     step()
         return self._take()
+
+    def _tell(self, error: ck.KafkaError) -> None:
+        if error.code() in _UNAUTHENTICATED:
+            self.refused = error.str()
+        _LOGGER.warning("%s: %s", error.name(), error.str())
 
     def _reported(self, token: Token, error: ck.KafkaError | None, message: ck.Message) -> None:
         self._reports.append((token, error, message))
@@ -433,6 +464,16 @@ class Admin:
                     if error.args[0].code() != _E.UNKNOWN_TOPIC_OR_PART:
                         raise
         return found
+
+    def partition_count(self, name: str) -> int | None:
+        """How many partitions a topic has, from any broker; None if there is no such topic."""
+        with self._translated():
+            found = self._admin.list_topics(name, timeout=REPLY_SECONDS).topics[name]
+            if found.error is None:
+                return len(found.partitions) or None
+            if found.error.code() in (_E.UNKNOWN_TOPIC_OR_PART, _E._UNKNOWN_TOPIC):
+                return None
+            raise ck.KafkaException(found.error)
 
     def topic_config(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """The effective configuration of existing topics."""

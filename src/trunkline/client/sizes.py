@@ -15,6 +15,11 @@ BATCH_HEADER_BYTES: Final = 61
 _RECORD_FIXED_BYTES: Final = 3
 """Attributes, and the deltas of timestamp and offset, which are 0 for a lone record."""
 
+_ROOM_BYTES: Final = 64
+"""More than the fixed fields and the varints of one record, as librdkafka reckons them."""
+
+_VARINTS_BYTES: Final = 10
+"""As much as both varints of a header can take. Names are ASCII, so a character is a byte."""
 
 BESIDE_VALUE_BYTES_MAX: Final = 512 * 1024
 """More than key and headers can take: the codec bounds the number of attributes and the length of each."""
@@ -23,6 +28,14 @@ BESIDE_VALUE_BYTES_MAX: Final = 512 * 1024
 def fits(encoded: Encoded, limit: int) -> bool:
     """Whether the event is within the limit; exact, and cheap for all but the largest."""
     return len(encoded.value) + BESIDE_VALUE_BYTES_MAX <= limit or batch_bytes(encoded) <= limit
+
+
+def upper_bound(encoded: Encoded) -> int:
+    """Not less than the event takes in a batch; cheap, for adding up."""
+    size = len(encoded.value) + len(encoded.key) + _ROOM_BYTES
+    for name, value in encoded.headers:
+        size += len(value) + len(name) + _VARINTS_BYTES
+    return size
 
 
 def batch_bytes(encoded: Encoded) -> int:
