@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from trunkline.client.batch import BatchProcessor
+from trunkline.client.breaker import Breaker
 from trunkline.client.errors import InvalidStore, StoreUnavailable
 from trunkline.client.handler import Received
 from trunkline.client.store import Store, dedupe, migrate, open_store, position, postgres
 from trunkline.client.store.position import Fenced, Lane
 from trunkline.testing import postgres as testing
-from trunkline.testing.consuming import eventually
+from trunkline.testing.consuming import CountingHandler, effects, eventually
 from trunkline.testing.postgres import PostgresServer
 
 Receive = Callable[..., Received]
@@ -183,9 +185,53 @@ def test_a_server_that_was_killed_makes_the_store_unavailable_until_it_is_back(
     store.close()
 
 
+@pytest.mark.slow
+def test_a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing(
+    own_server: PostgresServer, lane: Lane, receive: Receive
+) -> None:
+    store = open_store(own_server.create_database())
+    migrate(store)
+    processor = BatchProcessor(store, CountingHandler(store), breaker=Breaker(0), wall_ms=lambda: 1)
+    records = [receive(str(number), offset=number).record for number in range(4_000)]
+    done = threading.Event()
+
+    def consume() -> None:
+        """As a member does: after any trouble it believes what the store says."""
+        at: int | None = None
+        while at is None or at < len(records):
+            begin = at or 0
+            try:
+                processor.process(lane, records[begin : begin + 10], expected=at)
+                at = begin + 10
+            except (StoreUnavailable, Fenced):
+                at = _position(store, lane)
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        consumer = pool.submit(consume)
+        for part in range(1, 6):
+            eventually(lambda: (_position(store, lane) or 0) > part * 500)  # noqa: B023 - used at once
+            own_server.kill()
+            own_server.start()
+        consumer.result(60)
+    assert done.is_set()
+    assert [int(effect.event_id) for effect in effects(store)] == list(range(len(records)))
+    store.close()
+
+
 def test_a_missing_server_is_said_to_be_missing() -> None:
     missing = testing.why_missing()
     assert missing is None or "install" in missing
+
+
+def _position(store: Store, lane: Lane) -> int | None:
+    """Asks until the store answers."""
+    while True:
+        try:
+            with store.read() as tx:
+                return position.read(tx, [lane])[lane]
+        except StoreUnavailable:
+            continue
 
 
 def _advance(store: Store, lane: Lane, *, expected: int | None, target: int) -> None:
