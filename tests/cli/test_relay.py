@@ -115,3 +115,23 @@ def test_killed_at_random_moments_it_loses_nothing_and_keeps_every_tenants_order
     for number, tenant in enumerate(TENANTS):
         first = list(dict.fromkeys(published(address)[tenant]))
         assert first == list(range(number, total, len(TENANTS)))
+
+
+@pytest.mark.slow
+def test_a_frozen_relay_that_wakes_after_others_went_on_brings_nothing_too_early(
+    store: Store, address: str, start: Starting
+) -> None:
+    total = 2_000
+    emit(store, total // 2)
+    frozen = start()
+    eventually(lambda: pending(store) < total // 2 - 50)
+    frozen.pause()
+    start()
+    eventually(lambda: pending(store) == 0, seconds=60)
+    emit(store, total // 2, first=total // 2)
+    frozen.resume()
+    eventually(lambda: pending(store) == 0, seconds=60)
+    frozen.terminate()
+    for number, tenant in enumerate(TENANTS):
+        first = list(dict.fromkeys(published(address)[tenant]))
+        assert first == list(range(number, total, len(TENANTS)))
