@@ -97,7 +97,7 @@ def test_events_come_in_order_and_the_next_consumer_goes_on_where_kafka_was_told
     sender = Sender(bench.tenant)
     with running(bench.consumer(sender)):
         eventually(lambda: sender.sent == first)
-    assert bench.committed_all()
+        eventually(bench.committed_all)
     second = bench.publish(20)
     later = Sender(bench.tenant)
     with running(bench.consumer(later)):
@@ -111,11 +111,11 @@ def test_only_the_failed_event_is_in_the_ledger_and_it_is_there_before_kafka_is_
     )
     with running(bench.consumer(sender)):
         eventually(lambda: sender.sent[-1:] == sent[-1:])
+        eventually(bench.committed_all)
     (failure,) = bench.ledger()
     assert (failure.reason, failure.error) == (failures.HANDLER, "PermanentFailure: cannot")
     # The batch came again one by one, so those before it took effect more than once: at least once.
     assert list(dict.fromkeys(sender.sent)) == sent[:7] + sent[8:]
-    assert bench.committed_all()
 
 
 def test_what_is_no_event_goes_to_the_ledger_unseen_by_the_handler(bench: Bench) -> None:

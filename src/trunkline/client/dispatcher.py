@@ -19,7 +19,6 @@ from trunkline.client.config import (
     UNKNOWN_TOPIC_MS,
     ConnectionOptions,
     ProducerOptions,
-    admin_config,
     producer_config,
 )
 from trunkline.client.delivery import Delivered, Delivery, Outcome
@@ -32,7 +31,7 @@ from trunkline.client.errors import (
     PublisherClosed,
     QueueFull,
 )
-from trunkline.client.kafka import TIMED_OUT, TOO_LARGE, Admin, Producer, Report, partition_of
+from trunkline.client.kafka import TIMED_OUT, TOO_LARGE, Producer, Report, partition_of
 from trunkline.client.lanes import Lanes
 from trunkline.client.log import Log
 
@@ -96,7 +95,6 @@ class Dispatcher:
         self._reached = False
         self._missing: dict[str, float] = {}
         self._producer: Producer[Delivery] = Producer(self._config)
-        self._admin = Admin(admin_config(connection))
         self._threads = [
             threading.Thread(target=run, name=f"{name}-{service}", daemon=True)
             for name, run in (("publisher", self._serve), ("partitions", self._count))
@@ -302,7 +300,7 @@ class Dispatcher:
     def _count_partitions(self, topic: str) -> None:
         asked_at = clock.monotonic()
         try:
-            found = self._admin.partition_count(topic)
+            found = self._producer.partition_count(topic)
         except ClusterUnavailable as error:
             if (refused := self._producer.refused) is not None:
                 self._give_up_waiting(

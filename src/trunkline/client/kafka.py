@@ -51,6 +51,11 @@ _read_headers: Final = methodcaller("headers")
 REPLY_SECONDS: Final = 5.0
 """How long a metadata or administration request may take before the cluster counts as unavailable."""
 
+COORDINATOR_SECONDS: Final = 3_600.0
+"""What the library is told for requests to a group's coordinator, its longest. When its own time-out passes
+while it looks for the coordinator, it frees what it uses again as soon as the coordinator is back, and that
+aborts the process. So the wait ends here (`_coordinated`), and the request when the coordinator answers."""
+
 _LOGGER: Final = logging.getLogger("trunkline.kafka")
 # Silent until the program asks for it: every failure also comes back as an error or a log event of ours.
 _LOGGER.addHandler(logging.NullHandler())
@@ -205,6 +210,26 @@ class Producer(Generic[Token]):
         except SystemError as error:
             raise KafkaFatal("_FATAL", "the producer met a fatal error") from error
         return self._take()
+
+    def partition_count(self, topic: str) -> int | None:
+        """How many partitions a topic has, None if there is no such topic; this producer knows of them then.
+
+        Raises `ClusterUnavailable` within seconds, or `KafkaFailed`.
+        """
+        try:
+            found = self._producer.list_topics(topic, timeout=REPLY_SECONDS).topics[topic]
+        except ck.KafkaException as error:
+            if error.args[0].code() in _UNREACHABLE:
+                raise ClusterUnavailable(
+                    f"no Kafka broker answers ({error.args[0].str()}); start one, or set --bootstrap-servers "
+                    "or TRUNKLINE_BOOTSTRAP_SERVERS"
+                ) from error
+            raise translated(error) from error
+        if found.error is None:
+            return len(found.partitions) or None
+        if found.error.code() in (_E.UNKNOWN_TOPIC_OR_PART, _E._UNKNOWN_TOPIC):
+            return None
+        raise KafkaFailed(found.error.name(), f"Kafka: {found.error.str()}")
 
     def purge_queue(self) -> None:
         """Give up what is queued and not in flight; its reports follow."""
@@ -465,16 +490,6 @@ class Admin:
                         raise
         return found
 
-    def partition_count(self, name: str) -> int | None:
-        """How many partitions a topic has, from any broker; None if there is no such topic."""
-        with self._translated():
-            found = self._admin.list_topics(name, timeout=REPLY_SECONDS).topics[name]
-            if found.error is None:
-                return len(found.partitions) or None
-            if found.error.code() in (_E.UNKNOWN_TOPIC_OR_PART, _E._UNKNOWN_TOPIC):
-                return None
-            raise ck.KafkaException(found.error)
-
     def topic_config(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """The effective configuration of existing topics."""
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -571,15 +586,15 @@ class Admin:
         """The offsets a group has committed."""
         request = ck.ConsumerGroupTopicPartitions(group)
         with self._translated():
-            answer = self._admin.list_consumer_group_offsets([request], request_timeout=REPLY_SECONDS)
-            found = answer[group].result().topic_partitions or []
+            answer = self._admin.list_consumer_group_offsets([request], request_timeout=COORDINATOR_SECONDS)
+            found = _coordinated(answer[group]).topic_partitions or []
         return {(item.topic, item.partition): item.offset for item in found if item.offset >= 0}
 
     def assigned_topics(self, group: str) -> dict[str, frozenset[str]]:
         """The topics of which each member of a group has partitions now, by its client id and host."""
         with self._translated():
-            futures = self._admin.describe_consumer_groups([group], request_timeout=REPLY_SECONDS)
-            members = futures[group].result().members
+            futures = self._admin.describe_consumer_groups([group], request_timeout=COORDINATOR_SECONDS)
+            members = _coordinated(futures[group]).members
         found: dict[str, frozenset[str]] = {}
         for member in members:
             name = f"{member.client_id} at {member.host.removeprefix('/')}"
@@ -612,14 +627,14 @@ class Admin:
         if not names:
             return {}
         with self._translated():
-            futures = self._admin.describe_consumer_groups(names, request_timeout=REPLY_SECONDS)
+            futures = self._admin.describe_consumer_groups(names, request_timeout=COORDINATOR_SECONDS)
             return {name: len(found.members) for name, found in _of_known_groups(futures).items()}
 
     def committed_by(self, groups: Iterable[str]) -> dict[str, dict[Partition, int]]:
         """As `committed`, of several groups at a time; without those that are gone."""
         asked = {
             name: self._admin.list_consumer_group_offsets(
-                [ck.ConsumerGroupTopicPartitions(name)], request_timeout=REPLY_SECONDS
+                [ck.ConsumerGroupTopicPartitions(name)], request_timeout=COORDINATOR_SECONDS
             )[name]
             for name in groups
         }
@@ -654,12 +669,20 @@ class Admin:
             raise translated(error) from error
 
 
+def _coordinated(future: Future[Any]) -> Any:
+    """A coordinator's answer, waited for as long as for any other."""
+    try:
+        return future.result(REPLY_SECONDS)
+    except TimeoutError as error:
+        raise ck.KafkaException(_E(_E._TIMED_OUT)) from error
+
+
 def _of_known_groups(futures: Mapping[str, Future[Any]]) -> dict[str, Any]:
     """The answers about groups, by group; one that is not there any more has none."""
     found: dict[str, Any] = {}
     for name, future in futures.items():
         try:
-            found[name] = future.result()
+            found[name] = _coordinated(future)
         except ck.KafkaException as error:
             if error.args[0].code() != _E.GROUP_ID_NOT_FOUND:
                 raise

@@ -2,13 +2,11 @@
 decodes."""
 
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import confluent_kafka as ck
 import msgspec
 
 from trunkline.catalogue.events.query import TOPIC
@@ -103,27 +101,8 @@ def _runtime(connection: ConnectionOptions, ledger: Path, number: int) -> float:
 
 def _loop(connection: ConnectionOptions, group: str, *, read: bool) -> float:
     """Microseconds an event of a loop as a careful team would write it."""
-    decode = msgspec.json.Decoder(type(micro.EVENT)).decode
-    consumer = ck.Consumer({**consumer_config(connection, ConsumerOptions(group=group)), "log_level": 2})
-    consumer.subscribe([TOPIC])
+    decode = msgspec.json.Decoder(type(micro.EVENT)).decode if read else None
+    config = consumer_config(connection, ConsumerOptions(group=group))
     tally = Tally(EVENTS)
-    deadline = time.monotonic() + DEADLINE_S
-    try:
-        while not tally.done.is_set() and time.monotonic() < deadline:
-            first = consumer.poll(0.1)
-            if first is None:
-                continue
-            batch = [first, *consumer.consume(99, 0)]
-            offsets: dict[int, ck.TopicPartition] = {}
-            for message in batch:
-                message.headers(), message.key(), message.timestamp()
-                value = message.value()
-                if read and value is not None:
-                    decode(value)
-                partition, offset = message.partition() or 0, message.offset() or 0
-                offsets[partition] = ck.TopicPartition(TOPIC, partition, offset + 1)
-            consumer.commit(offsets=list(offsets.values()), asynchronous=False)
-            tally.add(len(batch))
-    finally:
-        consumer.close()
+    raw.consume_whole(config, TOPIC, decode=decode, add=tally.add, done=tally.done.is_set)
     return 1e6 / tally.rate()

@@ -9,7 +9,7 @@ about 5 MB a partition, has no durability and answers a waiting fetch only when 
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import confluent_kafka as ck
@@ -204,6 +204,35 @@ def produce_once(config: Config, topic: str, *, events: Sequence[Encoded]) -> No
             except BufferError:
                 producer.poll(0.01)
     _settle(producer, topic)
+
+
+def consume_whole(
+    config: Config,
+    topic: str,
+    *,
+    decode: Callable[[bytes], object] | None,
+    add: Callable[[int], None],
+    done: Callable[[], bool],
+) -> None:
+    """Read key, value and headers of every record, decode the value if asked to, and commit each batch."""
+    consumer = ck.Consumer({**config, "log_level": 2})
+    consumer.subscribe([topic])
+    deadline = time.monotonic() + SETTLE_SECONDS * 2
+    try:
+        while not done() and time.monotonic() < deadline:
+            first = consumer.poll(CONTRACT_POLL_SECONDS)
+            if first is None:
+                continue
+            batch = [first, *consumer.consume(CONTRACT_RECORDS - 1, 0)]
+            for message in batch:
+                message.headers(), message.key(), message.timestamp()
+                value = message.value()
+                if decode is not None and value is not None:
+                    decode(value)
+            consumer.commit(offsets=_next_offsets(batch), asynchronous=False)
+            add(len(batch))
+    finally:
+        consumer.close()
 
 
 def consume_group(config: Config, topic: str, *, records: int) -> Throughput:
