@@ -12,7 +12,7 @@ from trunkline.catalogue.events import EVENT_TYPES, Event
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import EventType
 from trunkline.client.admin import ensure_topics
-from trunkline.client.config import ConnectionOptions, ProducerOptions
+from trunkline.client.config import ConnectionOptions, ProducerOptions, admin_config
 from trunkline.client.delivery import Delivered, Delivery
 from trunkline.client.errors import (
     DeliveryRejected,
@@ -23,7 +23,7 @@ from trunkline.client.errors import (
     PublisherClosed,
     QueueFull,
 )
-from trunkline.client.kafka import partition_of
+from trunkline.client.kafka import Admin, partition_of
 from trunkline.client.publisher import Publisher
 from trunkline.client.reader import TopicReader
 from trunkline.client.sizes import batch_bytes
@@ -210,6 +210,28 @@ def test_a_broker_that_restarts_costs_no_event_and_no_order(
     with TopicReader(connection, TOPIC) as reader:
         ids = [decode(record).id for record in reader.existing()]
     assert ids == [delivery.event_id for delivery in sent]
+
+
+def test_a_topic_closed_for_growth_holds_events_and_loses_neither_one_nor_their_order(
+    broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue, event: Event
+) -> None:
+    connection = ConnectionOptions(bootstrap_servers=broker_factory().address)
+    ensure_topics(connection, catalogue, "development")
+    admin = Admin(admin_config(connection))
+    with Publisher(service="query-engine", connection=connection, catalogue=catalogue) as publisher:
+        publisher.publish(event, tenant="warm-up").result(10)
+        admin.configure(TOPIC, {"max.message.bytes": "0"})
+        sent = [publisher.publish(event, tenant=f"tenant-{number % 7}") for number in range(100)]
+        assert publisher.flush(0.5) == 100
+        admin.add_partitions(TOPIC, total=6)
+        # As `topics grow` does: closed until every publisher has counted again, which each probe begins with.
+        assert publisher.flush(1) == 100
+        admin.configure(TOPIC, {"max.message.bytes": None})
+        assert publisher.flush(20) == 0
+    for number in range(7):
+        places = [delivery.result(0) for delivery in sent[number::7]]
+        assert {place.partition for place in places} == {partition_of(f"tenant-{number}".encode(), 6)}
+        assert [place.offset for place in places] == sorted(place.offset for place in places)
 
 
 def test_many_threads_may_publish_at_once(
