@@ -211,6 +211,26 @@ class Producer(Generic[Token]):
             raise KafkaFatal("_FATAL", "the producer met a fatal error") from error
         return self._take()
 
+    def partition_count(self, topic: str) -> int | None:
+        """How many partitions a topic has, None if there is no such topic; this producer knows of them then.
+
+        Raises `ClusterUnavailable` within seconds, or `KafkaFailed`.
+        """
+        try:
+            found = self._producer.list_topics(topic, timeout=REPLY_SECONDS).topics[topic]
+        except ck.KafkaException as error:
+            if error.args[0].code() in _UNREACHABLE:
+                raise ClusterUnavailable(
+                    f"no Kafka broker answers ({error.args[0].str()}); start one, or set --bootstrap-servers "
+                    "or TRUNKLINE_BOOTSTRAP_SERVERS"
+                ) from error
+            raise translated(error) from error
+        if found.error is None:
+            return len(found.partitions) or None
+        if found.error.code() in (_E.UNKNOWN_TOPIC_OR_PART, _E._UNKNOWN_TOPIC):
+            return None
+        raise KafkaFailed(found.error.name(), f"Kafka: {found.error.str()}")
+
     def purge_queue(self) -> None:
         """Give up what is queued and not in flight; its reports follow."""
         self._producer.purge(in_queue=True, in_flight=False)
@@ -469,16 +489,6 @@ class Admin:
                     if error.args[0].code() != _E.UNKNOWN_TOPIC_OR_PART:
                         raise
         return found
-
-    def partition_count(self, name: str) -> int | None:
-        """How many partitions a topic has, from any broker; None if there is no such topic."""
-        with self._translated():
-            found = self._admin.list_topics(name, timeout=REPLY_SECONDS).topics[name]
-            if found.error is None:
-                return len(found.partitions) or None
-            if found.error.code() in (_E.UNKNOWN_TOPIC_OR_PART, _E._UNKNOWN_TOPIC):
-                return None
-            raise ck.KafkaException(found.error)
 
     def topic_config(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """The effective configuration of existing topics."""
