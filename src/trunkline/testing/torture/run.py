@@ -15,12 +15,14 @@ from typing import Final
 
 import msgspec
 
+from trunkline.catalogue.load import load_catalogue
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin
 from trunkline.client.reader import TopicReader
 from trunkline.client.store import migrate, open_store
 from trunkline.errors import TrunklineError
 from trunkline.testing.checker import Identity, Logged, Position
+from trunkline.testing.processes import TRUNKLINE
 from trunkline.testing.torture import journal
 from trunkline.testing.torture.actor import ConsumerTask
 from trunkline.testing.torture.effects import read_effects, read_ledger, read_reached
@@ -35,6 +37,12 @@ from trunkline.testing.torture.verdict import Evidence
 
 GROUP: Final = "torture"
 PARTITIONS: Final = 3
+GROWN: Final = 6
+"""Partitions after the growth in mid-run."""
+
+INTERRUPT_SECONDS: Final = 1.5
+"""The growth is killed so long after its start; whoever starts it again has to take it up."""
+
 CONSUMERS: Final = 3
 PUBLISHERS: Final = 2
 TENANTS_EACH: Final = 6
@@ -56,6 +64,7 @@ COMMON_KINDS: Final = frozenset(
         Kind.FILL_STORE,
         Kind.MEMBER_JOINS,
         Kind.POISON,
+        Kind.GROW_TOPIC,
     }
 )
 """What can happen on every engine."""
@@ -142,10 +151,21 @@ class _Stage:
         ]
         self._consumers = [self._consumer(number) for number in range(CONSUMERS)]
         self._guest = self._consumer(CONSUMERS)
+        self._grower = Player("grower", self._growing(), log=plan.directory / "grower.log")
+        self._open.callback(self._grower.kill)
         self._poisoner = Poisoner(self._engine.bootstrap_servers, TOPIC, tenants=tenants, seed=plan.seed)
         self._open.callback(self._poisoner.close)
         for player in [*self._consumers, *self._publishers]:
             player.start()
+
+    def _growing(self) -> list[str]:
+        """The daily command. The contract's own consumers of the topic do not run here."""
+        strangers = load_catalogue().topic(TOPIC).consumers
+        ignored = [option for group in strangers for option in ("--ignore-group", group)]
+        servers = self._engine.bootstrap_servers
+        return [
+            *TRUNKLINE, "topics", "grow", TOPIC, "-n", str(GROWN), "-b", servers, "--json", *ignored
+        ]  # fmt: skip
 
     def _publisher_task(self, number: int, tenants: tuple[str, ...]) -> PublisherTask:
         return PublisherTask(
@@ -195,7 +215,7 @@ class _Stage:
         while self._due and self._due[0][0] <= time.time():
             heapq.heappop(self._due)[2]()
         self._poisoner.poll()
-        for player in [*self._consumers, *self._publishers]:
+        for player in [*self._consumers, *self._publishers, self._grower]:
             if player not in self._down:
                 player.revive()
         time.sleep(TICK_SECONDS)
@@ -226,9 +246,12 @@ class _Stage:
                 return self._leave
             case Victim.LOG:
                 self._poisoner.poison()
-                return _nothing
+            case Victim.TOPIC:
+                self._grower.start()
+                self._later(time.time() + INTERRUPT_SECONDS, self._grower.kill)
             case _:
                 return self._hurt_store(fault.kind)
+        return _nothing
 
     def _relief(self, fault: Fault) -> Callable[[], None]:
         if NATURES[fault.kind].victim is not Victim.BROKER:
@@ -282,6 +305,7 @@ class _Stage:
             "the publishers have not finished", lambda: all(player.done for player in self._publishers)
         )
         self._poisoner.close()
+        self._wait("the topic has not grown", lambda: self._grower.done)
         self._wait("the consumers have not reached the end of the log", self._caught_up)
         drained = time.time() - rested
         for player in [*self._consumers, self._guest]:
