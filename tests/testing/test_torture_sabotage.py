@@ -16,6 +16,7 @@ from trunkline.catalogue.events.agent import AgentTokensUsed
 from trunkline.catalogue.names import TenantId
 from trunkline.client.batch import BatchProcessor
 from trunkline.client.breaker import Breaker
+from trunkline.client.lanes import Lanes
 from trunkline.client.store import Store, dedupe, failures, migrate, open_store, position
 from trunkline.client.store.position import Fenced, Lane
 from trunkline.codec import Record, encode, new_envelope
@@ -127,6 +128,7 @@ def partition(tmp_path: Path) -> Iterator[Partition]:
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[Safeguard], None]:
     """Takes a safeguard away until the end of the test."""
+    monkeypatch.setattr(Lanes, "_hold", Lanes._hold)
     monkeypatch.setattr(dedupe, "sift", dedupe.sift)
     monkeypatch.setattr(dedupe, "remember", dedupe.remember)
     monkeypatch.setattr(position, "advance", position.advance)
@@ -151,6 +153,44 @@ def a_zombie_wakes(partition: Partition) -> None:
         partition.consume(0, 0, 2, expected=None)
 
 
+@dataclass(eq=False)
+class Sending:
+    """An event in the publisher's lanes."""
+
+    number: int
+    event_id: str
+    lane: tuple[str, str] = (TOPIC, "acme")
+    size: int = 1
+    at: float = 0.0
+    partition: int = -1
+
+
+def a_broker_takes_no_more_retries(partition: Partition) -> None:
+    """The first event of three fails for good; the service publishes it again a second later."""
+    lanes: Lanes[Sending] = Lanes(
+        place=lambda _tenant, _count: 0, timeout_seconds=60, lease_seconds=60, burst_events=1, burst_bytes=9
+    )
+    lanes.lease(TOPIC, 1, 0.0)
+
+    def send(number: int) -> None:
+        lanes.add(Sending(number, f"acme-{number}"))
+
+    def land(now: float) -> None:
+        while taken := lanes.take(now):
+            for event in taken:
+                partition.publish(event.number)
+            lanes.delivered(taken)
+
+    for number in (1, 2, 3):
+        send(number)
+    (first,) = lanes.take(0.0)
+    lanes.failed(first, 0.0)
+    land(0.5)
+    send(1)
+    land(1.0)
+    partition.consume(0, 0, 3, expected=None)
+
+
 def poison_lands(partition: Partition) -> None:
     partition.publish(1)
     partition.poison()
@@ -159,6 +199,7 @@ def poison_lands(partition: Partition) -> None:
 
 
 STORIES = {
+    Safeguard.LANE: (a_broker_takes_no_more_retries, "reordered"),
     Safeguard.DEDUPE: (an_event_is_published_again, "duplicated_effects"),
     Safeguard.POSITION: (a_zombie_wakes, "duplicated_effects"),
     Safeguard.LEDGER: (poison_lands, "skipped_without_ledger"),

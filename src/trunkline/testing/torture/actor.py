@@ -39,6 +39,8 @@ class ConsumerTask(msgspec.Struct, frozen=True, kw_only=True):
 
 def publish(task: PublisherTask) -> None:
     """Be a publisher."""
+    if task.without is not None:
+        take_away(task.without)
     stop = threading.Event()
     _on_terminate(stop.set)
     with open_publisher(

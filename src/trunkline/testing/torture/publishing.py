@@ -27,6 +27,7 @@ from trunkline.errors import TrunklineError
 from trunkline.testing.torture import journal
 from trunkline.testing.torture.effects import CONTESTED, REFUSED, STEADY
 from trunkline.testing.torture.journal import Intent, Journal, Settled
+from trunkline.testing.torture.sabotage import Safeguard
 
 TOPIC: Final = declaration_of(AgentTokensUsed).topic
 WINDOW: Final = 8
@@ -51,6 +52,7 @@ class PublisherTask(msgspec.Struct, frozen=True, kw_only=True):
     until: float
     seed: int
     delivery_timeout_ms: int = 20_000
+    without: Safeguard | None = None
 
 
 @dataclass(slots=True)

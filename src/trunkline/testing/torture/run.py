@@ -160,11 +160,12 @@ class _Stage:
 
     def _growing(self) -> list[str]:
         """The daily command. The contract's own consumers of the topic do not run here."""
+        unsafe = ["--unsafe"] if self._plan.without is Safeguard.FENCE else []
         strangers = load_catalogue().topic(TOPIC).consumers
         ignored = [option for group in strangers for option in ("--ignore-group", group)]
         servers = self._engine.bootstrap_servers
         return [
-            *TRUNKLINE, "topics", "grow", TOPIC, "-n", str(GROWN), "-b", servers, "--json", *ignored
+            *TRUNKLINE, "topics", "grow", TOPIC, "-n", str(GROWN), "-b", servers, "--json", *ignored, *unsafe
         ]  # fmt: skip
 
     def _publisher_task(self, number: int, tenants: tuple[str, ...]) -> PublisherTask:
@@ -176,6 +177,7 @@ class _Stage:
             rate=RATE,
             until=self._began + self._plan.seconds,
             seed=self._plan.seed,
+            without=self._plan.without,
         )
 
     def _journal_file(self, number: int) -> Path:

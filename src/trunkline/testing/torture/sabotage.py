@@ -5,11 +5,12 @@ The product has no such switch: what is replaced here are functions of its modul
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert
 
 from trunkline.client.handler import Received, Refusal
+from trunkline.client.lanes import Lanes
 from trunkline.client.store import dedupe, failures, position
 from trunkline.client.store.position import Lane
 from trunkline.client.store.tables import CONSUMER_POSITION
@@ -19,14 +20,26 @@ from trunkline.codec import Record
 class Safeguard(StrEnum):
     """What can be taken away."""
 
+    LANE = "lane"
     DEDUPE = "dedupe"
     POSITION = "position"
     LEDGER = "ledger"
+    FENCE = "fence"
+    """Of growth. It is in another process, which `run` then tells to do without."""
 
 
 def take_away(safeguard: Safeguard) -> None:
     """From now on, in this process, do without it."""
     _TAKERS[safeguard]()
+
+
+def _without_lane() -> None:
+    """A failed event holds nobody."""
+
+    def hold(self: Lanes[Any], event: Any, now: float) -> None:
+        pass
+
+    Lanes._hold = hold  # type: ignore[method-assign]  # that is the point
 
 
 def _without_dedupe() -> None:
@@ -68,7 +81,9 @@ def _without_ledger() -> None:
 
 
 _TAKERS: Final[Mapping[Safeguard, Callable[[], None]]] = {
+    Safeguard.LANE: _without_lane,
     Safeguard.DEDUPE: _without_dedupe,
     Safeguard.POSITION: _without_position,
     Safeguard.LEDGER: _without_ledger,
+    Safeguard.FENCE: lambda: None,
 }
