@@ -573,6 +573,11 @@ class Admin:
                 raise
         return True
 
+    def delete(self, name: str) -> None:
+        """Delete a topic with everything in it."""
+        with self._translated():
+            self._admin.delete_topics([name], request_timeout=REPLY_SECONDS)[name].result()
+
     def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
         """The first offset still in the log and the one after the last, of each partition."""
         keys = list(partitions)

@@ -9,7 +9,7 @@ import pytest
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.load import load_catalogue
-from trunkline.client.admin import ensure_topics
+from trunkline.client.admin import ensure_topics, topic_config
 from trunkline.client.config import (
     PARTITIONS_LEASE_SECONDS,
     ConnectionOptions,
@@ -23,6 +23,7 @@ from trunkline.client.publisher import Publisher
 from trunkline.client.runtime import ConsumerRuntime
 from trunkline.client.store import Store
 from trunkline.testing.consuming import CountingHandler, effects, eventually, running
+from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.processes import BrokerProcess
 
 TOPIC = "query.execution.events"
@@ -96,10 +97,28 @@ class Bench:
         return [tenant for tenant, ids in self.sent.items() if seen[tenant] != ids]
 
 
-@pytest.fixture
-def bench(broker_factory: Callable[..., BrokerProcess], event: Event) -> Iterator[Bench]:
-    connection = ConnectionOptions(bootstrap_servers=broker_factory().address)
-    ensure_topics(connection, load_catalogue(None), "development")
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectionOptions]:
+    """Three brokers of this module's own: its topic grows, which the other modules' must not."""
+    with KafkaCluster(tmp_path_factory.mktemp("kafka"), brokers=3) as cluster:
+        yield cluster.connection()
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def bench(request: pytest.FixtureRequest, event: Event) -> Iterator[Bench]:
+    if request.param == "kafka":
+        connection: ConnectionOptions = request.getfixturevalue("cluster")
+        environment = "production"
+        admin = Admin(admin_config(connection))
+        if admin.describe([TOPIC]):
+            admin.delete(TOPIC)
+            eventually(lambda: not admin.describe([TOPIC]))
+        settings = topic_config(load_catalogue(None).environment(environment))
+        eventually(lambda: admin.create(TOPIC, partitions=3, replication_factor=3, config=settings))
+    else:
+        start: Callable[..., BrokerProcess] = request.getfixturevalue("broker_factory")
+        connection, environment = ConnectionOptions(bootstrap_servers=start().address), "development"
+    ensure_topics(connection, load_catalogue(None), environment)
     bench = Bench(connection, event)
     yield bench
     bench.close()
