@@ -25,7 +25,7 @@ ABILITIES = st.builds(
     publishers=st.integers(1, 4),
     relays=st.integers(1, 2),
 )
-EVERYTHING = Abilities(kinds=frozenset(Kind), brokers=3, relays=1)
+EVERYTHING = Abilities(kinds=frozenset(Kind), brokers=3)
 
 
 @given(seed=st.integers(), seconds=st.floats(10, 600), abilities=ABILITIES)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.testing.checker import Effect, Identity, Logged, Position
-from trunkline.testing.torture.journal import DELIVERED, UNKNOWN, Entry, Intent, Settled
+from trunkline.testing.torture.journal import COMMITTED, DELIVERED, UNKNOWN, Entry, Intent, Settled
 from trunkline.testing.torture.verdict import Evidence, LedgerRow, judge, story, unknown_outcomes
 
 TOPIC = "agent.run.events"
@@ -109,6 +109,12 @@ def swapped_log(evidence: Evidence) -> Evidence:
 DAMAGES: dict[str, tuple[Callable[[Evidence], Evidence], str]] = {
     "an acknowledged event is not in the log": (
         lambda good: replace(good, log=good.log[:-1], effects=good.effects[:-1]),
+        "lost",
+    ),
+    "an event of an outbox is not in the log": (
+        lambda good: replace(
+            good, journal=[*good.journal, intent("a", 4), Settled(id="a-4", outcome=COMMITTED, at=4.0)]
+        ),
         "lost",
     ),
     "the log holds a later event first": (swapped_log, "reordered"),

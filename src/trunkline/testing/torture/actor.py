@@ -17,6 +17,7 @@ from trunkline.client.config import ConnectionOptions, ConsumerOptions
 from trunkline.client.runtime import ConsumerRuntime
 from trunkline.client.store import migrate, open_store
 from trunkline.errors import TrunklineError
+from trunkline.testing.torture.applying import ApplicationTask, apply
 from trunkline.testing.torture.effects import EffectHandler
 from trunkline.testing.torture.publishing import TOPIC, PublisherTask, TorturedPublisher, open_publisher
 from trunkline.testing.torture.sabotage import Safeguard, take_away
@@ -97,6 +98,10 @@ def main(role: str, task: str) -> int:
     try:
         if role == "publisher":
             publish(msgspec.json.decode(task, type=PublisherTask))
+        elif role == "application":
+            stop = threading.Event()
+            _on_terminate(stop.set)
+            apply(msgspec.json.decode(task, type=ApplicationTask), stop)
         else:
             consume(msgspec.json.decode(task, type=ConsumerTask))
     except TrunklineError as error:

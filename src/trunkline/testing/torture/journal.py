@@ -26,7 +26,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, tag="intent"):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
-    """An attempt has ended: `delivered` with its position, `rejected` or `unknown` with the reason."""
+    """An attempt has ended: `delivered` at its position, `rejected` or `unknown` (`detail`), or `committed`."""
 
     id: str
     outcome: str
@@ -39,6 +39,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
 Entry: TypeAlias = Intent | Settled
 
 DELIVERED: Final = "delivered"
+COMMITTED: Final = "committed"
+"""In an outbox: whoever added it need not know where it goes, but it has to be in the log in the end."""
 REJECTED: Final = "rejected"
 UNKNOWN: Final = "unknown"
 

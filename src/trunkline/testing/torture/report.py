@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from trunkline.testing.torture.journal import DELIVERED, Settled
+from trunkline.testing.torture.journal import COMMITTED, DELIVERED, Settled
 from trunkline.testing.torture.schedule import Fault
 from trunkline.testing.torture.verdict import STORIES_MAX, Evidence, Verdict, judge, story, unknown_outcomes
 
@@ -96,7 +96,7 @@ def report_on(course: Course, evidence: Evidence, *, kept: str | None) -> Tortur
         faults_wanted=course.faults_wanted,
         faults_by_kind=dict(sorted(Counter(str(struck.fault.kind) for struck in done).items())),
         published=len(evidence.intents),
-        acknowledged=len({end.id for end in ends if end.outcome == DELIVERED}),
+        acknowledged=len({end.id for end in ends if end.outcome in {DELIVERED, COMMITTED}}),
         unknown=unknown_outcomes(evidence),
         in_log=len(evidence.log),
         effects=len(evidence.effects),

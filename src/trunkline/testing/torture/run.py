@@ -25,6 +25,7 @@ from trunkline.testing.checker import Identity, Logged, Position
 from trunkline.testing.processes import TRUNKLINE
 from trunkline.testing.torture import journal
 from trunkline.testing.torture.actor import ConsumerTask
+from trunkline.testing.torture.applying import SERVICE, ApplicationTask, made, open_outbox, waiting
 from trunkline.testing.torture.effects import read_effects, read_ledger, read_reached
 from trunkline.testing.torture.engines import Engine
 from trunkline.testing.torture.players import ACTOR, Player
@@ -45,6 +46,9 @@ INTERRUPT_SECONDS: Final = 1.5
 
 CONSUMERS: Final = 3
 PUBLISHERS: Final = 2
+"""Besides, there is a service with an outbox, which counts as one more to be hurt."""
+
+RELAYS: Final = 2
 TENANTS_EACH: Final = 6
 RATE: Final = 150.0
 """Events a second of each publisher: enough that every fault meets some, and little beside the machine."""
@@ -60,6 +64,8 @@ COMMON_KINDS: Final = frozenset(
         Kind.ZOMBIE_CONSUMER,
         Kind.KILL_PUBLISHER,
         Kind.PAUSE_PUBLISHER,
+        Kind.KILL_RELAY,
+        Kind.PAUSE_RELAY,
         Kind.LOCK_STORE,
         Kind.FILL_STORE,
         Kind.MEMBER_JOINS,
@@ -93,7 +99,8 @@ def torture(plan: Plan, engine: Engine, *, say: Callable[[str], None]) -> Tortur
                 kinds=COMMON_KINDS | engine.kinds,
                 brokers=plan.brokers,
                 consumers=CONSUMERS,
-                publishers=PUBLISHERS,
+                publishers=PUBLISHERS + 1,
+                relays=RELAYS,
             ),
             faults_min=plan.faults_min,
         )
@@ -112,6 +119,7 @@ class _Stage:
         self._connection = ConnectionOptions(bootstrap_servers=engine.bootstrap_servers, client_id="torture")
         self._open = ExitStack()
         self._store_file = plan.directory / "store.db"
+        self._outbox_file = plan.directory / "outbox.db"
         self._full = plan.directory / "full"
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -143,19 +151,27 @@ class _Stage:
         )
         self._store = self._open.enter_context(closing(open_store(f"sqlite:///{self._store_file}")))
         migrate(self._store)
+        self._outbox = self._open.enter_context(closing(open_outbox(str(self._outbox_file))))
         self._began = time.time()
         tenants = tuple(f"tenant-{number:02}" for number in range(PUBLISHERS * TENANTS_EACH))
         self._publishers = [
             self._player(f"publisher-{number}", "publisher", self._publisher_task(number, tenants))
             for number in range(PUBLISHERS)
         ]
+        self._publishers.append(self._player("application", "application", self._application_task()))
+        self._relays = [self._relay(number) for number in range(RELAYS)]
         self._consumers = [self._consumer(number) for number in range(CONSUMERS)]
+        self._cast = {
+            Victim.CONSUMER: self._consumers,
+            Victim.PUBLISHER: self._publishers,
+            Victim.RELAY: self._relays,
+        }
         self._guest = self._consumer(CONSUMERS)
         self._grower = Player("grower", self._growing(), log=plan.directory / "grower.log")
         self._open.callback(self._grower.kill)
         self._poisoner = Poisoner(self._engine.bootstrap_servers, TOPIC, tenants=tenants, seed=plan.seed)
         self._open.callback(self._poisoner.close)
-        for player in [*self._consumers, *self._publishers]:
+        for player in [*self._consumers, *self._publishers, *self._relays]:
             player.start()
 
     def _growing(self) -> list[str]:
@@ -167,6 +183,21 @@ class _Stage:
         return [
             *TRUNKLINE, "topics", "grow", TOPIC, "-n", str(GROWN), "-b", servers, "--json", *ignored, *unsafe
         ]  # fmt: skip
+
+    def _application_task(self) -> ApplicationTask:
+        return ApplicationTask(
+            store=str(self._outbox_file),
+            tenants=tuple(f"order-{number}" for number in range(TENANTS_EACH)),
+            until=self._began + self._plan.seconds,
+        )
+
+    def _relay(self, number: int) -> Player:
+        servers = self._engine.bootstrap_servers
+        command = [*TRUNKLINE, "relay", "--service", SERVICE, "--store", f"sqlite:///{self._outbox_file}"]
+        name = f"relay-{number}"
+        player = Player(name, [*command, "-b", servers], log=self._plan.directory / f"{name}.log")
+        self._open.callback(player.kill)
+        return player
 
     def _publisher_task(self, number: int, tenants: tuple[str, ...]) -> PublisherTask:
         return PublisherTask(
@@ -217,7 +248,7 @@ class _Stage:
         while self._due and self._due[0][0] <= time.time():
             heapq.heappop(self._due)[2]()
         self._poisoner.poll()
-        for player in [*self._consumers, *self._publishers, self._grower]:
+        for player in [*self._consumers, *self._publishers, *self._relays, self._grower]:
             if player not in self._down:
                 player.revive()
         time.sleep(TICK_SECONDS)
@@ -239,10 +270,8 @@ class _Stage:
             case Victim.BROKER:
                 self._engine.strike(fault.kind, fault.target)
                 return self._relief(fault)
-            case Victim.CONSUMER:
-                return self._hurt(self._consumers[fault.target], fault.kind)
-            case Victim.PUBLISHER:
-                return self._hurt(self._publishers[fault.target], fault.kind)
+            case Victim.CONSUMER | Victim.PUBLISHER | Victim.RELAY as victim:
+                return self._hurt(self._cast[victim][fault.target], fault.kind)
             case Victim.GROUP:
                 self._guest.start()
                 return self._leave
@@ -270,7 +299,7 @@ class _Stage:
     def _hurt(self, player: Player, kind: Kind) -> Callable[[], None]:
         if not player.running:
             raise TrunklineError(f"{player.name} does not run")
-        if kind in {Kind.KILL_CONSUMER, Kind.KILL_PUBLISHER}:
+        if kind in {Kind.KILL_CONSUMER, Kind.KILL_PUBLISHER, Kind.KILL_RELAY}:
             player.kill()
             self._down.add(player)
 
@@ -307,17 +336,23 @@ class _Stage:
             "the publishers have not finished", lambda: all(player.done for player in self._publishers)
         )
         self._poisoner.close()
+        self._wait("the relays have not emptied the outbox", lambda: waiting(self._outbox) == 0)
         self._wait("the topic has not grown", lambda: self._grower.done)
         self._wait("the consumers have not reached the end of the log", self._caught_up)
         drained = time.time() - rested
-        for player in [*self._consumers, self._guest]:
+        for player in [*self._consumers, self._guest, *self._relays]:
             player.end()
-        players = [*self._consumers, self._guest, *self._publishers]
+        players = [*self._consumers, self._guest, *self._relays, *self._publishers]
         self._problems += [death for player in players for death in player.deaths]
         effects, times = read_effects(self._store)
         evidence = Evidence(
             journal=[
-                entry for number in range(PUBLISHERS) for entry in journal.read(self._journal_file(number))
+                *(
+                    entry
+                    for number in range(PUBLISHERS)
+                    for entry in journal.read(self._journal_file(number))
+                ),
+                *made(self._outbox),
             ],
             log=list(read_log(self._connection)),
             effects=effects,

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     KILL_PUBLISHER = "kill_publisher"
     PAUSE_PUBLISHER = "pause_publisher"
     KILL_RELAY = "kill_relay"
+    PAUSE_RELAY = "pause_relay"
     LOCK_STORE = "lock_store"
     FILL_STORE = "fill_store"
     MEMBER_JOINS = "member_joins"
@@ -92,6 +93,7 @@ NATURES: Final[Mapping[Kind, Nature]] = MappingProxyType(
         Kind.KILL_PUBLISHER: Nature(victim=Victim.PUBLISHER, weight=4, seconds=(0, 2), recovery_seconds=2),
         Kind.PAUSE_PUBLISHER: Nature(victim=Victim.PUBLISHER, weight=1, seconds=(0.5, 5)),
         Kind.KILL_RELAY: Nature(victim=Victim.RELAY, weight=3, seconds=(0, 2), recovery_seconds=2),
+        Kind.PAUSE_RELAY: Nature(victim=Victim.RELAY, weight=2, seconds=(1, 14)),
         Kind.LOCK_STORE: Nature(victim=Victim.STORE, weight=2, seconds=(0.5, 5), recovery_seconds=2),
         Kind.FILL_STORE: Nature(victim=Victim.STORE, weight=2, seconds=(0.5, 3), recovery_seconds=2),
         Kind.MEMBER_JOINS: Nature(victim=Victim.GROUP, weight=2, seconds=(3, 8), recovery_seconds=2),
@@ -112,7 +114,7 @@ class Abilities:
     brokers: int = 1
     consumers: int = 3
     publishers: int = 2
-    relays: int = 0
+    relays: int = 2
 
     def number(self, victim: Victim) -> int:
         """How many of this victim there are."""

@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Final
 
 from trunkline.testing.checker import Effect, Identity, Logged, Position
-from trunkline.testing.torture.journal import DELIVERED, UNKNOWN, Entry, Intent, Settled
+from trunkline.testing.torture.journal import COMMITTED, DELIVERED, UNKNOWN, Entry, Intent, Settled
 
 STORIES_MAX: Final = 5
 """Culprits of one count that are told in full."""
@@ -139,6 +139,8 @@ def _not_in_log(evidence: Evidence) -> Iterable[Culprit]:
             position = Position(intent.topic, attempt.partition, attempt.offset)
             if attempt.outcome == DELIVERED and position not in there:
                 yield Culprit("lost", identity, f"acknowledged at {_place(position)}, which holds another")
+            elif attempt.outcome == COMMITTED and not there:
+                yield Culprit("lost", identity, "is committed in an outbox, but not in the log")
 
 
 def _without_fate(evidence: Evidence) -> Iterable[Culprit]:
@@ -216,7 +218,8 @@ def _descending(evidence: Evidence, line: Sequence[Identity], verb: str) -> Iter
 
 def _unresolved(evidence: Evidence) -> Iterable[Culprit]:
     for identity, intent in evidence.intents.items():
-        if not any(attempt.outcome == DELIVERED for attempt in evidence.settled.get(intent.id, [])):
+        ends = evidence.settled.get(intent.id, [])
+        if not any(end.outcome in {DELIVERED, COMMITTED} for end in ends):
             yield Culprit("unresolved", identity, "was never acknowledged")
 
 
