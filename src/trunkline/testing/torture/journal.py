@@ -26,7 +26,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, tag="intent"):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
-    """An attempt has ended: `delivered` at its position, `rejected` or `unknown` (`detail`), or `committed`."""
+    """An attempt ended: `delivered` at its position, `rejected` or `unknown` (`detail`), or `committed`."""
 
     id: str
     outcome: str
