@@ -24,8 +24,8 @@ def situation(**options: object) -> Situation:
         ("_RESOLVE", "--bootstrap-servers"),
         ("_AUTHENTICATION", "TRUNKLINE_SASL_"),
         ("SASL_AUTHENTICATION_FAILED", "--client-properties"),
-        ("TOPIC_AUTHORIZATION_FAILED", "read and describe query.execution.events"),
-        ("GROUP_AUTHORIZATION_FAILED", "read group audit"),
+        ("TOPIC_AUTHORIZATION_FAILED", "Read and Describe on query.execution.events"),
+        ("GROUP_AUTHORIZATION_FAILED", "Read on group audit"),
         ("UNKNOWN_TOPIC_OR_PART", "`trunkline topics create`"),
         ("INCONSISTENT_GROUP_PROTOCOL", "--group-protocol"),
         ("UNSUPPORTED_ASSIGNOR", "remote_assignor"),
@@ -42,6 +42,38 @@ def test_an_instance_id_in_use_is_explained_for_both_protocols() -> None:
     assert "--instance-id" in text
     consumer = situation(instance_id="pod-0", protocol=GroupProtocol.CONSUMER)
     assert "released after" in diagnosis.explain(consumer, "UNRELEASED_INSTANCE_ID", "no")
+
+
+def test_a_connection_that_was_never_made_is_told_apart_from_one_that_is_closed_at_once() -> None:
+    refused = {
+        "_TRANSPORT": "Connect failed: Connection refused",
+        "_ALL_BROKERS_DOWN": "1/1 brokers are down",
+    }
+    text = diagnosis.unreachable("kafka:9092", refused, "Timed out")
+    assert "kafka:9092 (Connect failed: Connection refused)" in text
+    assert "--bootstrap-servers" in text
+    assert "TRUNKLINE_SASL_" not in text
+    hung_up = diagnosis.unreachable("kafka:9092", {"_ALL_BROKERS_DOWN": "1/1 brokers are down"}, "Timed out")
+    assert "TRUNKLINE_SECURITY_PROTOCOL" in hung_up
+    assert "(Timed out)" in diagnosis.unreachable("kafka:9092", {}, "Timed out")
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("TOPIC_AUTHORIZATION_FAILED", "Read on topic x"),
+        ("CLUSTER_AUTHORIZATION_FAILED", "Read on the cluster"),
+    ],
+)
+def test_what_to_grant_is_named(code: str, named: str) -> None:
+    advice = diagnosis.grant(code, "topic x", "Read")
+    assert advice is not None
+    assert named in advice
+    assert "TRUNKLINE_SASL_USERNAME" in advice
+
+
+def test_nothing_is_granted_for_other_errors() -> None:
+    assert diagnosis.grant("UNKNOWN_TOPIC_OR_PART", "topic x", "Read") is None
 
 
 def test_a_failed_handshake_is_a_refusal_and_a_refused_connection_is_none() -> None:

@@ -11,6 +11,7 @@ import typer
 
 from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.cli._connection import ClientProperties
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 
 if TYPE_CHECKING:
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     from trunkline.catalogue.events import Event
     from trunkline.catalogue.model import Catalogue
+    from trunkline.client.config import ConnectionOptions
     from trunkline.client.delivery import Delivery
     from trunkline.client.publisher import Publisher
     from trunkline.codec import Envelope
     from trunkline.sources.bad import BadInput
 
+CLIENT_ID: Final = "trunkline-import"
 IN_FLIGHT_MAX: Final = 10_000
 """Events that wait for their acknowledgement while more are read."""
 CLOSE_S: Final = 5.0
@@ -70,6 +73,7 @@ def cloudtrail(
         str | None, typer.Option(help="Whose events these are; by default the AWS account's.")
     ] = None,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +83,8 @@ def cloudtrail(
     if tenant is not None and not TENANT_PATTERN.fullmatch(tenant):
         raise InvalidInput(f"--tenant {tenant!r}: use up to 64 letters, digits, '.', '_' or '-'")
     items = read_events(find_files(path), tenant=tenant)
-    _import(items, bootstrap_servers, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+    to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
+    _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
 
 
 @app.command(help=CLOUDEVENTS_HELP)
@@ -87,18 +92,20 @@ def cloudevents(
     path: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="JSON lines.")],
     *,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.sources.cloudevents import read_events
 
     items = read_events(path)
-    _import(items, bootstrap_servers, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+    to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
+    _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
 
 
 def _import(
     items: "Generator[Envelope[Event] | BadInput, None, None]",
-    bootstrap_servers: str,
+    connection: "ConnectionOptions",
     *,
     catalogue: "Catalogue",
     as_json: bool,
@@ -111,7 +118,7 @@ def _import(
     summary = Summary()
     waiting: deque[Delivery] = deque()
     stopped: KeyboardInterrupt | Unavailable | None = None
-    publishers = Publishers(bootstrap_servers, catalogue)
+    publishers = Publishers(connection, catalogue)
     try:
         with closing(items), _progress() as progress:
             _feed(items, publishers, waiting, summary=summary, progress=progress)
@@ -164,8 +171,8 @@ def _show(summary: Summary, *, as_json: bool) -> None:
 class Publishers:
     """One publisher for each service that turns out to be needed."""
 
-    def __init__(self, bootstrap_servers: str, catalogue: "Catalogue") -> None:
-        self._connection = _connection.connection(bootstrap_servers, client_id="trunkline-import")
+    def __init__(self, connection: "ConnectionOptions", catalogue: "Catalogue") -> None:
+        self._connection = connection
         self._catalogue = catalogue
         self._open: dict[str, Publisher] = {}
 
@@ -179,25 +186,20 @@ class Publishers:
 
         service = self._catalogue.topic(declaration_of(event).topic).publisher
         if service not in self._open:
-            if not self._open:
-                self._require_topics()
+            self._require_topics(service)
             self._open[service] = Publisher(
                 service=service, connection=self._connection, catalogue=self._catalogue
             )
         return self._open[service]
 
-    def _require_topics(self) -> None:
+    def _require_topics(self, service: str) -> None:
         """Without cluster or topics each event would only fail by itself, and late."""
-        from trunkline.client.admin import Standing, topic_views
+        from trunkline.client.admin import missing_topics
 
-        missing = [
-            view.name
-            for view in topic_views(self._connection, self._catalogue)
-            if view.standing is Standing.MISSING
-        ]
-        if missing:
+        own = [topic.name for topic in self._catalogue.published_by(service)]
+        for name in missing_topics(self._connection, own):
             raise Unavailable(
-                f"topic {missing[0]} is not at {self._connection.bootstrap_servers}; "
+                f"topic {name} is not at {self._connection.bootstrap_servers}; "
                 "run `trunkline topics create` first"
             )
 

@@ -8,6 +8,7 @@ import typer
 
 from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.cli._connection import ClientProperties
 from trunkline.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -40,13 +41,14 @@ def publish(
     ] = None,
     subject: Annotated[str | None, typer.Option(help="What the event is about.")] = None,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.admin import check_reachable
     from trunkline.client.publisher import Publisher
 
-    connection = _connection.connection(bootstrap_servers, client_id=service)
+    connection = _connection.connection(bootstrap_servers, client_id=service, properties=client_properties)
     contract = _common.read_catalogue(catalogue)
     contract.service(service)
     event = _event(type_name, _read(data))

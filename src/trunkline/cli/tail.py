@@ -11,6 +11,7 @@ import typer
 
 from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers
+from trunkline.cli._connection import ClientProperties
 
 if TYPE_CHECKING:
     from trunkline.client.reader import TopicReader
@@ -46,11 +47,14 @@ def tail(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new events.")] = False,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.reader import TopicReader
 
-    connection = _connection.connection(bootstrap_servers)
+    connection = _connection.connection(
+        bootstrap_servers, client_id="trunkline-tail", properties=client_properties
+    )
     with TopicReader(connection, topic) as reader, _common.on_stop_signal(reader.stop):
         if from_beginning:
             records: Iterable[Record] = islice(_stream(reader, tenant=tenant, follow=follow), count)

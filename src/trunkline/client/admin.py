@@ -46,6 +46,13 @@ def check_reachable(connection: ConnectionOptions) -> str:
     return Admin(admin_config(connection)).cluster_id()
 
 
+def missing_topics(connection: ConnectionOptions, names: Iterable[str]) -> list[str]:
+    """Those of these topics that the cluster does not have. Raises `ClusterUnavailable`, `KafkaFailed`."""
+    wanted = list(names)
+    there = Admin(admin_config(connection)).describe(wanted)
+    return [name for name in wanted if name not in there]
+
+
 def ensure_topics(
     connection: ConnectionOptions, catalogue: Catalogue, environment: str
 ) -> list[EnsuredTopic]:

@@ -16,6 +16,11 @@ REFUSED_SECONDS: Final = 3.0
 JOIN_SECONDS: Final = 8.0
 """A member whose coordinator answers has joined by then, or is not understood; librdkafka says nothing."""
 
+CREDENTIALS_ADVICE: Final = (
+    "check security.protocol, the sasl.* and the ssl.* properties (TRUNKLINE_SECURITY_PROTOCOL, "
+    "TRUNKLINE_SASL_*, TRUNKLINE_SSL_* or --client-properties)"
+)
+
 _CREDENTIALS: Final = frozenset(
     {
         "_AUTHENTICATION",
@@ -25,7 +30,11 @@ _CREDENTIALS: Final = frozenset(
         "_SSL",
     }
 )
-_AWAY: Final = frozenset({"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT", "_TIMED_OUT_QUEUE"})
+_FORBIDDEN: Final = frozenset(
+    {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"}
+)
+_DOWN: Final = "_ALL_BROKERS_DOWN"
+_AWAY: Final = frozenset({"_TRANSPORT", _DOWN, "_RESOLVE", "_TIMED_OUT", "_TIMED_OUT_QUEUE"})
 _STATIC: Final = frozenset({"FENCED_INSTANCE_ID", "UNRELEASED_INSTANCE_ID"})
 _PROTOCOL: Final = frozenset({"UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE", "INCONSISTENT_GROUP_PROTOCOL"})
 
@@ -42,6 +51,36 @@ class Situation:
 def is_refusal(code: str, text: str) -> bool:
     """Whether the cluster does not let this client in at all."""
     return code in _CREDENTIALS or (code == "_TRANSPORT" and "SSL" in text)
+
+
+def refused(servers: str, text: str) -> str:
+    """The text for a cluster that does not let this client in."""
+    return f"{servers} refuses this client: {text}; {CREDENTIALS_ADVICE}"
+
+
+def unreachable(servers: str, heard: Mapping[str, str], otherwise: str) -> str:
+    """The text for a cluster that does not answer.
+
+    `heard` is what the client library said about its connections, by code; `otherwise` stands for nothing.
+    """
+    advice = "start one, or set --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS"
+    # A broker that wants a login or encryption hangs up on who comes without. The library names no reason
+    # then; it does for a connection that was never made.
+    if set(heard) == {_DOWN}:
+        return (
+            f"no Kafka broker answers at {servers} (whatever is there closes the connection); {advice}; "
+            f"where brokers ask for a login or for encryption, {CREDENTIALS_ADVICE}"
+        )
+    said = next((text for code, text in heard.items() if code != _DOWN), otherwise)
+    return f"no Kafka broker answers at {servers} ({said}); {advice}"
+
+
+def grant(code: str, resource: str, operation: str) -> str | None:
+    """What lets this client do a thing that ACLs forbid; None for other errors. `operation` is an ACL's."""
+    if code not in _FORBIDDEN:
+        return None
+    where = "the cluster" if code == "CLUSTER_AUTHORIZATION_FAILED" else resource
+    return f"grant its principal {operation} on {where}, or change its user (TRUNKLINE_SASL_USERNAME)"
 
 
 def explain(situation: Situation, code: str, text: str) -> str:
@@ -83,9 +122,12 @@ _ADVICE: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (_AWAY, "check --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS, which is {servers}"),
     (
         frozenset({"TOPIC_AUTHORIZATION_FAILED"}),
-        "let this principal read and describe {topics}, or change its user",
+        "grant its principal Read and Describe on {topics}, or change its user (TRUNKLINE_SASL_USERNAME)",
     ),
-    (frozenset({"GROUP_AUTHORIZATION_FAILED"}), "let this principal read group {group}, or change its user"),
+    (
+        frozenset({"GROUP_AUTHORIZATION_FAILED"}),
+        "grant its principal Read on group {group}, or change its user (TRUNKLINE_SASL_USERNAME)",
+    ),
     (
         frozenset({"UNKNOWN_TOPIC_OR_PART"}),
         "create the topic (`trunkline topics create`), or correct --catalogue",
@@ -105,10 +147,7 @@ _ADVICE: Final[tuple[tuple[frozenset[str], str], ...]] = (
 def _advice(situation: Situation, code: str, text: str) -> str:
     options = situation.options
     if is_refusal(code, text):
-        return (
-            "check security.protocol, the sasl.* and the ssl.* properties "
-            "(TRUNKLINE_SECURITY_PROTOCOL, TRUNKLINE_SASL_*, TRUNKLINE_SSL_* or --client-properties)"
-        )
+        return CREDENTIALS_ADVICE
     if code in _STATIC or (options.instance_id is not None and "instance" in text):
         return (
             f"instance id {options.instance_id} is in use by another member of group {options.group}; give "

@@ -33,10 +33,11 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from trunkline.client import diagnosis
 from trunkline.client.config import Config
 from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed, KafkaFatal, QueueFull
 from trunkline.codec.record import Encoded, Record
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, TrunklineError
 
 FROM_BEGINNING: Final = ck.OFFSET_BEGINNING
 FROM_END: Final = ck.OFFSET_END
@@ -130,10 +131,18 @@ _UNREACHABLE: Final = frozenset(
         _E._TIMED_OUT,
         _E._RESOLVE,
         _E.REQUEST_TIMED_OUT,
-        _E.COORDINATOR_NOT_AVAILABLE,
-        _E.LEADER_NOT_AVAILABLE,
     }
 )
+_STARTING: Final = frozenset(
+    {
+        _E.COORDINATOR_NOT_AVAILABLE,
+        _E.COORDINATOR_LOAD_IN_PROGRESS,
+        _E.NOT_COORDINATOR,
+        _E.LEADER_NOT_AVAILABLE,
+        _E.NOT_LEADER_FOR_PARTITION,
+    }
+)
+"""The brokers answer, and will do what was asked in a moment; the library does not always try again."""
 
 
 TOO_LARGE: Final = _E(_E.MSG_SIZE_TOO_LARGE).name()
@@ -163,6 +172,7 @@ class Producer(Generic[Token]):
         self.refused: str | None = None
         """What the brokers said when they refused this client's credentials last."""
         self._reports: list[tuple[Token, ck.KafkaError | None, ck.Message]] = []
+        self._told: set[str] = set()
 
     def __len__(self) -> int:
         """Events that are not reported yet."""
@@ -250,13 +260,18 @@ class Producer(Generic[Token]):
     def _tell(self, error: ck.KafkaError) -> None:
         if error.code() in _UNAUTHENTICATED:
             self.refused = error.str()
-        _LOGGER.warning("%s: %s", error.name(), error.str())
+        # The library says the same many times a second while a cluster is away.
+        if error.name() not in self._told:
+            self._told.add(error.name())
+            _LOGGER.warning("%s: %s", error.name(), error.str())
 
     def _reported(self, token: Token, error: ck.KafkaError | None, message: ck.Message) -> None:
         self._reports.append((token, error, message))
 
     def _take(self) -> list[Report[Token]]:
         taken, self._reports = self._reports, []
+        if taken:
+            self._told.clear()
         return [_report(token, error, message) for token, error, message in taken]
 
 
@@ -465,8 +480,10 @@ class Admin:
     def __init__(self, config: Config) -> None:
         self.config: Final = config
         """What it was built from; a reader of the same cluster needs it."""
+        self._heard: dict[str, str] = {}
+        told: dict[str, Any] = {**config, "error_cb": self._hear}
         with _settings_checked():
-            self._admin = AdminClient(dict(config), logger=_LOGGER)
+            self._admin = AdminClient(told, logger=_LOGGER)
         self._servers = str(config["bootstrap.servers"])
 
     def cluster_id(self) -> str:
@@ -482,7 +499,8 @@ class Admin:
         found: dict[str, TopicState] = {}
         with self._translated():
             futures = self._admin.describe_topics(ck.TopicCollection(wanted), request_timeout=REPLY_SECONDS)
-            for name, future in futures.items():
+        for name, future in futures.items():
+            with self._translated(_topic(name)):
                 try:
                     found[name] = _topic_state(future.result())
                 except ck.KafkaException as error:
@@ -495,24 +513,25 @@ class Admin:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         if not resources:
             return {}
-        with self._translated():
-            futures = self._admin.describe_configs(resources, request_timeout=REPLY_SECONDS)
-            return {
-                resource.name: {name: str(entry.value) for name, entry in future.result().items()}
-                for resource, future in futures.items()
-            }
+        found: dict[str, dict[str, str]] = {}
+        futures = self._admin.describe_configs(resources, request_timeout=REPLY_SECONDS)
+        for resource, future in futures.items():
+            with self._translated(_topic(resource.name), "DescribeConfigs"):
+                entries = future.result()
+                found[resource.name] = {name: str(entry.value) for name, entry in entries.items()}
+        return found
 
     def topic_config_at(self, broker: int, name: str) -> dict[str, str]:
         """The effective configuration of a topic as one broker knows it, which may be behind the others."""
         resource = ConfigResource(ResourceType.TOPIC, name)
-        with self._translated():
+        with self._translated(_topic(name), "DescribeConfigs"):
             futures = self._admin.describe_configs([resource], broker=broker, request_timeout=REPLY_SECONDS)
             return {key: str(entry.value) for key, entry in futures[resource].result().items()}
 
     def overrides(self, name: str) -> dict[str, str]:
         """The settings that a topic has of its own, not from its brokers."""
         resource = ConfigResource(ResourceType.TOPIC, name)
-        with self._translated():
+        with self._translated(_topic(name), "DescribeConfigs"):
             entries = self._admin.describe_configs([resource], request_timeout=REPLY_SECONDS)[
                 resource
             ].result()
@@ -531,14 +550,14 @@ class Admin:
             for key, value in changes.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
-        with self._translated():
+        with self._translated(_topic(name), "AlterConfigs"):
             self._admin.incremental_alter_configs([resource], request_timeout=REPLY_SECONDS)[
                 resource
             ].result()
 
     def add_partitions(self, name: str, *, total: int) -> None:
         """Give a topic more partitions, so that it has `total`. Keys move; see `trunkline.client.growth`."""
-        with self._translated():
+        with self._translated(_topic(name), "Alter"):
             self._admin.create_partitions([NewPartitions(name, total)], request_timeout=REPLY_SECONDS)[
                 name
             ].result()
@@ -564,7 +583,7 @@ class Admin:
     ) -> bool:
         """Create a topic; False if another has done so meanwhile."""
         topic = NewTopic(name, partitions, replication_factor, config=dict(config))
-        with self._translated():
+        with self._translated(_topic(name), "Create"):
             try:
                 self._admin.create_topics([topic], request_timeout=REPLY_SECONDS)[name].result()
             except ck.KafkaException as error:
@@ -575,7 +594,7 @@ class Admin:
 
     def delete(self, name: str) -> None:
         """Delete a topic with everything in it."""
-        with self._translated():
+        with self._translated(_topic(name), "Delete"):
             self._admin.delete_topics([name], request_timeout=REPLY_SECONDS)[name].result()
 
     def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
@@ -590,14 +609,14 @@ class Admin:
     def committed(self, group: str) -> dict[Partition, int]:
         """The offsets a group has committed."""
         request = ck.ConsumerGroupTopicPartitions(group)
-        with self._translated():
+        with self._translated(_group(group)):
             answer = self._admin.list_consumer_group_offsets([request], request_timeout=COORDINATOR_SECONDS)
             found = _coordinated(answer[group]).topic_partitions or []
         return {(item.topic, item.partition): item.offset for item in found if item.offset >= 0}
 
     def assigned_topics(self, group: str) -> dict[str, frozenset[str]]:
         """The topics of which each member of a group has partitions now, by its client id and host."""
-        with self._translated():
+        with self._translated(_group(group)):
             futures = self._admin.describe_consumer_groups([group], request_timeout=COORDINATOR_SECONDS)
             members = _coordinated(futures[group]).members
         found: dict[str, frozenset[str]] = {}
@@ -655,23 +674,54 @@ class Admin:
         }
 
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
-        with self._translated():
-            futures = self._admin.list_offsets(
-                {ck.TopicPartition(*key): spec for key in keys}, request_timeout=REPLY_SECONDS
-            )
-            return {(key.topic, key.partition): future.result().offset for key, future in futures.items()}
+        found: dict[Partition, int] = {}
+        futures = self._admin.list_offsets(
+            {ck.TopicPartition(*key): spec for key in keys}, request_timeout=REPLY_SECONDS
+        )
+        for key, future in futures.items():
+            with self._translated(_topic(key.topic)):
+                found[key.topic, key.partition] = future.result().offset
+        return found
 
     @contextlib.contextmanager
-    def _translated(self) -> Any:
+    def _translated(self, resource: str = "the cluster", operation: str = "Describe") -> Iterator[None]:
+        """Errors as ours. `operation` is what Kafka's ACLs call it."""
+        self._listen()
+        self._heard = {}
         try:
             yield
         except ck.KafkaException as error:
-            if error.args[0].code() in _UNREACHABLE:
-                raise ClusterUnavailable(
-                    f"no Kafka broker answers at {self._servers} ({error.args[0].str()}); "
-                    "start one, or set --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS"
-                ) from error
-            raise translated(error) from error
+            self._listen()
+            raise self._explained(error, resource, operation) from error
+
+    def _explained(self, error: ck.KafkaException, resource: str, operation: str) -> TrunklineError:
+        cause = error.args[0]
+        if cause.code() in _UNREACHABLE:
+            for code, text in self._heard.items():
+                if diagnosis.is_refusal(code, text):
+                    return KafkaFailed(code, diagnosis.refused(self._servers, text))
+            return ClusterUnavailable(diagnosis.unreachable(self._servers, self._heard, cause.str()))
+        if cause.code() in _STARTING:
+            return ClusterUnavailable(f"the cluster is not ready ({cause.str()}); try again in some seconds")
+        failed = translated(error)
+        if advice := diagnosis.grant(failed.code, resource, operation):
+            failed = KafkaFailed(failed.code, f"{failed}; {advice}")
+        return failed
+
+    def _listen(self) -> None:
+        """Hear what has happened to the connections: an answer that did not come does not say why."""
+        self._admin.poll(0)
+
+    def _hear(self, error: ck.KafkaError) -> None:
+        self._heard.setdefault(error.name(), error.str())
+
+
+def _topic(name: str) -> str:
+    return f"topic {name}"
+
+
+def _group(name: str) -> str:
+    return f"group {name}"
 
 
 def _coordinated(future: Future[Any]) -> Any:
@@ -738,22 +788,22 @@ def _commit_refused(error: ck.KafkaError) -> CommitRefused:
 
 
 def _record(message: ck.Message) -> Record:
+    try:
+        headers = tuple(_read_headers(message) or ())
+    except (SystemError, UnicodeDecodeError):
+        headers = UNREADABLE_HEADERS
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None, "a record that was read has a place"
+    assert offset is not None, "a record that was read has a place"
     return Record(
         message.topic() or "",
-        _number(message.partition()),
-        _number(message.offset()),
+        partition,
+        offset,
         message.timestamp()[1],
         message.key(),
         message.value(),
-        _headers(message),
+        headers,
     )
-
-
-def _headers(message: ck.Message) -> tuple[tuple[str, bytes | None], ...]:
-    try:
-        return tuple(_read_headers(message) or ())
-    except (SystemError, UnicodeDecodeError):
-        return UNREADABLE_HEADERS
 
 
 def _number(value: int | None) -> int:

@@ -57,6 +57,7 @@ class Member:
         self._spans = spans
         self._trouble = Trouble()
         self._refused: dict[str, tuple[float, str]] = {}
+        self._heard: dict[str, str] = {}
         self._commit_failures = 0
         self._commit_due = 0.0
         self._opened_at = monotonic()
@@ -169,9 +170,11 @@ class Member:
         if self._coordinated_at is None:
             if self._start_seconds is not None and now - self._opened_at > self._start_seconds:
                 raise ClusterUnavailable(
-                    f"no Kafka broker answered at {self._situation.connection.bootstrap_servers} for "
-                    f"{self._start_seconds:g} s; start one, or set --bootstrap-servers or "
-                    "TRUNKLINE_BOOTSTRAP_SERVERS"
+                    diagnosis.unreachable(
+                        self._situation.connection.bootstrap_servers,
+                        self._heard,
+                        f"for {self._start_seconds:g} s",
+                    )
                 )
         elif (
             self._situation.options.protocol is GroupProtocol.CONSUMER
@@ -188,6 +191,7 @@ class Member:
         now = self._monotonic()
         if diagnosis.is_refusal(code, text):
             self._refused.setdefault(code, (now, text))
+        self._heard[code] = text
         if self._trouble.met(code, now):
             text = diagnosis.explain(self._situation, code, text)
             _log.warning("cluster trouble", group=self._group, error=text)

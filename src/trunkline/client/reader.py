@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
+from trunkline.client import diagnosis
 from trunkline.client.config import ConnectionOptions, admin_config, reader_config
+from trunkline.client.errors import KafkaFailed
 from trunkline.client.kafka import Admin, Consumer
 from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput
@@ -39,7 +41,10 @@ class TopicReader:
         self._stopping.set()
 
     def existing(self, *, last: int | None = None) -> Iterator[Record]:
-        """The records that were there when this was opened, or the last so many of each partition."""
+        """The records that were there when this was opened, or the last so many of each partition.
+
+        Raises `KafkaFailed` when the cluster refuses to give them.
+        """
         starts = {
             number: low if last is None else max(low, high - last)
             for number, (low, high) in self.bounds.items()
@@ -47,7 +52,7 @@ class TopicReader:
         open_partitions = {number for number, (_, high) in self.bounds.items() if starts[number] < high}
         self._assign({number: starts[number] for number in open_partitions})
         while open_partitions and not self._stopping.is_set():
-            for record in self._consumer.poll(POLL_RECORDS_MAX, POLL_SECONDS):
+            for record in self._poll():
                 high = self.bounds[record.partition][1]
                 if record.offset < high:
                     yield record
@@ -56,10 +61,10 @@ class TopicReader:
             open_partitions -= {number for _, number in self._consumer.at_end}
 
     def following(self) -> Iterator[Record]:
-        """The records from then on, until `stop`."""
+        """The records from then on, until `stop`. Raises as `existing` does."""
         self._assign({number: high for number, (_, high) in self.bounds.items()})
         while not self._stopping.is_set():
-            yield from self._consumer.poll(POLL_RECORDS_MAX, POLL_SECONDS)
+            yield from self._poll()
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +73,14 @@ class TopicReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._consumer.close()
+
+    def _poll(self) -> list[Record]:
+        try:
+            return self._consumer.poll(POLL_RECORDS_MAX, POLL_SECONDS)
+        except KafkaFailed as error:
+            if advice := diagnosis.grant(error.code, f"topic {self.topic}", "Read"):
+                raise KafkaFailed(error.code, f"{error}; {advice}") from error
+            raise
 
     def _assign(self, offsets: Mapping[int, int]) -> None:
         self._consumer.assign({(self.topic, number): offset for number, offset in offsets.items()})
