@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common, _connection
+from trunkline.cli import _common
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.cli._connection import ClientProperties, connection
 from trunkline.errors import InvalidInput, TrunklineError
@@ -54,6 +54,7 @@ app = _common.new_app(EXAMPLE, invoke_without_command=True)
 def topics(
     context: typer.Context,
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +63,7 @@ def topics(
     from trunkline.client.admin import topic_views
 
     contract = _common.read_catalogue(catalogue)
-    views = topic_views(_connection.connection(bootstrap_servers), contract)
+    views = topic_views(connection(bootstrap_servers, properties=client_properties), contract)
     if as_json:
         _common.print_json([_as_json(view) for view in views])
     else:
@@ -75,13 +76,15 @@ def create(
         str, typer.Option("--environment", "-e", help="Whose partitions and settings to use.")
     ] = "development",
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.admin import Standing, ensure_topics
 
     contract = _common.read_catalogue(catalogue)
-    ensured = ensure_topics(_connection.connection(bootstrap_servers), contract, environment)
+    to = connection(bootstrap_servers, properties=client_properties)
+    ensured = ensure_topics(to, contract, environment)
     if as_json:
         _common.print_json(ensured)
     else:
