@@ -1,10 +1,10 @@
 """Each way in which a record is not an event has its own reason and names the place."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from trunkline.codec import CodecError, Record, decode, encode_checked
 from trunkline.codec.errors import (

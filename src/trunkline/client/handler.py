@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 from sqlalchemy import Connection
 
 from trunkline.catalogue.events import Event
@@ -19,8 +20,7 @@ class RetryLater(Exception):  # noqa: N818 - named for what it tells the runtime
     """Raised by a handler: the event is fine, the world is not; pause the partition, try the batch again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A decoded, validated event and the record it came in."""
 
     record: Record

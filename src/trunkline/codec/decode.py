@@ -4,10 +4,11 @@ Everything a stranger can put into a record ends in a `CodecError`: the key, the
 trusted. What is ambiguous, such as an attribute given twice, is refused, since two readers might differ.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.names import TenantId
@@ -40,13 +41,11 @@ PREFIX: Final = "ce_"
 REQUIRED: Final = ("specversion", "id", "source", "type", "time", "tenantid")
 """CloudEvents requires the first four; the contract also needs to know when, and whose it is."""
 
-_KNOWN: Final = {
-    **{
-        f"{PREFIX}{name}": name
-        for name in (*REQUIRED, "subject", "correlationid", "causationid", "traceparent")
-    },
-    "content-type": "content-type",
-}
+_CONTENT_TYPE: Final = "content-type"
+_REQUIRED_HEADERS: Final = tuple(PREFIX + name for name in REQUIRED)
+_OPTIONAL_HEADERS: Final = ("ce_subject", "ce_correlationid", "ce_causationid", "ce_traceparent")
+_USUAL: Final = frozenset({*_REQUIRED_HEADERS, *_OPTIONAL_HEADERS, _CONTENT_TYPE})
+_required: Final = itemgetter(*_REQUIRED_HEADERS)
 _SPEC_VERSION: Final = SPEC_VERSION.encode()
 _JSON: Final = CONTENT_TYPE.encode()
 _STRUCTURED: Final = b"application/cloudevents"
@@ -57,21 +56,27 @@ def decode(record: Record) -> Envelope[Event]:
 
     Raises a `CodecError` for anything that is not one; see `trunkline.codec.errors` for the kinds.
     """
-    attributes = _attributes(record.headers)
-    content_type = attributes.pop("content-type", None)
+    found = dict(record.headers)
+    # What our own publisher writes is told by looking at all headers together, not one by one.
+    usual = len(found) == len(record.headers) and found.keys() <= _USUAL and None not in found.values()
+    headers = cast("dict[str, bytes]", found) if usual else _attributes(record.headers)
+    content_type = headers.get(_CONTENT_TYPE)
+    if content_type == _JSON and len(headers) > 1:
+        return _assemble(record, headers, usual=usual, content_type=content_type, value=record.value)
     value = record.value
     if content_type is not None and content_type[:23].lower() == _STRUCTURED:
         content_type, value, attributes = unfold(content_type, value)
-    elif not attributes:
+        headers = {PREFIX + name: raw for name, raw in attributes.items()}
+    elif len(headers) == (content_type is not None):
         raise NotCloudEvents("the record has no ce_ headers and is not application/cloudevents+json")
-    return _assemble(record, attributes, content_type=content_type, value=value)
+    return _assemble(record, headers, usual=False, content_type=content_type, value=value)
 
 
 def _attributes(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
-    """The context attributes by name without the prefix, and the content type; other headers are not ours."""
+    """The headers with context attributes, and the content type's; all others are not ours."""
     found: dict[str, bytes] = {}
     for header, raw in headers:
-        name = _KNOWN.get(header) or _unusual(header)
+        name = header if header in _USUAL else _unusual(header)
         if name is None:
             continue
         if raw is None:
@@ -83,26 +88,30 @@ def _attributes(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]
 
 
 def _unusual(header: str) -> str | None:
-    """The attribute of a header that is not among the usual ones, or None for somebody else's header."""
+    """Where a header that is not among the usual ones belongs; None for somebody else's header."""
     lowered = header.lower()
-    if lowered == "content-type":
+    if lowered == _CONTENT_TYPE:
         return lowered
     if not lowered.startswith(PREFIX):
         return None
     if header != lowered:
         raise InvalidAttribute(f"header {header[:80]!r} is not in lower case")
-    return header.removeprefix(PREFIX)
+    return header
 
 
 def _assemble(
-    record: Record, attributes: dict[str, bytes], *, content_type: bytes | None, value: bytes | None
+    record: Record,
+    headers: dict[str, bytes],
+    *,
+    usual: bool,
+    content_type: bytes | None,
+    value: bytes | None,
 ) -> Envelope[Event]:
-    take = attributes.pop
     try:
-        spec_version, event_id, source = take("specversion"), take("id"), take("source")
-        type_raw, time, tenant_raw = take("type"), take("time"), take("tenantid")
-    except KeyError as error:
-        raise _missing(record, str(error.args[0]), attributes) from None
+        spec_version, event_id, source, type_raw, time, tenant_raw = _required(headers)
+    except KeyError:
+        raise _missing(record, headers) from None
+    given = headers.get
     if spec_version != _SPEC_VERSION:
         raise InvalidAttribute(f"specversion is {_text('specversion', spec_version)!r}, not {SPEC_VERSION}")
     tenant = _tenant(tenant_raw)
@@ -114,16 +123,16 @@ def _assemble(
     if wire.topic != record.topic:
         raise WrongTopic(f"{wire.type} belongs on {wire.topic}, not on {record.topic}")
     return Envelope(
-        id=check_text("id", _text("id", event_id)),
+        id=_string("id", event_id),
         source=_source(source),
         type=wire.type,
         tenantid=tenant,
         time=parse_time(time),
-        subject=_optional("subject", take("subject", None)),
-        correlationid=_optional("correlationid", take("correlationid", None)),
-        causationid=_optional("causationid", take("causationid", None)),
-        traceparent=_optional("traceparent", take("traceparent", None)),
-        extensions=_extensions(attributes) if attributes else NO_EXTENSIONS,
+        subject=None if (raw := given("ce_subject")) is None else _string("subject", raw),
+        correlationid=None if (raw := given("ce_correlationid")) is None else _string("correlationid", raw),
+        causationid=None if (raw := given("ce_causationid")) is None else _string("causationid", raw),
+        traceparent=None if (raw := given("ce_traceparent")) is None else _string("traceparent", raw),
+        extensions=NO_EXTENSIONS if usual else _extensions(headers),
         data=wire.read(_json_value(content_type, value)),
     )
 
@@ -143,8 +152,8 @@ def _source(raw: bytes) -> str:
     return source
 
 
-def _optional(name: str, raw: bytes | None) -> str | None:
-    return None if raw is None else check_text(name, _text(name, raw))
+def _string(name: str, raw: bytes) -> str:
+    return check_text(name, _text(name, raw))
 
 
 def _json_value(content_type: bytes | None, value: bytes | None) -> bytes:
@@ -158,12 +167,16 @@ def _json_value(content_type: bytes | None, value: bytes | None) -> bytes:
     return value
 
 
-def _extensions(attributes: dict[str, bytes]) -> MappingProxyType[str, str]:
-    if len(attributes) > EXTENSIONS_MAX:
-        raise InvalidAttribute(
-            f"{len(attributes)} extension attributes; at most {EXTENSIONS_MAX} are allowed"
-        )
-    extensions = {name: _text(name, raw) for name, raw in attributes.items()}
+def _extensions(headers: dict[str, bytes]) -> Mapping[str, str]:
+    unusual = [header for header in headers if header not in _USUAL]
+    if not unusual:
+        return NO_EXTENSIONS
+    if len(unusual) > EXTENSIONS_MAX:
+        raise InvalidAttribute(f"{len(unusual)} extension attributes; at most {EXTENSIONS_MAX} are allowed")
+    extensions = {}
+    for header in unusual:
+        name = header.removeprefix(PREFIX)
+        extensions[name] = _text(name, headers[header])
     for name, text in extensions.items():
         check_extension(name, text)
     return MappingProxyType(extensions)
@@ -180,7 +193,6 @@ def _shown(raw: bytes | None) -> str:
     return "absent" if raw is None else repr(raw[:80].decode("utf-8", "replace"))
 
 
-def _missing(record: Record, first: str, left: dict[str, bytes]) -> MissingHeader:
-    """Names every absent attribute; those taken before the first absent one were there."""
-    absent = [first, *(name for name in REQUIRED[REQUIRED.index(first) + 1 :] if name not in left)]
-    return MissingHeader(f"record without {', '.join(PREFIX + name for name in absent)} on {record.topic}")
+def _missing(record: Record, headers: dict[str, bytes]) -> MissingHeader:
+    absent = [header for header in _REQUIRED_HEADERS if header not in headers]
+    return MissingHeader(f"record without {', '.join(absent)} on {record.topic}")

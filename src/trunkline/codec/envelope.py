@@ -17,7 +17,7 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 E = TypeVar("E", bound=Event)
 
 
-class Envelope(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True, gc=False):
     """One event with its context. Its identity is `(tenantid, source, id)`.
 
     `time` is timezone-aware. `extensions` holds CloudEvents extension attributes without a field of their

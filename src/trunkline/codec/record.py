@@ -1,6 +1,5 @@
 """What goes over the wire and what comes back: two types, because only the latter has a position."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -16,8 +15,9 @@ class Encoded(msgspec.Struct, frozen=True):
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+# Hidden from the garbage collector, as is every struct that exists once for each event: what it holds cannot
+# refer back to it.
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as read from a topic; nobody has said yet that it is an event. `timestamp_ms` is Unix time."""
 
     topic: str
