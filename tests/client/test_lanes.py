@@ -7,11 +7,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from trunkline.client.lanes import Lane, Lanes
+from trunkline.client.lanes import LaneKey, Lanes
 
 TOPIC = "t"
 TIMEOUT = 20.0
 LEASE = 5.0
+RUN = 3
 
 
 @dataclass(eq=False)
@@ -23,7 +24,7 @@ class Sent:
     at: float
     size: int = 1
     partition: int = -1
-    lane: Lane = field(init=False)
+    lane: LaneKey = field(init=False)
 
     def __post_init__(self) -> None:
         self.lane = (TOPIC, self.tenant)
@@ -38,7 +39,13 @@ def place(tenant: str, count: int) -> int:
 
 
 def lanes() -> Lanes[Sent]:
-    return Lanes(place=place, timeout_seconds=TIMEOUT, lease_seconds=LEASE, burst_events=3, burst_bytes=100)
+    return Lanes(place=place, timeout_seconds=TIMEOUT, lease_seconds=LEASE, run_events=RUN, run_bytes=100)
+
+
+def taken(lanes: Lanes[Sent], now: float) -> list[Sent]:
+    """What may go now, all of it."""
+    singles, runs = lanes.take(now, events_max=1_000)
+    return [*singles, *(event for run in runs for event in run)]
 
 
 class LanesMachine(RuleBasedStateMachine):
@@ -50,15 +57,16 @@ class LanesMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.count = 2
         self.numbers: dict[str, int] = {}
-        self.bursts: dict[int, list[Sent]] = {}
+        self.batches: list[list[Sent]] = []
         self.log: dict[str, list[int]] = {}
         self.failed: dict[str, dict[int, Sent]] = {}
         self.open: set[Sent] = set()
 
-    @rule(tenant=st.sampled_from("abc"))
-    def publish(self, tenant: str) -> None:
-        number = self.numbers[tenant] = self.numbers.get(tenant, 0) + 1
-        self._add(Sent(tenant, number, self.now))
+    @rule(tenant=st.sampled_from("abc"), number=st.integers(1, 5))
+    def publish(self, tenant: str, number: int) -> None:
+        for _ in range(number):
+            following = self.numbers[tenant] = self.numbers.get(tenant, 0) + 1
+            self._add(Sent(tenant, following, self.now))
 
     @rule(tenant=st.sampled_from("abc"), data=st.data())
     def publish_again(self, tenant: str, data: st.DataObject) -> None:
@@ -74,36 +82,45 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule(grow=st.booleans())
     def count_partitions(self, *, grow: bool) -> None:
-        # As `topics grow` does it: the topic is fenced and drained, so nothing is under way.
-        if grow and not self.bursts and self.count < 4:
+        if grow and self.count < 4:
             self.count *= 2
         self.lanes.lease(TOPIC, self.count, self.now)
 
-    @rule()
-    def take(self) -> None:
-        for event in self.lanes.take(self.now):
-            self.bursts.setdefault(event.partition, []).append(event)
+    @rule(events_max=st.integers(1, 10))
+    def take(self, events_max: int) -> None:
+        singles, runs = self.lanes.take(self.now, events_max=events_max)
+        assert all(len(run) == RUN and len({event.partition for event in run}) == 1 for run in runs)
+        assert all(event.partition == place(event.tenant, self.count) for event in singles)
+        self.batches += [[event] for event in singles]
+        self.batches += runs
 
-    @precondition(lambda self: self.bursts)
-    @rule(data=st.data(), outcome=st.sampled_from(["taken", "failed", "fenced"]))
-    def resolve(self, data: st.DataObject, outcome: str) -> None:
-        burst = self.bursts.pop(data.draw(st.sampled_from(sorted(self.bursts))))
-        if outcome == "fenced":
-            self.lanes.returned(burst, fenced_at=self.now)
-            return
-        self.open.difference_update(burst)
-        if outcome == "taken":
-            self.lanes.delivered(burst)
-            for event in burst:
-                self.log.setdefault(event.tenant, []).append(event.number)
-        else:
-            for event in burst:
-                self.lanes.failed(event, self.now)
-                self.failed.setdefault(event.tenant, {})[event.number] = event
+    @precondition(lambda self: self.batches)
+    @rule(data=st.data(), outcome=st.sampled_from(["taken", "failed", "fenced"]), parts=st.integers(1, 2))
+    def resolve(self, data: st.DataObject, outcome: str, parts: int) -> None:
+        """A batch is taken or refused whole; who hears of it may hear of its parts one after the other."""
+        batch = self.batches.pop(data.draw(st.integers(0, len(self.batches) - 1)))
+        for part in (batch[:parts], batch[parts:]):
+            if outcome == "fenced":
+                self.lanes.returned(part, fenced_at=self.now)
+            elif outcome == "taken":
+                self._deliver(part)
+            else:
+                for event in part:
+                    self.lanes.failed(event, self.now)
+                    self.failed.setdefault(event.tenant, {})[event.number] = event
+                    self.open.discard(event)
 
     @rule(seconds=st.sampled_from([0.1, 0.3, 2.0, 6.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
+
+    @rule()
+    def expire(self) -> None:
+        for event, _ in self.lanes.expired(self.now):
+            self.open.discard(event)
+            if any(event.tenant == tenant for tenant in self.failed):
+                # The hold has ended, or this one is what failed: either way it may be published again.
+                self.failed[event.tenant].pop(event.number, None)
 
     @invariant()
     def a_tenant_is_in_the_log_in_its_order(self) -> None:
@@ -111,8 +128,14 @@ class LanesMachine(RuleBasedStateMachine):
             assert numbers == sorted(set(numbers))
 
     @invariant()
-    def a_burst_is_within_its_limits(self) -> None:
-        assert all(len(burst) <= 3 for burst in self.bursts.values())
+    def no_tenant_has_two_batches_under_way(self) -> None:
+        tenants = [batch[0].tenant for batch in self.batches]
+        assert len(tenants) == len(set(tenants))
+
+    @invariant()
+    def no_partition_has_two_runs_under_way(self) -> None:
+        partitions = [batch[0].partition for batch in self.batches if len(batch) > 1]
+        assert len(partitions) == len(set(partitions))
 
     def teardown(self) -> None:
         """Nothing is forgotten: in the end all that had no outcome goes, once nothing fails any more."""
@@ -120,13 +143,20 @@ class LanesMachine(RuleBasedStateMachine):
             self.give_up(tenant)
         for _ in range(200):
             self.now += 0.3
-            self.count_partitions(grow=False)
-            for burst in self.bursts.values():
-                self.lanes.delivered(burst)
-                self.open.difference_update(burst)
-            self.bursts.clear()
-            self.take()
+            self.lanes.lease(TOPIC, self.count, self.now)
+            for batch in self.batches:
+                self._deliver(batch)
+            self.batches.clear()
+            self.take(1_000)
+            if not self.open:
+                break
         assert not self.open
+
+    def _deliver(self, events: list[Sent]) -> None:
+        self.lanes.delivered(events)
+        self.open.difference_update(events)
+        for event in events:
+            self.log.setdefault(event.tenant, []).append(event.number)
 
     def _add(self, event: Sent) -> None:
         self.open.add(event)
@@ -134,7 +164,7 @@ class LanesMachine(RuleBasedStateMachine):
 
 
 TestLanes = LanesMachine.TestCase
-TestLanes.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLanes.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
 def test_what_waits_too_long_is_rejected_and_then_what_waited_behind_it() -> None:
@@ -144,7 +174,7 @@ def test_what_waits_too_long_is_rejected_and_then_what_waited_behind_it() -> Non
     assert [event.number for event, _ in waiting.expired(TIMEOUT)] == [1]
     assert waiting.held == 1
     waiting.lease(TOPIC, 1, TIMEOUT)
-    assert waiting.take(TIMEOUT) == []
+    assert taken(waiting, TIMEOUT) == []
     ((second, why),) = waiting.expired(2 * TIMEOUT)
     assert (second.number, waiting.held) == (2, 0)
     assert why.startswith("event a-1 of this tenant failed before it")
@@ -154,7 +184,7 @@ def test_nothing_goes_when_the_lease_has_run_out() -> None:
     idle = lanes()
     idle.lease(TOPIC, 1, 0.0)
     idle.add(Sent("a", 1, at=LEASE))
-    assert idle.take(LEASE + 0.1) == []
+    assert taken(idle, LEASE + 0.1) == []
     assert idle.due(LEASE + 0.1) == [TOPIC]
 
 
@@ -163,11 +193,30 @@ def test_a_closed_topic_is_tried_with_one_event_after_its_partitions_were_counte
     closed.lease(TOPIC, 1, 0.0)
     for number in (1, 2):
         closed.add(Sent("a", number, at=0.0))
-    burst = closed.take(0.0)
-    closed.returned(burst, fenced_at=1.0)
-    assert closed.take(2.0) == []
+    closed.returned(taken(closed, 0.0), fenced_at=1.0)
+    assert taken(closed, 2.0) == []
     closed.lease(TOPIC, 1, 2.0)
-    (probe,) = closed.take(2.0)
+    (probe,) = taken(closed, 2.0)
     assert probe.number == 1
     closed.delivered([probe])
-    assert [event.number for event in closed.take(2.0)] == [2]
+    assert [event.number for event in taken(closed, 2.0)] == [2]
+
+
+def test_what_is_behind_an_event_waits_for_its_outcome() -> None:
+    lane = lanes()
+    lane.lease(TOPIC, 1, 0.0)
+    lane.add(Sent("a", 1, at=0.0))
+    (first,) = taken(lane, 0.0)
+    lane.add(Sent("a", 2, at=0.0))
+    lane.add(Sent("b", 1, at=0.0))
+    assert [event.event_id for event in taken(lane, 0.0)] == ["b-1"]
+    lane.delivered([first])
+    assert [event.event_id for event in taken(lane, 0.0)] == ["a-2"]
+
+
+def test_a_run_is_not_larger_than_a_batch() -> None:
+    lane = lanes()
+    lane.lease(TOPIC, 1, 0.0)
+    for number in range(RUN):
+        lane.add(Sent("a", number, at=0.0, size=50))
+    assert [event.event_id for event in taken(lane, 0.0)] == ["a-0"]

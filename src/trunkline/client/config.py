@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from trunkline.errors import InvalidInput
 
-ConfigValue: TypeAlias = str | int | bool
+ConfigValue: TypeAlias = str | int | float | bool
 Config: TypeAlias = dict[str, ConfigValue]
 
 RETRIES: Final = 3
@@ -28,6 +28,7 @@ RETRY_JITTER: Final = 0.2
 LEADER_ELECTION_MS: Final = 10_000
 """KRaft's `broker.session.timeout.ms` of 9 s and a second for the election itself."""
 
+FOREVER_MS: Final = 2**31 - 1
 DELIVERY_TIMEOUT_MS: Final = 120_000
 UNKNOWN_TOPIC_MS: Final = 10_000
 """A topic that was just created may be unknown to a broker for a moment; after this it counts as missing."""
@@ -37,9 +38,14 @@ PARTITIONS_LEASE_SECONDS: Final = 5.0
 at least as long after it has added partitions, so that nobody publishes by the old count."""
 
 LINGER_MS: Final = 5
-BURST_LINGER_MS: Final = 10_000
-"""For a publisher: longer than handing over a burst can take, so that the burst stays together until it is
-flushed."""
+SINGLE_LINGER_MS: Final = 0.5
+"""For a publisher's lone events: while a request is under way the next ones gather by themselves."""
+
+RUN_EVENTS: Final = 100
+"""Events of one tenant that a publisher sends as one record batch, when so many wait."""
+
+RUN_LINGER_MS: Final = 900_000
+"""librdkafka's longest: a run goes because it is complete, and never because time has passed."""
 
 REACH_SECONDS: Final = 10.0
 """A publisher that has never reached its cluster gives its events up after this; later it waits longer."""
@@ -234,6 +240,25 @@ def producer_config(connection: ConnectionOptions, options: ProducerOptions) -> 
         "message.max.bytes": options.message_bytes_max,
         "queue.buffering.max.messages": options.queue_messages_max,
         "queue.buffering.max.kbytes": QUEUE_KIB_MAX,
+    }
+
+
+def single_config(connection: ConnectionOptions, options: ProducerOptions) -> Config:
+    """For lone events of many lanes; see `trunkline.client.lanes`."""
+    return {**producer_config(connection, options), "linger.ms": SINGLE_LINGER_MS}
+
+
+def run_config(connection: ConnectionOptions, options: ProducerOptions) -> Config:
+    """For runs: a partition's events go when there are exactly `RUN_EVENTS`, as one batch.
+
+    librdkafka lets events of a batch expire one by one, so it never may; the publisher itself gives up a run
+    as a whole.
+    """
+    return {
+        **producer_config(connection, options),
+        "linger.ms": RUN_LINGER_MS,
+        "batch.num.messages": RUN_EVENTS,
+        "delivery.timeout.ms": FOREVER_MS,
     }
 
 

@@ -146,7 +146,6 @@ _STARTING: Final = frozenset(
 
 
 TOO_LARGE: Final = _E(_E.MSG_SIZE_TOO_LARGE).name()
-TIMED_OUT: Final = _E(_E._MSG_TIMED_OUT).name()
 
 
 class Report(msgspec.Struct, Generic[Token], frozen=True):
@@ -164,7 +163,7 @@ class Report(msgspec.Struct, Generic[Token], frozen=True):
 class Producer(Generic[Token]):
     """An idempotent producer. `Token` is whatever the caller wants back with the report.
 
-    Not more than one thread may call `poll` and `flush`; `send` is thread-safe.
+    Not more than one thread may call `poll`; `send` is thread-safe.
     """
 
     def __init__(self, config: Config) -> None:
@@ -202,18 +201,8 @@ class Producer(Generic[Token]):
 
         Raises `KafkaFatal` when this producer is dead; `drain` then returns what had been reported.
         """
-        return self._served(self._producer.poll, timeout)
-
-    def flush(self, timeout: float) -> list[Report[Token]]:
-        """Send what is queued without lingering, and wait until all is reported or the time is over.
-
-        Raises as `poll` does.
-        """
-        return self._served(self._producer.flush, timeout)
-
-    def _served(self, serve: Callable[[float], int], timeout: float) -> list[Report[Token]]:
         try:
-            serve(timeout)
+            self._producer.poll(timeout)
         except ck.KafkaException as error:
             failed = translated(error)
             raise KafkaFatal(failed.code, str(failed)) from error
@@ -241,9 +230,9 @@ class Producer(Generic[Token]):
             return None
         raise KafkaFailed(found.error.name(), f"Kafka: {found.error.str()}")
 
-    def purge_queue(self) -> None:
-        """Give up what is queued and not in flight; its reports follow."""
-        self._producer.purge(in_queue=True, in_flight=False)
+    def purge(self) -> None:
+        """Give up everything queued or in flight; the reports follow, and any of it may be in the log."""
+        self._producer.purge()
 
     def drain(self) -> list[Report[Token]]:
         """Give up everything queued or in flight and return all reports. The producer is dead afterwards.

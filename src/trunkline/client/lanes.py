@@ -3,18 +3,19 @@
 Theory of operation. A lane is the events of one tenant in one topic. librdkafka keeps their order as long as
 nothing fails; when a batch fails for good, the batches behind it are sent at once, and the failure is known
 here only afterwards. What is behind an event must therefore not be in librdkafka's hands while the event is
-unresolved, unless both are sure to travel in one record batch, which the broker takes or refuses whole.
+unresolved, unless both travel in one record batch, which the broker takes or refuses whole.
 
-- A partition is handed one burst at a time, and the next only when every event of the last has its outcome.
-  A burst is within one batch's limits of events and bytes. librdkafka's linger is long, so it keeps a burst
-  together until the publisher, having handed over all of it, calls `flush`, which sends what is queued.
+- A lane has one event under way, and its later ones wait here. Batches form across lanes.
+- A lane in which many wait has a run under way instead: exactly `run_events` of its events, at most one run a
+  partition, through a producer that sends a partition's events when it has exactly as many, and never before.
+  So a run is one record batch, by librdkafka's own setting and not by timing.
 - A lane with a failed event is held. Its later events wait until each failed one was published again with the
   same id (these then go first, in their first order), or was given up, or until the hold ends: those that
   waited are then rejected, and the lane is open again.
-- A refusal for size of an event that is known to fit is the fence of `topics grow`: nothing was appended. The
-  burst goes back to the head, and the topic is tried with one event at a time until one is taken.
-- Partitions are chosen here, by a count that was read from the cluster not longer than a lease ago. When the
-  count changes, the topic first waits for the outcome of all that is under way.
+- A refusal for size of an event that is known to fit is the fence of `topics grow`: nothing was appended.
+  What was refused goes back to the head of its lane, and the topic is tried with one event at a time until
+  one is taken.
+- Partitions are chosen here, by a count that was read from the cluster not longer than a lease ago.
 
 Everything here is a function of its arguments; `now` is a monotonic time in seconds.
 """
@@ -22,13 +23,16 @@ Everything here is a function of its arguments; `now` is a monotonic time in sec
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-Lane: TypeAlias = tuple[str, str]
+LaneKey: TypeAlias = tuple[str, str]
 """Topic and tenant."""
 
 PROBE_SECONDS: Final = 0.25
 """How often a closed topic is tried."""
+
+IDLE_LANES_MAX: Final = 20_000
+"""Lanes kept although nothing is in them: a tenant that comes again finds its partition."""
 
 _CLOSED: Final = "{} is closed for growth, or its max.message.bytes is below the contract's"
 
@@ -36,7 +40,7 @@ _CLOSED: Final = "{} is closed for growth, or its max.message.bytes is below the
 class Laned(Protocol):
     """What the lanes know of an event. `partition` is theirs to set; `at` is when it was published."""
 
-    lane: Lane
+    lane: LaneKey
     size: int
     at: float
     partition: int
@@ -48,48 +52,60 @@ class Laned(Protocol):
 E = TypeVar("E", bound=Laned)
 
 
+class Taken(NamedTuple, Generic[E]):
+    """What is to be handed over now, each event to its `partition`: lone ones, and runs."""
+
+    singles: list[E]
+    runs: list[list[E]]
+
+
 @dataclass(slots=True)
 class _Held(Generic[E]):
-    """A lane after a failure, in its order: None for what failed, under its id, until it comes again."""
+    """What failed in a lane, by id and in its order: None until it is published again."""
 
     until: float
-    slots: dict[str | E, E | None] = field(default_factory=dict)
-    failed: int = 0
+    failed: dict[str, E | None] = field(default_factory=dict)
 
-    def fail(self, event: E) -> None:
-        self.slots[event.event_id] = None
-        self.failed += 1
+    @property
+    def complete(self) -> bool:
+        return None not in self.failed.values()
 
-    def keep(self, event: E) -> None:
-        if self.slots.get(event.event_id, event) is None:
-            self.slots[event.event_id] = event
-            self.failed -= 1
-        else:
-            self.slots[event] = event
-
-    def events(self) -> list[E]:
-        return [event for event in self.slots.values() if event is not None]
+    def again(self) -> list[E]:
+        return [event for event in self.failed.values() if event is not None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Topic(Generic[E]):
-    """One topic. `count` is what `queues` are laid out for, `leased` what the cluster said last."""
+    """One topic. `ready` are the lanes of which something may go; `running` the partitions with a run."""
 
-    incoming: deque[E] = field(default_factory=deque)
-    queues: list[deque[E]] = field(default_factory=list)
-    unresolved: list[int] = field(default_factory=list)
-    leased: int = 0
+    name: str
+    ready: "deque[_Lane[E]]" = field(default_factory=deque)
+    running: set[int] = field(default_factory=set)
+    unresolved: int = 0
+    count: int = 0
     asked_at: float = float("-inf")
+    wanted: bool = False
+    """Something was published since the partitions were counted last."""
     refused_at: float | None = None
     """When the fence refused an event last; None while the topic is open."""
     probe: E | None = None
 
-    def busy(self) -> bool:
-        return any(self.unresolved)
 
-    def waiting(self) -> Iterator[deque[E]]:
-        yield from self.queues
-        yield self.incoming
+@dataclass(slots=True, eq=False)
+class _Lane(Generic[E]):
+    """One tenant in one topic. `busy` means under way or among the topic's `ready`."""
+
+    key: LaneKey
+    topic: _Topic[E]
+    waiting: deque[E] = field(default_factory=deque)
+    returned: list[E] = field(default_factory=list)
+    under_way: int = 0
+    busy: bool = False
+    running: bool = False
+    held: _Held[E] | None = None
+    partition: int = -1
+    count: int = 0
+    """The number of partitions that `partition` was chosen among."""
 
 
 class Lanes(Generic[E]):
@@ -101,8 +117,8 @@ class Lanes(Generic[E]):
         place: Callable[[str, int], int],
         timeout_seconds: float,
         lease_seconds: float,
-        burst_events: int,
-        burst_bytes: int,
+        run_events: int,
+        run_bytes: int,
     ) -> None:
         """`place` says where a tenant is among so many partitions.
 
@@ -111,132 +127,207 @@ class Lanes(Generic[E]):
         self._place = place
         self._timeout = timeout_seconds
         self._lease = lease_seconds
-        self._burst_events = burst_events
-        self._burst_bytes = burst_bytes
+        self._run_events = run_events
+        self._run_bytes = run_bytes
         self._topics: dict[str, _Topic[E]] = {}
-        self._held: dict[Lane, _Held[E]] = {}
+        self._lanes: dict[LaneKey, _Lane[E]] = {}
 
     @property
     def held(self) -> int:
         """How many lanes wait behind a failure."""
-        return len(self._held)
+        return sum(lane.held is not None for lane in self._lanes.values())
 
     def add(self, event: E) -> bool:
         """An event was published; it goes to the end of its lane, or in place of its failed self.
 
         True if its topic is `due` to be counted.
         """
-        name = event.lane[0]
-        topic = self._topics.get(name)
-        if topic is None:
-            topic = self._topics[name] = _Topic()
-        topic.incoming.append(event)
+        lane = self._lanes.get(event.lane) or self._new_lane(event.lane)
+        if lane.held is None:
+            lane.waiting.append(event)
+            if not lane.busy:
+                lane.busy = True
+                lane.topic.ready.append(lane)
+        else:
+            self._keep(lane, lane.held, event)
+        topic = lane.topic
+        topic.wanted = True
         return event.at - topic.asked_at > self._lease / 2
 
     def due(self, now: float) -> list[str]:
-        """Topics whose partitions have to be counted before anything of theirs can go."""
+        """Topics whose partitions have to be counted before anything of theirs can go, or soon."""
         return [
-            name
-            for name, topic in self._topics.items()
-            if (now - topic.asked_at > self._lease / 2 or self._fenced_since(topic, now))
-            and any(topic.waiting())
+            topic.name
+            for topic in self._topics.values()
+            if (topic.wanted or topic.ready)
+            and (now - topic.asked_at > self._lease / 2 or self._is_older_than_refusal(topic, now))
         ]
 
     def lease(self, name: str, count: int, asked_at: float) -> None:
         """The cluster was asked at this time and said that the topic has so many partitions."""
-        topic = self._topics.setdefault(name, _Topic())
-        topic.leased, topic.asked_at = count, asked_at
+        topic = self._topic(name)
+        topic.count, topic.asked_at, topic.wanted = count, asked_at, False
 
-    def take(self, now: float) -> list[E]:
-        """What is to be handed over now, each to its `partition`, in this order. All are unresolved then."""
-        taken: list[E] = []
+    def take(self, now: float, *, events_max: int) -> Taken[E]:
+        """What is to be handed over now. All of it is unresolved then."""
+        taken: Taken[E] = Taken([], [])
         for topic in self._topics.values():
-            if topic.leased == 0 or now - topic.asked_at > self._lease:
+            if not topic.ready or topic.count == 0 or now - topic.asked_at > self._lease:
                 continue
-            if topic.leased != len(topic.queues):
-                if topic.busy():
-                    continue
-                self._lay_out(topic)
-            self._distribute(topic)
             if topic.refused_at is None:
-                for partition, unresolved in enumerate(topic.unresolved):
-                    if not unresolved and topic.queues[partition]:
-                        taken += self._burst(topic, partition, self._burst_events)
-            elif not topic.busy() and self._may_probe(topic, now):
-                taken += self._probe(topic)
+                for _ in range(min(len(topic.ready), events_max - len(taken.singles))):
+                    self._start(topic.ready.popleft(), taken)
+            elif not topic.unresolved and self._may_probe(topic, now):
+                self._probe(topic, taken)
         return taken
 
     def delivered(self, events: Iterable[E]) -> None:
         """These are in the log."""
         for event in events:
-            topic = self._topics[event.lane[0]]
-            topic.unresolved[event.partition] -= 1
+            lane = self._lanes[event.lane]
+            topic = lane.topic
             if topic.probe is event:
                 topic.refused_at = topic.probe = None
+            self._resolved(lane)
 
     def failed(self, event: E, now: float) -> None:
         """This one was handed over and is rejected or of unknown outcome: its lane is held."""
-        self._resolve(event)
-        self._hold(event, now)
+        lane = self._lanes[event.lane]
+        if lane.topic.probe is event:
+            lane.topic.probe = None
+        self._hold(lane, event, now)
+        self._resolved(lane)
 
     def returned(self, events: Sequence[E], *, fenced_at: float | None = None) -> None:
         """These, in the order in which they were taken, are not in the log, and are to be sent again.
 
         `fenced_at` says that the brokers refused them because the topic is closed.
         """
-        for event in reversed(events):
-            topic = self._topics[event.lane[0]]
-            self._resolve(event)
-            topic.queues[event.partition].appendleft(event)
+        for event in events:
+            lane = self._lanes[event.lane]
+            topic = lane.topic
+            if topic.probe is event:
+                topic.probe = None
             if fenced_at is not None:
                 topic.refused_at = fenced_at
+            lane.returned.append(event)
+            self._resolved(lane)
 
     def expired(self, now: float) -> list[tuple[E, str]]:
         """Events that have waited too long, none of them sent, and why. They are no longer known here."""
         found: list[tuple[E, str]] = []
-        for name, topic in self._topics.items():
-            why = "no broker took it in time" if topic.refused_at is None else _CLOSED.format(name)
-            for queue in topic.waiting():
-                while queue and queue[0].at + self._timeout <= now:
-                    found.append((event := queue.popleft(), why))
-                    self._hold(event, now)
-        for lane, held in list(self._held.items()):
-            if held.until <= now:
-                first = next(key for key, event in held.slots.items() if event is None)
-                why = f"event {first} of this tenant failed before it and was not published again"
-                found += [(event, why) for event in held.events()]
-                del self._held[lane]
+        idle: list[LaneKey] = []
+        for lane in self._lanes.values():
+            if lane.held is not None and lane.held.until <= now:
+                found += self._end_hold(lane, lane.held)
+            while lane.waiting and lane.waiting[0].at + self._timeout <= now and lane.held is None:
+                event = lane.waiting.popleft()
+                closed = lane.topic.refused_at is not None
+                why = _CLOSED.format(lane.topic.name) if closed else "no broker took it in time"
+                found.append((event, why))
+                self._hold(lane, event, now)
+            if not (lane.busy or lane.waiting or lane.held):
+                idle.append(lane.key)
+        for key in idle[IDLE_LANES_MAX:]:
+            del self._lanes[key]
         return found
 
     def reject(self, name: str | None, now: float, *, before: float) -> list[E]:
         """Let go of what waits for a topic, or for all, and was published no later than `before`."""
         found: list[E] = []
-        for topic_name, topic in self._topics.items():
-            if name in (None, topic_name):
-                for queue in topic.waiting():
-                    while queue and queue[0].at <= before:
-                        found.append(queue.popleft())
-        for event in found:
-            self._hold(event, now)
+        for lane in self._lanes.values():
+            if name in (None, lane.topic.name):
+                while lane.waiting and lane.waiting[0].at <= before:
+                    event = lane.waiting.popleft()
+                    found.append(event)
+                    self._hold(lane, event, now)
         return found
 
-    def give_up(self, lane: Lane) -> bool:
+    def give_up(self, key: LaneKey) -> bool:
         """Let a held lane go on without its failed events; False if it is not held."""
-        held = self._held.pop(lane, None)
-        if held is None:
+        lane = self._lanes.get(key)
+        if lane is None or lane.held is None:
             return False
-        self._requeue(lane, held.events())
+        self._release(lane, lane.held)
         return True
 
     def abandon(self) -> list[E]:
-        """Forget everything; returns what was never handed over."""
-        found = [event for topic in self._topics.values() for queue in topic.waiting() for event in queue]
-        found += [event for held in self._held.values() for event in held.events()]
+        """Forget everything; returns what is not under way."""
+        found = [event for lane in self._lanes.values() for event in _in_hand(lane)]
         self._topics.clear()
-        self._held.clear()
+        self._lanes.clear()
         return found
 
-    def _fenced_since(self, topic: _Topic[E], now: float) -> bool:
+    def _topic(self, name: str) -> _Topic[E]:
+        topic = self._topics.get(name)
+        if topic is None:
+            topic = self._topics[name] = _Topic(name)
+        return topic
+
+    def _new_lane(self, key: LaneKey) -> _Lane[E]:
+        lane = self._lanes[key] = _Lane(key, self._topic(key[0]))
+        return lane
+
+    def _start(self, lane: _Lane[E], taken: Taken[E], *, may_run: bool = True) -> None:
+        """Take a lane's next event, or a run of them, if it still has any that may go."""
+        if lane.held is not None or not lane.waiting:
+            lane.busy = False
+            return
+        topic = lane.topic
+        if lane.count != topic.count:
+            lane.partition, lane.count = self._place(lane.key[1], topic.count), topic.count
+        if may_run and len(lane.waiting) >= self._run_events and self._takes_run(lane):
+            run = [lane.waiting.popleft() for _ in range(self._run_events)]
+            lane.running = True
+            topic.running.add(lane.partition)
+            taken.runs.append(run)
+        else:
+            run = [lane.waiting.popleft()]
+            taken.singles.append(run[0])
+        for event in run:
+            event.partition = lane.partition
+        lane.under_way = len(run)
+        topic.unresolved += len(run)
+
+    def _takes_run(self, lane: _Lane[E]) -> bool:
+        if lane.partition in lane.topic.running:
+            return False
+        size = 0
+        for event, _ in zip(lane.waiting, range(self._run_events), strict=False):
+            size += event.size
+        return size <= self._run_bytes
+
+    def _resolved(self, lane: _Lane[E]) -> None:
+        """One of the lane's events is under way no more; with the last of them the lane goes on."""
+        topic = lane.topic
+        topic.unresolved -= 1
+        lane.under_way -= 1
+        if lane.under_way:
+            return
+        if lane.running:
+            lane.running = False
+            topic.running.discard(lane.partition)
+        if lane.returned:
+            lane.waiting.extendleft(reversed(lane.returned))
+            lane.returned = []
+        lane.busy = False
+        if lane.held is not None and lane.held.complete:
+            self._release(lane, lane.held)
+        else:
+            self._make_ready(lane)
+
+    def _make_ready(self, lane: _Lane[E]) -> None:
+        if lane.waiting and lane.held is None and not lane.busy:
+            lane.busy = True
+            lane.topic.ready.append(lane)
+
+    def _probe(self, topic: _Topic[E], taken: Taken[E]) -> None:
+        while topic.ready and topic.probe is None:
+            before = len(taken.singles)
+            self._start(topic.ready.popleft(), taken, may_run=False)
+            topic.probe = next(iter(taken.singles[before:]), None)
+
+    def _is_older_than_refusal(self, topic: _Topic[E], now: float) -> bool:
         """Whether the next probe has to wait for a count of the partitions that is newer than the refusal."""
         return topic.refused_at is not None and topic.asked_at <= topic.refused_at < now
 
@@ -244,67 +335,36 @@ class Lanes(Generic[E]):
         refused_at = topic.refused_at
         return refused_at is not None and refused_at < topic.asked_at and refused_at + PROBE_SECONDS <= now
 
-    def _probe(self, topic: _Topic[E]) -> list[E]:
-        for partition, queue in enumerate(topic.queues):
-            if queue and (probe := self._burst(topic, partition, 1)):
-                topic.probe = probe[0]
-                return probe
-        return []
+    def _hold(self, lane: _Lane[E], event: E, now: float) -> None:
+        if lane.held is None:
+            lane.held = _Held(now + self._timeout)
+        lane.held.failed[event.event_id] = None
 
-    def _lay_out(self, topic: _Topic[E]) -> None:
-        """Distribute anew what waits; a lane is in one queue only, so each keeps its order."""
-        waiting = [event for queue in topic.waiting() for event in queue]
-        topic.incoming = deque(waiting)
-        topic.queues = [deque() for _ in range(topic.leased)]
-        topic.unresolved = [0] * topic.leased
+    def _keep(self, lane: _Lane[E], held: _Held[E], event: E) -> None:
+        if held.failed.get(event.event_id, event) is not None:
+            lane.waiting.append(event)
+            return
+        held.failed[event.event_id] = event
+        if held.complete and not lane.under_way:
+            self._release(lane, held)
 
-    def _distribute(self, topic: _Topic[E]) -> None:
-        incoming, queues, place, count = topic.incoming, topic.queues, self._place, topic.leased
-        while incoming:
-            event = incoming.popleft()
-            event.partition = place(event.lane[1], count)
-            queues[event.partition].append(event)
+    def _release(self, lane: _Lane[E], held: _Held[E]) -> None:
+        lane.held = None
+        lane.waiting.extendleft(reversed(held.again()))
+        self._make_ready(lane)
 
-    def _burst(self, topic: _Topic[E], partition: int, events_max: int) -> list[E]:
-        queue, held = topic.queues[partition], self._held
-        burst: list[E] = []
-        size = 0
-        while queue and len(burst) < events_max:
-            event = queue[0]
-            if held and event.lane in held:
-                self._keep(queue)
-                continue
-            size += event.size
-            if size > self._burst_bytes and burst:
-                break
-            burst.append(queue.popleft())
-        topic.unresolved[partition] = len(burst)
-        return burst
+    def _end_hold(self, lane: _Lane[E], held: _Held[E]) -> list[tuple[E, str]]:
+        first = next(event_id for event_id, event in held.failed.items() if event is None)
+        why = f"event {first} of this tenant failed before it and was not published again"
+        late = [*held.again(), *lane.waiting]
+        lane.waiting.clear()
+        lane.held = None
+        return [(event, why) for event in late]
 
-    def _keep(self, queue: deque[E]) -> None:
-        """Move the first of the queue behind the failure of its lane, or in the failed one's place."""
-        event = queue.popleft()
-        held = self._held[event.lane]
-        held.keep(event)
-        if not held.failed:
-            del self._held[event.lane]
-            queue.extendleft(reversed(held.events()))
 
-    def _requeue(self, lane: Lane, events: Sequence[E]) -> None:
-        topic = self._topics[lane[0]]
-        if topic.queues:
-            topic.queues[self._place(lane[1], len(topic.queues))].extendleft(reversed(events))
-        else:
-            topic.incoming.extendleft(reversed(events))
-
-    def _resolve(self, event: E) -> None:
-        topic = self._topics[event.lane[0]]
-        topic.unresolved[event.partition] -= 1
-        if topic.probe is event:
-            topic.probe = None
-
-    def _hold(self, event: E, now: float) -> None:
-        held = self._held.get(event.lane)
-        if held is None:
-            held = self._held[event.lane] = _Held(now + self._timeout)
-        held.fail(event)
+def _in_hand(lane: _Lane[E]) -> Iterator[E]:
+    """What is in a lane and not under way, in order."""
+    yield from lane.returned
+    if lane.held is not None:
+        yield from lane.held.again()
+    yield from lane.waiting
