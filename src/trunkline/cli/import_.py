@@ -182,26 +182,16 @@ class Publishers:
         Raises `ClusterUnavailable` when no broker answers, and `Unavailable` when it has not the topics.
         """
         from trunkline.catalogue.events import declaration_of
+        from trunkline.client.admin import require_topics
         from trunkline.client.publisher import Publisher
 
         service = self._catalogue.topic(declaration_of(event).topic).publisher
         if service not in self._open:
-            self._require_topics(service)
+            require_topics(self._connection, [topic.name for topic in self._catalogue.published_by(service)])
             self._open[service] = Publisher(
                 service=service, connection=self._connection, catalogue=self._catalogue
             )
         return self._open[service]
-
-    def _require_topics(self, service: str) -> None:
-        """Without cluster or topics each event would only fail by itself, and late."""
-        from trunkline.client.admin import missing_topics
-
-        own = [topic.name for topic in self._catalogue.published_by(service)]
-        for name in missing_topics(self._connection, own):
-            raise Unavailable(
-                f"topic {name} is not at {self._connection.bootstrap_servers}; "
-                "run `trunkline topics create` first"
-            )
 
     def close(self, timeout: float) -> None:
         """Close all of them; each waits up to `timeout` seconds for what is under way."""

@@ -45,7 +45,8 @@ def publish(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.client.admin import check_reachable
+    from trunkline.catalogue.events import declaration_of
+    from trunkline.client.admin import require_topics
     from trunkline.client.publisher import Publisher
 
     connection = _connection.connection(bootstrap_servers, client_id=service, properties=client_properties)
@@ -55,8 +56,8 @@ def publish(
     with Publisher(service=service, connection=connection, catalogue=contract) as publisher:
         envelope = publisher.new_envelope(event, tenant=tenant, id=event_id, subject=subject)
         publisher.check(envelope)
-        # Without a cluster the event would wait in the queue until it times out; say so at once instead.
-        check_reachable(connection)
+        # Without a cluster or a topic the event would wait until it times out; say so at once instead.
+        require_topics(connection, [declaration_of(event).topic])
         try:
             at = publisher.publish_envelope(envelope).result(OUTCOME_SECONDS)
         except TimeoutError as error:

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -17,10 +16,10 @@ from trunkline.cli._ledger import ServiceName, StoreUrl
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 
 if TYPE_CHECKING:
-    from trunkline.client.handler import Handler
     from trunkline.client.replay import Replayed
     from trunkline.client.store import Store
     from trunkline.client.store.failures import Filter, Total
+    from trunkline.services.app import Runnable
 
 ATTEMPTS_MAX: Final = 10
 """After so many failures a row is in quarantine: another replay would most likely only take time."""
@@ -89,8 +88,9 @@ def replay(
     if bool(ids) == (everything or chosen_by_filter):
         raise InvalidInput("say which failures to replay: ids, --all, --reason, --tenant, --topic or --since")
     pace = None if rate is None else Pace(rate)
+    made = _service(service)
     with _ledger.opened(service, data_dir, store) as opened:
-        handler = _handler(service, opened, data_dir)
+        handler = made.build(opened, data_dir, on_failure=_raise).handler
         wanted: Iterable[int] = sorted(set(ids or ()))
         if not ids:
             wanted = open_failures(opened, group=service, matching=matching, limit=limit)
@@ -199,14 +199,14 @@ def print_totals(totals: "list[Total]") -> None:
     print_table(table)
 
 
-def _handler(service: str, store: "Store", data_dir: Path) -> "Handler":
+def _service(name: str) -> "Runnable":
     from trunkline.services import RUNNABLE, runnable
 
-    if service not in RUNNABLE:
+    if name not in RUNNABLE:
         raise InvalidInput(
-            f"the handler of {service} is not part of Trunkline; call trunkline.client.replay where it is"
+            f"the handler of {name} is not part of Trunkline; call trunkline.client.replay where it is"
         )
-    return runnable(service).build(store, data_dir, on_failure=_raise).handler
+    return runnable(name)
 
 
 def _known_reason(reason: str | None) -> str | None:

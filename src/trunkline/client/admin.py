@@ -9,6 +9,7 @@ from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin, Partition, TopicState
 from trunkline.client.lag import Lag, lag_of, read_by
+from trunkline.errors import Unavailable
 
 
 class Standing(StrEnum):
@@ -46,11 +47,18 @@ def check_reachable(connection: ConnectionOptions) -> str:
     return Admin(admin_config(connection)).cluster_id()
 
 
-def missing_topics(connection: ConnectionOptions, names: Iterable[str]) -> list[str]:
-    """Those of these topics that the cluster does not have. Raises `ClusterUnavailable`, `KafkaFailed`."""
+def require_topics(connection: ConnectionOptions, names: Iterable[str]) -> None:
+    """For who is about to publish: an event would only fail by itself, and late.
+
+    Raises `Unavailable` for a topic that the cluster does not have, `ClusterUnavailable`, `KafkaFailed`.
+    """
     wanted = list(names)
     there = Admin(admin_config(connection)).describe(wanted)
-    return [name for name in wanted if name not in there]
+    if missing := [name for name in wanted if name not in there]:
+        raise Unavailable(
+            f"the cluster at {connection.bootstrap_servers} has no topic {', '.join(missing)}; run "
+            "`trunkline topics create` first, or correct --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS"
+        )
 
 
 def ensure_topics(

@@ -24,7 +24,10 @@ class TopicReader:
         admin = Admin(admin_config(connection))
         found = admin.describe([topic]).get(topic)
         if found is None:
-            raise InvalidInput(f"the cluster has no topic {topic}; `trunkline topics` lists them")
+            raise InvalidInput(
+                f"the cluster at {connection.bootstrap_servers} has no topic {topic}; `trunkline topics` "
+                "lists those of the contract, `trunkline topics create` creates them"
+            )
         self.topic = topic
         self.bounds: Mapping[int, tuple[int, int]] = {
             number: bounds

@@ -196,7 +196,9 @@ class Grower:
             raise InvalidGrowth(f"{topic} has one partition for a reason: its records have one order")
         state = self._admin.describe([topic]).get(topic)
         if state is None:
-            raise InvalidGrowth(f"the cluster has no topic {topic}; `trunkline topics` lists them")
+            raise InvalidGrowth(
+                f"the cluster has no topic {topic}; `trunkline topics create` creates those of the contract"
+            )
         return state
 
     def _under_way(self, state: TopicState) -> Growth | None:
