@@ -59,6 +59,10 @@ BATCH_BYTES_MAX: Final = 1_000_000
 MESSAGE_BYTES_MAX: Final = 1_048_588
 """The contract's 1 MB as Kafka counts it: 1 MiB and the 12 bytes of a batch's log overhead."""
 
+EVENT_BYTES_MAX: Final = MESSAGE_BYTES_MAX - 1_024
+"""Of one event. A topic's own compression is applied by its brokers to what comes uncompressed, and measured
+after it: snappy adds some ten bytes for every 32 KiB that it cannot shrink."""
+
 PREFETCH_RECORDS: Final = 2_000
 PREFETCH_KIB: Final = 16 * 1024
 """Some twenty batches ahead. librdkafka's own defaults would hold 64 MiB for every consumer."""
@@ -115,7 +119,7 @@ def _check_server(server: str) -> None:
 class ProducerOptions:
     """What may differ between publishers; what the contract fixes is not here."""
 
-    message_bytes_max: int = MESSAGE_BYTES_MAX
+    message_bytes_max: int = EVENT_BYTES_MAX
     delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS
     queue_messages_max: int = QUEUE_MESSAGES_MAX
 
