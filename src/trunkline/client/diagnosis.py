@@ -21,6 +21,10 @@ CREDENTIALS_ADVICE: Final = (
     "TRUNKLINE_SASL_*, TRUNKLINE_SSL_* or --client-properties)"
 )
 
+MAY_NOT_PUBLISH_ADVICE: Final = (
+    "grant its principal Write on the topics it publishes, or change its user (TRUNKLINE_SASL_USERNAME)"
+)
+
 _CREDENTIALS: Final = frozenset(
     {
         "_AUTHENTICATION",

@@ -146,6 +146,9 @@ _STARTING: Final = frozenset(
 
 
 TOO_LARGE: Final = _E(_E.MSG_SIZE_TOO_LARGE).name()
+_PURGED: Final = frozenset({_E(_E._PURGE_QUEUE).name(), _E(_E._PURGE_INFLIGHT).name()})
+_MAY_NOT_PUBLISH: Final = _E(_E.CLUSTER_AUTHORIZATION_FAILED).name()
+"""An idempotent producer asks for its id before anything else, and who may write nowhere gets none."""
 
 
 class Report(msgspec.Struct, Generic[Token], frozen=True):
@@ -172,6 +175,7 @@ class Producer(Generic[Token]):
         """What the brokers said when they refused this client's credentials last."""
         self._reports: list[tuple[Token, ck.KafkaError | None, ck.Message]] = []
         self._told: set[str] = set()
+        self._died: str | None = None
 
     def __len__(self) -> int:
         """Events that are not reported yet."""
@@ -205,7 +209,10 @@ class Producer(Generic[Token]):
             self._producer.poll(timeout)
         except ck.KafkaException as error:
             failed = translated(error)
-            raise KafkaFatal(failed.code, str(failed)) from error
+            self._died = str(failed)
+            if failed.code == _MAY_NOT_PUBLISH:
+                self._died += f"; {diagnosis.MAY_NOT_PUBLISH_ADVICE}"
+            raise KafkaFatal(failed.code, self._died) from error
         except SystemError as error:
             raise KafkaFatal("_FATAL", "the producer met a fatal error") from error
         return self._take()
@@ -261,7 +268,14 @@ class Producer(Generic[Token]):
         taken, self._reports = self._reports, []
         if taken:
             self._told.clear()
-        return [_report(token, error, message) for token, error, message in taken]
+        reports = [_report(token, error, message) for token, error, message in taken]
+        if self._died is None:
+            return reports
+        # That they were purged says nothing; why this producer died does.
+        return [
+            msgspec.structs.replace(report, message=self._died) if report.code in _PURGED else report
+            for report in reports
+        ]
 
 
 def _report(token: Token, error: ck.KafkaError | None, message: ck.Message) -> Report[Token]:
