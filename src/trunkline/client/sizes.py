@@ -1,7 +1,7 @@
 """How large an event is on the wire: the size of a record batch (magic 2) that holds it alone, uncompressed.
 
-The broker compares the batch with `max.message.bytes` as it arrives, or as its topic's own compression leaves it.
-librdkafka sends an event that fills a batch alone, and sends it uncompressed if compression would make it
+The broker compares the batch with `max.message.bytes` as it arrives, or as its topic's own compression leaves
+it. librdkafka sends an event that fills a batch alone, and sends it uncompressed if compression would make it
 larger: an event within `EVENT_BYTES_MAX` by this measure is within the contract's limit on any broker.
 """
 
