@@ -25,7 +25,7 @@ from trunkline.codec import encode
 from trunkline.testing.bench import micro, raw
 from trunkline.testing.bench.engine import create_topic
 from trunkline.testing.bench.figures import Figure, figure
-from trunkline.testing.bench.peers import DEADLINE_S, Say, Tally
+from trunkline.testing.bench.tally import DEADLINE_S, Say, Tally
 from trunkline.testing.processes import BrokerProcess
 
 PART: Final = "plain"

@@ -32,7 +32,7 @@ read a third slower, whatever the broker."""
 CONTRACT_RECORDS: Final = 100
 CONTRACT_POLL_SECONDS: Final = 0.1
 
-Config = Mapping[str, str | int | bool]
+Config = Mapping[str, str | int | float | bool]
 
 PRODUCER: Final[Config] = {
     "acks": "all",
