@@ -101,3 +101,19 @@ def test_two_members_of_one_instance_id_end_with_one_of_them_and_a_clear_error(
         second.stop()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.usefixtures("only_kafka")
+def test_with_the_brokers_protocol_a_second_member_of_one_instance_id_ends_and_the_first_goes_on(
+    join: Join, publisher: Publisher, event: Event, *, store: Store, unique: Callable[[str], str]
+) -> None:
+    options = ConsumerOptions(group=unique("static848"), instance_id="pod-0", protocol=GroupProtocol.CONSUMER)
+    tenant = unique("tenant")
+    with running(join(options)) as first:
+        with pytest.raises(
+            KafkaFailed, match=r"instance id pod-0 is in use.*--instance-id.*session\.timeout"
+        ):
+            join(options).run()
+        publisher.publish(event, tenant=tenant).result(10)
+        eventually(lambda: len(effects(store, tenant=tenant)) == 1)
+        assert first.not_ready() == []
