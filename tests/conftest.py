@@ -15,9 +15,9 @@ from trunkline.testing.kafka_config import Sasl
 from trunkline.testing.kafka_jars import KafkaMissing, find_kafka
 from trunkline.testing.postgres import PostgresServer
 from trunkline.testing.processes import BrokerProcess
+from trunkline.testing.requirements import Requirement, is_required
 
 ENGINES = ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)]
-REQUIRED = os.environ.get("TRUNKLINE_REQUIRE_KAFKA") == "1"
 LATER = {
     "kafka": ("test on real Apache Kafka", "tests on real Apache Kafka", "make test-kafka"),
     "slow": ("long one", "long ones", "make test-long"),
@@ -52,7 +52,7 @@ def kafka_home() -> Path | None:
     try:
         find_kafka(found)
     except KafkaMissing as missing:
-        if REQUIRED:
+        if is_required(Requirement.KAFKA, os.environ):
             raise
         pytest.skip(str(missing))
     return found
@@ -119,7 +119,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests; where there is none they are skipped, unless it is required."""
     missing = postgresql.why_missing()
-    if missing is not None and not os.environ.get("TRUNKLINE_REQUIRE_POSTGRES"):
+    if missing is not None and not is_required(Requirement.POSTGRES, os.environ):
         pytest.skip(missing)
     with PostgresServer() as server:
         yield server
