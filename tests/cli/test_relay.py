@@ -3,10 +3,12 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.request import urlopen
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from trunkline.catalogue.events import EVENT_TYPES
 from trunkline.catalogue.load import load_catalogue
@@ -14,6 +16,7 @@ from trunkline.catalogue.names import EventType
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.outbox import OUTBOX, Outbox, rows
+from trunkline.client.outbox.tables import OUTBOX_EVENT
 from trunkline.client.reader import TopicReader
 from trunkline.client.store import Store, migrate, open_store
 from trunkline.codec import decode
@@ -94,6 +97,50 @@ def test_it_publishes_says_when_it_is_ready_counts_and_stops(
     assert 'trunkline_outbox_published_total{service="query-engine"} 20.0' in metrics
     assert process.terminate() == 0
     assert sum(map(len, published(address).values())) == 20
+
+
+def test_stuck_events_are_listed_and_given_up_by_position(
+    store: Store, trunkline: Callable[..., Any]
+) -> None:
+    emit(store, 3)
+    assert trunkline("relay", "stuck", "--store", store.url) == (0, "nothing is stuck\n", "")
+    with store.write() as tx:
+        positions = [row.position for row in rows.heads(tx, TENANTS[:3])]
+        for position in positions[:2]:
+            rows.failed(tx, position, error="too large", refused=True, now_ms=1)
+    listed = trunkline("relay", "stuck", "--store", store.url).out.splitlines()
+    assert [line.split()[:2] for line in listed] == [
+        [str(position), tenant] for position, tenant in zip(positions, TENANTS[:2], strict=False)
+    ]
+    assert all("1 attempt: too large" in line for line in listed)
+    shown = trunkline("relay", "stuck", "--store", store.url, "--json").json()
+    assert [(event["id"], event["tenant"], event["attempts"]) for event in shown] == [
+        ("0", "t0", 1),
+        ("1", "t1", 1),
+    ]
+
+    def discard(*wanted: int) -> Any:
+        named = [str(position) for position in wanted]
+        return trunkline("relay", "discard", *named, "--note", "sent by hand", "--store", store.url)
+
+    # One that is not stuck: neither of the two is given up.
+    refused = discard(positions[0], positions[2])
+    assert refused.code == 2
+    assert f"no stuck event at position {positions[2]}; `trunkline relay stuck`" in refused.err
+    assert discard(positions[0]).out == "discarded 1 event\n"
+    assert [event["id"] for event in trunkline("relay", "stuck", "--store", store.url, "--json").json()] == [
+        "1"
+    ]
+    with store.read() as tx:
+        kept = select(OUTBOX_EVENT.c.id, OUTBOX_EVENT.c.note).where(OUTBOX_EVENT.c.note.is_not(None))
+        assert tx.execute(kept).all() == [("0", "sent by hand")]
+
+
+@pytest.mark.parametrize("command", [["stuck"], ["discard", "1", "--note", "x"]])
+def test_an_outbox_that_is_not_named_is_asked_for(trunkline: Callable[..., Any], command: list[str]) -> None:
+    done = trunkline("relay", *command)
+    assert done.code == 2
+    assert "--store URL" in done.err
 
 
 @pytest.mark.slow
