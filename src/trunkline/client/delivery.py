@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from trunkline.catalogue.events import Event
 from trunkline.client.errors import DeliveryRejected, DeliveryUnknown
-from trunkline.client.sizes import upper_bound
 from trunkline.codec import Encoded, Envelope
 
 
@@ -22,48 +21,33 @@ class Delivered(msgspec.Struct, frozen=True):
 
 Outcome: TypeAlias = Delivered | DeliveryRejected | DeliveryUnknown
 
+_SENT: Final = Encoded(b"", b"", [])
+"""In place of a record that is needed no more: the event itself stays, the bytes need not."""
 
-class Delivery:
+
+# Hidden from the garbage collector: a publisher's caller may keep hundreds of thousands, and traversing them
+# costs more than publishing. No cycle can go through one that is settled, for what it calls back is let go.
+class Delivery(msgspec.Struct, eq=False, gc=False):
     """The future outcome of one event: delivered, rejected (surely not in the log) or unknown.
 
     An event of unknown outcome may be published again with the same id (`Publisher.publish_again`):
     consumers process it once. Thread-safe.
     """
 
-    __slots__ = (
-        "_callback",
-        "_changed",
-        "_on_outcome",
-        "_outcome",
-        "at",
-        "encoded",
-        "envelope",
-        "lane",
-        "partition",
-        "size",
-    )
-
-    def __init__(
-        self,
-        envelope: Envelope[Event],
-        topic: str,
-        encoded: Encoded,
-        changed: threading.Condition,
-        *,
-        at: float,
-        on_outcome: Callable[[Outcome], None] | None = None,
-    ) -> None:
-        """`at` is the monotonic time of publishing; `on_outcome` ends the event's span, if it is traced."""
-        self.envelope = envelope
-        self.lane: tuple[str, str] = (topic, envelope.tenantid)
-        self.encoded = encoded
-        self.size = upper_bound(encoded)
-        self.at = at
-        self.partition = -1
-        self._changed = changed
-        self._on_outcome = on_outcome
-        self._outcome: Outcome | None = None
-        self._callback: Callable[[Delivery], None] | None = None
+    envelope: Envelope[Event]
+    lane: tuple[str, str]
+    """Topic and tenant."""
+    encoded: Encoded
+    size: int
+    """Not less than the bytes it takes in a batch."""
+    at: float
+    """The monotonic time of publishing."""
+    _changed: threading.Condition
+    _on_outcome: Callable[[Outcome], None] | None = None
+    """Ends the event's span, if it is traced."""
+    partition: int = -1
+    _outcome: Outcome | None = None
+    _callback: Callable[["Delivery"], None] | None = None
 
     @property
     def event_id(self) -> str:
@@ -100,13 +84,17 @@ class Delivery:
                 return
         callback(self)
 
-    def settle(self, outcome: Outcome) -> None:
-        """For the publisher, which holds the condition: fix the outcome."""
+    def settle(self, outcome: Outcome) -> bool:
+        """For the publisher, which holds the condition: fix the outcome. True if somebody asked for it."""
         self._outcome = outcome
+        self.encoded = _SENT
+        return self._callback is not None or self._on_outcome is not None
 
     def call_back(self) -> None:
         """For the publisher, which does not hold the condition: tell whoever asked for it."""
-        if self._on_outcome is not None and self._outcome is not None:
-            self._on_outcome(self._outcome)
-        if self._callback is not None:
-            self._callback(self)
+        on_outcome, self._on_outcome = self._on_outcome, None
+        callback, self._callback = self._callback, None
+        if on_outcome is not None and self._outcome is not None:
+            on_outcome(self._outcome)
+        if callback is not None:
+            callback(self)

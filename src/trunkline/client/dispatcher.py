@@ -7,7 +7,7 @@ for seconds and has a thread of its own.
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from trunkline.client.channel import Channel, now
 from trunkline.client.config import (
@@ -59,11 +59,6 @@ _NOT_SENT: Final = "it is not in the log"
 _log = Log("trunkline.publisher")
 
 
-class _Settled(NamedTuple):
-    delivery: Delivery
-    outcome: Outcome
-
-
 class Dispatcher:
     """The moving part of a `Publisher`. Thread-safe."""
 
@@ -101,8 +96,10 @@ class Dispatcher:
         self._reached = False
         self._missing: dict[str, float] = {}
         self._expire_due = 0.0
-        self._unheard: list[_Settled] = []
-        """Settled under the lock by who handed over; told once the lock is free."""
+        self._has_room = False
+        """Something was settled since those who wait for room were told last."""
+        self._unheard: list[Delivery] = []
+        """Settled under the lock, and somebody asked to be told: which is done once the lock is free."""
         self._runs: Channel | None = None
         self._singles = self._channel("publisher", single_config(connection, options), self._tick)
         self._counter = threading.Thread(target=self._count, name=f"partitions-{service}", daemon=True)
@@ -173,6 +170,10 @@ class Dispatcher:
             return False
         self._open.add(delivery)
         self._bytes += delivery.size
+        at = now()
+        if not self._singles.broken and self._lanes.start(delivery, at):
+            self._send(self._singles, (delivery,), at)
+            return True
         if self._lanes.add(delivery):
             self._uncounted.notify()
         self._hand_over()
@@ -200,9 +201,7 @@ class Dispatcher:
             except KafkaFailed as error:
                 # A lone event fails alone; what follows one in a run fails with it.
                 failed = events[index:] if channel is self._runs else [delivery]
-                self._resolve(
-                    channel, [_Settled(item, _rejected(item, error.code, str(error))) for item in failed]
-                )
+                self._resolve(channel, [(item, _rejected(item, error.code, str(error))) for item in failed])
                 if channel is self._singles:
                     continue
             else:
@@ -217,36 +216,49 @@ class Dispatcher:
     def _settle(self, channel: Channel, reports: Sequence[Report[Delivery]]) -> None:
         if not reports:
             return
-        settled = [_Settled(report.token, _outcome(report)) for report in reports if report.code != TOO_LARGE]
+        delivered = [report for report in reports if report.code is None]
+        outcomes = [Delivered(report.topic, report.partition, report.offset) for report in delivered]
+        deliveries = [report.token for report in delivered]
         with self._lock:
-            if len(settled) < len(reports):
-                # It is known to fit, so the topic is closed (`trunkline.client.growth`): it was not appended.
-                refused = [report.token for report in reports if report.code == TOO_LARGE]
-                for delivery in refused:
-                    channel.sent.pop(delivery, None)
-                if self._closed:
-                    self._note([_Settled(item, _rejected(item, TOO_LARGE, "too large")) for item in refused])
-                else:
-                    self._lanes.returned(refused, fenced_at=now())
-            self._resolve(channel, settled)
+            if not self._closed:
+                self._lanes.delivered(deliveries)
+            for delivery in deliveries:
+                del channel.sent[delivery]
+            self._note(zip(deliveries, outcomes, strict=True))
+            if len(delivered) < len(reports):
+                self._settle_failed(channel, [report for report in reports if report.code is not None])
             self._hand_over()
-        self._tell_unheard()
+        if self._unheard or self._when_room:
+            self._tell_unheard()
 
-    def _resolve(self, channel: Channel, settled: Sequence[_Settled]) -> None:
-        """Under the lock: these were handed over, or could not be, and this is what became of them."""
-        if not self._closed:
-            self._lanes.delivered(delivery for delivery, outcome in settled if isinstance(outcome, Delivered))
-        for delivery, outcome in settled:
+    def _settle_failed(self, channel: Channel, reports: Sequence[Report[Delivery]]) -> None:
+        """Under the lock: what was handed over and is not known to be in the log."""
+        refused = [report.token for report in reports if report.code == TOO_LARGE]
+        self._resolve(
+            channel,
+            [(report.token, _failure(report)) for report in reports if report.code != TOO_LARGE],
+        )
+        for delivery in refused:
             channel.sent.pop(delivery, None)
-            if not (self._closed or isinstance(outcome, Delivered)):
+        # They are known to fit, so the topic is closed (`trunkline.client.growth`): they were not appended.
+        if self._closed:
+            self._note([(item, _rejected(item, TOO_LARGE, "too large")) for item in refused])
+        elif refused:
+            self._lanes.returned(refused, fenced_at=now())
+
+    def _resolve(self, channel: Channel, failed: Iterable[tuple[Delivery, Outcome]]) -> None:
+        """Under the lock: these were handed over, or could not be, and are not known to be in the log."""
+        failed = list(failed)
+        for delivery, _ in failed:
+            channel.sent.pop(delivery, None)
+            if not self._closed:
                 self._lanes.failed(delivery, now())
-        self._note(settled)
+        self._note(failed)
 
     def _lose(self, channel: Channel, why: str) -> None:
         with self._lock:
             lost = [
-                _Settled(event, DeliveryUnknown(f"event {event.event_id}: {why}; {_REPEAT}"))
-                for event in channel.sent
+                (event, DeliveryUnknown(f"event {event.event_id}: {why}; {_REPEAT}")) for event in channel.sent
             ]
             self._resolve(channel, lost)
         self._tell_unheard()
@@ -254,25 +266,29 @@ class Dispatcher:
     def _reject(self, events: Iterable[Delivery], code: str, why: str) -> None:
         """Tell that these, which the lanes have let go of already, were not sent."""
         with self._lock:
-            self._note([_Settled(event, _rejected(event, code, why)) for event in events])
+            self._note([(event, _rejected(event, code, why)) for event in events])
         self._tell_unheard()
 
-    def _note(self, settled: Iterable[_Settled]) -> None:
+    def _note(self, settled: Iterable[tuple[Delivery, Outcome]]) -> None:
         """Under the lock: fix outcomes, and remember whom to tell."""
-        before = len(self._unheard)
-        self._unheard += settled
-        for delivery, outcome in self._unheard[before:]:
-            delivery.settle(outcome)
+        before = len(self._open)
+        for delivery, outcome in settled:
             self._bytes -= delivery.size
             self._open.discard(delivery)
-        if len(self._unheard) > before:
+            if delivery.settle(outcome):
+                self._unheard.append(delivery)
+        if len(self._open) < before:
+            self._has_room = True
             self.changed.notify_all()
 
     def _tell_unheard(self) -> None:
+        when_room: list[Callable[[], None]] = []
         with self._lock:
             settled, self._unheard = self._unheard, []
-            when_room, self._when_room = (self._when_room, []) if settled else ([], self._when_room)
-        for call in (*(delivery.call_back for delivery, _ in settled), *when_room):
+            if self._has_room:
+                when_room, self._when_room = self._when_room, []
+                self._has_room = False
+        for call in (*(delivery.call_back for delivery in settled), *when_room):
             try:
                 call()
             except Exception as error:  # noqa: BLE001 - one caller's mistake is not the next one's outcome
@@ -287,7 +303,7 @@ class Dispatcher:
                 return
             self._expire_due = at + EXPIRE_SECONDS
             self._note(
-                _Settled(event, _rejected(event, "_TIMED_OUT", why)) for event, why in self._lanes.expired(at)
+                (event, _rejected(event, "_TIMED_OUT", why)) for event, why in self._lanes.expired(at)
             )
         self._tell_unheard()
 
@@ -384,9 +400,8 @@ def _rejected(delivery: Delivery, code: str, why: str) -> DeliveryRejected:
     )
 
 
-def _outcome(report: Report[Delivery]) -> Outcome:
-    if report.code is None:
-        return Delivered(report.topic, report.partition, report.offset)
+def _failure(report: Report[Delivery]) -> Outcome:
+    assert report.code is not None
     if report.lost:
         return _rejected(report.token, report.code, report.message)
     event = f"event {report.token.event_id} to {report.topic}: {report.message}"

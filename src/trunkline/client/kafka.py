@@ -151,6 +151,10 @@ _MAY_NOT_PUBLISH: Final = _E(_E.CLUSTER_AUTHORIZATION_FAILED).name()
 """An idempotent producer asks for its id before anything else, and who may write nowhere gets none."""
 
 
+_NO_TIMESTAMP: Final = 0
+"""The library then takes the present time."""
+
+
 class Report(msgspec.Struct, Generic[Token], frozen=True):
     """What became of one event: a position, or an error; `lost` then says that it is not in the log."""
 
@@ -158,9 +162,9 @@ class Report(msgspec.Struct, Generic[Token], frozen=True):
     topic: str
     partition: int
     offset: int
-    code: str | None
-    message: str
-    lost: bool
+    code: str | None = None
+    message: str = ""
+    lost: bool = False
 
 
 class Producer(Generic[Token]):
@@ -193,7 +197,9 @@ class Producer(Generic[Token]):
                 encoded.key,
                 partition,
                 partial(self._reported, token),
-                headers=encoded.headers,  # type: ignore[arg-type]  # list is invariant; the values are only read
+                None,
+                _NO_TIMESTAMP,
+                encoded.headers,  # type: ignore[arg-type]  # list is invariant; the values are only read
             )
         except BufferError as error:
             raise QueueFull(f"the queue to {topic} is full") from error
@@ -268,7 +274,13 @@ class Producer(Generic[Token]):
         taken, self._reports = self._reports, []
         if taken:
             self._told.clear()
-        reports = [_report(token, error, message) for token, error, message in taken]
+        reports: list[Report[Token]] = [
+            # What was delivered has all three.
+            Report(token, message.topic(), message.partition(), message.offset())  # type: ignore[arg-type]
+            if error is None
+            else _failure(token, error, message)
+            for token, error, message in taken
+        ]
         if self._died is None:
             return reports
         # That they were purged says nothing; why this producer died does.
@@ -278,15 +290,17 @@ class Producer(Generic[Token]):
         ]
 
 
-def _report(token: Token, error: ck.KafkaError | None, message: ck.Message) -> Report[Token]:
-    topic, partition, offset = message.topic() or "", message.partition(), message.offset()
-    place = (
+def _failure(token: Token, error: ck.KafkaError, message: ck.Message) -> Report[Token]:
+    partition = message.partition()
+    return Report(
+        token,
+        message.topic() or "",
         -1 if partition is None else partition,
-        -1 if offset is None else offset,
+        -1,
+        error.name(),
+        error.str(),
+        lost=error.code() in _REJECTING,
     )
-    if error is None:
-        return Report(token, topic, *place, None, "", lost=False)
-    return Report(token, topic, *place, error.name(), error.str(), lost=error.code() in _REJECTING)
 
 
 class Rebalance(Protocol):

@@ -162,13 +162,15 @@ class Publisher:
             span, envelope = self._spans.start(topic, envelope, encoded)
             self._check_size(envelope, encoded)
             end_span = span.end
+        # By position: this is on the hot path.
         return Delivery(
             envelope,
-            topic,
+            (topic, envelope.tenantid),
             encoded,
+            sizes.upper_bound(encoded),
+            clock.monotonic(),
             self._dispatcher.changed,
-            at=clock.monotonic(),
-            on_outcome=end_span,
+            end_span,
         )
 
     def flush(self, timeout: float) -> int:

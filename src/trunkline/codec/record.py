@@ -7,7 +7,7 @@ import msgspec
 Headers: TypeAlias = list[tuple[str, bytes]]
 
 
-class Encoded(msgspec.Struct, frozen=True):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """An event ready for a Kafka producer. A struct, because one is built for every event that is sent."""
 
     key: bytes
