@@ -153,7 +153,10 @@ def _source(raw: bytes) -> str:
 
 
 def _string(name: str, raw: bytes) -> str:
-    return check_text(name, _text(name, raw))
+    try:
+        return check_text(name, raw.decode())
+    except UnicodeDecodeError as error:
+        raise _not_text(name, error) from error
 
 
 def _json_value(content_type: bytes | None, value: bytes | None) -> bytes:
@@ -186,7 +189,11 @@ def _text(name: str, raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise InvalidAttribute(f"{name[:80]} is not UTF-8 text (byte {error.start})") from error
+        raise _not_text(name, error) from error
+
+
+def _not_text(name: str, error: UnicodeDecodeError) -> InvalidAttribute:
+    return InvalidAttribute(f"{name[:80]} is not UTF-8 text (byte {error.start})")
 
 
 def _shown(raw: bytes | None) -> str:

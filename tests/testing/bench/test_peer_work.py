@@ -1,4 +1,4 @@
-"""What the peers of the benchmark do with an event is the whole of the work: all of it read, nothing twice."""
+"""What a peer in the benchmark does with an event is the whole work: all is read, nothing counts twice."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -93,7 +93,7 @@ def _faststream_aiokafka(address: str, store: Store, group: str, tally: Tally) -
 
 
 def _faststream_confluent_by_hand(address: str, store: Store, group: str, tally: Tally) -> float:
-    handler = _untyped(store, group, tally, _record_of_confluent)
+    handler = _untyped(store, group, tally, record_of_confluent)
     return _run_faststream(_confluent_broker(address), handler, group, tally, decoder=_undecoded)
 
 
@@ -204,7 +204,8 @@ def _record_of_aiokafka(message: Any) -> Record:
     )
 
 
-def _record_of_confluent(message: Any) -> Record:
+def record_of_confluent(message: Any) -> Record:
+    """As the client's own adapter makes it."""
     return Record(
         message.topic(),
         message.partition(),

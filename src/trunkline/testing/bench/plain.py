@@ -1,11 +1,11 @@
-"""What the runtime costs without a store: beside a raw loop that polls, reads and commits, and one that also
-decodes."""
+"""What the runtime costs without a store: beside a raw loop that polls, reads and commits, one that also
+decodes the value, and one that does all that the contract asks for, with the same codec."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,10 +21,11 @@ from trunkline.client.config import (
 from trunkline.client.handler import Received
 from trunkline.client.plain import PlainConsumer
 from trunkline.client.store import migrate, open_store
-from trunkline.codec import encode
+from trunkline.codec import decode, encode
 from trunkline.testing.bench import micro, raw
 from trunkline.testing.bench.engine import create_topic
 from trunkline.testing.bench.figures import Figure, figure
+from trunkline.testing.bench.peer_loops import record_of_confluent
 from trunkline.testing.bench.tally import DEADLINE_S, Say, Tally
 from trunkline.testing.processes import BrokerProcess
 
@@ -32,9 +33,12 @@ PART: Final = "plain"
 EVENTS: Final = 40_000
 OVERHEAD_MAX: Final = 1.25
 
+_decode: Final = msgspec.json.Decoder(type(micro.EVENT)).decode
+
 NOTES: Final = (
     "plain: the raw loop polls 100, reads key, value, headers, and commits synchronously; the decoding one "
-    "also decodes the value into the same type, which the runtime does with every header beside it",
+    "also decodes the value into the same type, and no header; the one with the codec decodes and checks the "
+    "whole event as the runtime does, so that what is left is the runtime itself",
 )
 
 
@@ -43,6 +47,7 @@ def measure(directory: Path, *, rounds: int, say: Say) -> list[Figure]:
     runtime: list[float] = []
     bare: list[float] = []
     decoding: list[float] = []
+    contract: list[float] = []
     with BrokerProcess(directory / "broker") as broker:
         create_topic(broker.address, TOPIC)
         template = micro.envelope()
@@ -55,11 +60,13 @@ def measure(directory: Path, *, rounds: int, say: Say) -> list[Figure]:
         for number in range(rounds):
             say(f"plain, round {number + 1} of {rounds}")
             runtime.append(_runtime(connection, directory / "ledger.db", number))
-            bare.append(_loop(connection, f"bench-bare-{number}", read=False))
-            decoding.append(_loop(connection, f"bench-decoding-{number}", read=True))
+            bare.append(_loop(connection, f"bench-bare-{number}", read=None))
+            decoding.append(_loop(connection, f"bench-decoding-{number}", read=_decode_value))
+            contract.append(_loop(connection, f"bench-codec-{number}", read=_decode_event))
     return [
         _overhead("overhead without a store", runtime, bare, peer="raw librdkafka loop"),
         _overhead("overhead without a store, both decoding", runtime, decoding, peer="raw loop that decodes"),
+        _overhead("overhead without a store, same codec", runtime, contract, peer="raw loop with the codec"),
     ]
 
 
@@ -99,10 +106,18 @@ def _runtime(connection: ConnectionOptions, ledger: Path, number: int) -> float:
     return 1e6 / tally.rate()
 
 
-def _loop(connection: ConnectionOptions, group: str, *, read: bool) -> float:
+def _decode_value(message: Any) -> None:
+    message.headers(), message.key(), message.timestamp()
+    _decode(message.value())
+
+
+def _decode_event(message: Any) -> None:
+    decode(record_of_confluent(message))
+
+
+def _loop(connection: ConnectionOptions, group: str, *, read: Callable[[Any], None] | None) -> float:
     """Microseconds an event of a loop as a careful team would write it."""
-    decode = msgspec.json.Decoder(type(micro.EVENT)).decode if read else None
     config = consumer_config(connection, ConsumerOptions(group=group))
     tally = Tally(EVENTS)
-    raw.consume_whole(config, TOPIC, decode=decode, add=tally.add, done=tally.done.is_set)
+    raw.consume_whole(config, TOPIC, read=read, add=tally.add, done=tally.done.is_set)
     return 1e6 / tally.rate()

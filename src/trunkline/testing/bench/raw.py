@@ -210,11 +210,11 @@ def consume_whole(
     config: Config,
     topic: str,
     *,
-    decode: Callable[[bytes], object] | None,
+    read: Callable[[ck.Message], object] | None,
     add: Callable[[int], None],
     done: Callable[[], bool],
 ) -> None:
-    """Read key, value and headers of every record, decode the value if asked to, and commit each batch."""
+    """Take key, value and headers of every record, or `read` it, and commit each batch."""
     consumer = ck.Consumer({**config, "log_level": 2})
     consumer.subscribe([topic])
     deadline = time.monotonic() + SETTLE_SECONDS * 2
@@ -225,10 +225,12 @@ def consume_whole(
                 continue
             batch = [first, *consumer.consume(CONTRACT_RECORDS - 1, 0)]
             for message in batch:
-                message.headers(), message.key(), message.timestamp()
-                value = message.value()
-                if decode is not None and value is not None:
-                    decode(value)
+                if (error := message.error()) is not None:
+                    raise LoadFailed(error.str())
+                if read is None:
+                    message.headers(), message.key(), message.timestamp(), message.value()
+                else:
+                    read(message)
             consumer.commit(offsets=_next_offsets(batch), asynchronous=False)
             add(len(batch))
     finally:
