@@ -110,17 +110,22 @@ class LanesMachine(RuleBasedStateMachine):
                     self.failed.setdefault(event.tenant, {})[event.number] = event
                     self.open.discard(event)
 
-    @rule(seconds=st.sampled_from([0.1, 0.3, 2.0, 6.0]))
+    @rule(seconds=st.sampled_from([0.1, 0.3, 2.0, 6.0, 21.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
 
     @rule()
     def expire(self) -> None:
-        for event, _ in self.lanes.expired(self.now):
+        for event, why in self.lanes.expired(self.now):
             self.open.discard(event)
-            if any(event.tenant == tenant for tenant in self.failed):
-                # The hold has ended, or this one is what failed: either way it may be published again.
-                self.failed[event.tenant].pop(event.number, None)
+            if why.startswith("event "):
+                # The hold has ended. What has failed until then would be out of order from now on.
+                self.failed.pop(event.tenant, None)
+            else:
+                self.failed.setdefault(event.tenant, {})[event.number] = event
+        for tenant in list(self.failed):
+            if not self.lanes.is_held((TOPIC, tenant)):
+                del self.failed[tenant]
 
     @invariant()
     def a_tenant_is_in_the_log_in_its_order(self) -> None:
@@ -220,3 +225,23 @@ def test_a_run_is_not_larger_than_a_batch() -> None:
     for number in range(RUN):
         lane.add(Sent("a", number, at=0.0, size=50))
     assert [event.event_id for event in taken(lane, 0.0)] == ["a-0"]
+
+
+def test_an_event_does_not_expire_while_an_earlier_one_may_come_back() -> None:
+    closed = lanes()
+    closed.lease(TOPIC, 1, 0.0)
+    for number in (1, 2):
+        closed.add(Sent("a", number, at=0.0))
+    closed.returned(taken(closed, 0.0), fenced_at=0.0)
+    ((first, _),) = closed.expired(TIMEOUT)
+    closed.add(Sent("a", 1, at=TIMEOUT))
+    closed.lease(TOPIC, 1, TIMEOUT)
+    probe = taken(closed, TIMEOUT)
+    assert [event.number for event in probe] == [first.number]
+    assert closed.expired(TIMEOUT + 1) == []
+    closed.returned(probe, fenced_at=TIMEOUT + 1)
+    assert closed.expired(TIMEOUT + 1) == []
+    closed.lease(TOPIC, 1, TIMEOUT + 2)
+    again = taken(closed, TIMEOUT + 2)
+    closed.delivered(again)
+    assert [event.number for event in [*again, *taken(closed, TIMEOUT + 2)]] == [1, 2]

@@ -137,6 +137,11 @@ class Lanes(Generic[E]):
         """How many lanes wait behind a failure."""
         return sum(lane.held is not None for lane in self._lanes.values())
 
+    def is_held(self, key: LaneKey) -> bool:
+        """Whether a lane waits behind a failure."""
+        lane = self._lanes.get(key)
+        return lane is not None and lane.held is not None
+
     def add(self, event: E) -> bool:
         """An event was published; it goes to the end of its lane, or in place of its failed self.
 
@@ -239,7 +244,8 @@ class Lanes(Generic[E]):
         for lane in self._lanes.values():
             if lane.held is not None and lane.held.until <= now:
                 found += self._end_hold(lane, lane.held)
-            while lane.waiting and lane.waiting[0].at + self._timeout <= now and lane.held is None:
+            # Never while an earlier event is under way: it may come back, and would then be behind this one.
+            if self._is_late(lane, now) and lane.held is None and not lane.under_way:
                 event = lane.waiting.popleft()
                 closed = lane.topic.refused_at is not None
                 why = _CLOSED.format(lane.topic.name) if closed else "no broker took it in time"
@@ -255,7 +261,7 @@ class Lanes(Generic[E]):
         """Let go of what waits for a topic, or for all, and was published no later than `before`."""
         found: list[E] = []
         for lane in self._lanes.values():
-            if name in (None, lane.topic.name):
+            if name in (None, lane.topic.name) and not lane.under_way:
                 while lane.waiting and lane.waiting[0].at <= before:
                     event = lane.waiting.popleft()
                     found.append(event)
@@ -353,6 +359,9 @@ class Lanes(Generic[E]):
     def _may_probe(self, topic: _Topic[E], now: float) -> bool:
         refused_at = topic.refused_at
         return refused_at is not None and refused_at < topic.asked_at and refused_at + PROBE_SECONDS <= now
+
+    def _is_late(self, lane: _Lane[E], now: float) -> bool:
+        return bool(lane.waiting) and lane.waiting[0].at + self._timeout <= now
 
     def _hold(self, lane: _Lane[E], event: E, now: float) -> None:
         if lane.held is None:
