@@ -16,6 +16,7 @@ from trunkline.cli._audit_output import table_lines
 from trunkline.cli.main import run
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
+from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.processes import BrokerProcess, CommandProcess
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "cloudtrail"
@@ -93,13 +94,25 @@ def running(data_dir: Path, address: str) -> Iterator[Machine]:
         assert service.terminate() == 0, service.stderr.text
 
 
+@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of either engine for this module alone: the ledger is to hold nobody else's events."""
+    if request.param == "embedded":
+        broker: BrokerProcess = request.getfixturevalue("broker")
+        yield broker.address
+        return
+    kafka_home: Path | None = request.getfixturevalue("kafka_home")
+    with KafkaCluster(tmp_path_factory.mktemp("kafka"), kafka_home=kafka_home) as cluster:
+        yield cluster.bootstrap_servers
+
+
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory, broker: BrokerProcess) -> Iterator[Machine]:
+def machine(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[Machine]:
     """60 calls of two tenants, recorded and signed, in a ledger whose service goes on running."""
     data_dir = tmp_path_factory.mktemp("machine")
     (data_dir / "log.json").write_bytes(msgspec.json.encode({"Records": records(60)}))
-    with running(data_dir, broker.address) as machine:
-        assert run(["import", "cloudtrail", str(data_dir / "log.json"), "-b", broker.address]) == 0
+    with running(data_dir, address) as machine:
+        assert run(["import", "cloudtrail", str(data_dir / "log.json"), "-b", address]) == 0
         machine.wait_for_entries(60)
         machine.wait_for_checkpoints()
         yield machine

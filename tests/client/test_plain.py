@@ -2,22 +2,38 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import confluent_kafka
 import pytest
 
 from trunkline.catalogue.events import Event
+from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.names import TenantId
+from trunkline.client.admin import ensure_topics
 from trunkline.client.backoff import Backoff
-from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
+from trunkline.client.config import (
+    ConnectionOptions,
+    ConsumerOptions,
+    ProducerOptions,
+    admin_config,
+    producer_config,
+)
 from trunkline.client.errors import BreakerOpen
+from trunkline.client.growth import plan
+from trunkline.client.growth.journal import Journal
+from trunkline.client.growth.plan import Stage
 from trunkline.client.handler import PermanentFailure, Received, RetryLater
-from trunkline.client.kafka import Admin
+from trunkline.client.kafka import Admin, Producer
 from trunkline.client.plain import PlainConsumer
 from trunkline.client.publisher import Publisher
 from trunkline.client.store import Store, failures
+from trunkline.codec import encode_checked, new_envelope
 from trunkline.testing.consuming import eventually, running
+from trunkline.testing.processes import BrokerProcess
 
 TOPIC = "query.execution.events"
+TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Sender:
@@ -174,3 +190,54 @@ def test_a_ledger_that_is_away_stops_the_commit(bench: Bench, store: Store) -> N
     eventually(bench.committed_all)
     consumer.stop()
     thread.join()
+
+
+def test_what_a_growth_has_added_waits_until_the_older_partitions_are_committed_up_to_it(
+    broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue, event: Event, *, store: Store
+) -> None:
+    connection = ConnectionOptions(bootstrap_servers=broker_factory().address)
+    ensure_topics(connection, catalogue, "development")
+    admin = Admin(admin_config(connection))
+    growth = plan.begin(
+        growth="g",
+        run="r",
+        topic=TOPIC,
+        topic_id=admin.describe([TOPIC])[TOPIC].topic_id,
+        before=1,
+        after=3,
+        max_message_bytes=None,
+        at_ms=1,
+    )
+    journal = Journal(connection, admin)
+    journal.append(growth)
+    for stage in (Stage.DRAINED, Stage.GROWN):
+        growth = plan.follow(growth, stage, run="r", at_ms=2, barriers={0: 1})
+        journal.append(growth)
+    producer: Producer[None] = Producer(producer_config(connection, ProducerOptions()))
+    for event_id, partition in (("older", 0), ("later", 2)):
+        made = new_envelope(event, tenant=TenantId("acme"), source="/query-engine", time=TIME, id=event_id)
+        producer.send(TOPIC, encode_checked(made), None, partition)
+    while len(producer):
+        producer.poll(0.1)
+    tried: list[str] = []
+    may_go = threading.Event()
+
+    def object_to(event_id: str) -> Exception | None:
+        tried.append(event_id)
+        return None if may_go.is_set() else RetryLater("not yet")
+
+    handler = Sender("acme", object_to)
+    consumer = PlainConsumer(
+        service="notifier",
+        topics=[TOPIC],
+        handler=handler,
+        ledger=store,
+        connection=connection,
+        options=ConsumerOptions(group="notifier"),
+        backoff=Backoff(first=0.05, longest=0.2),
+    )
+    with running(consumer):
+        eventually(lambda: len(tried) >= 10)
+        assert set(tried) == {"older"}
+        may_go.set()
+        eventually(lambda: handler.sent == ["older", "later"])
