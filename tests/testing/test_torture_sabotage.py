@@ -168,7 +168,7 @@ class Sending:
 def a_broker_takes_no_more_retries(partition: Partition) -> None:
     """The first event of three fails for good; the service publishes it again a second later."""
     lanes: Lanes[Sending] = Lanes(
-        place=lambda _tenant, _count: 0, timeout_seconds=60, lease_seconds=60, burst_events=1, burst_bytes=9
+        place=lambda _tenant, _count: 0, timeout_seconds=60, lease_seconds=60, run_events=9, run_bytes=9
     )
     lanes.lease(TOPIC, 1, 0.0)
 
@@ -176,14 +176,14 @@ def a_broker_takes_no_more_retries(partition: Partition) -> None:
         lanes.add(Sending(number, f"acme-{number}"))
 
     def land(now: float) -> None:
-        while taken := lanes.take(now):
+        while taken := lanes.take(now, events_max=9).singles:
             for event in taken:
                 partition.publish(event.number)
             lanes.delivered(taken)
 
     for number in (1, 2, 3):
         send(number)
-    (first,) = lanes.take(0.0)
+    (first,) = lanes.take(0.0, events_max=9).singles
     lanes.failed(first, 0.0)
     land(0.5)
     send(1)
