@@ -51,7 +51,7 @@ class Channel:
 
     def send(self, delivery: Delivery, now: float) -> None:
         """Hand over one event. Raises as `Producer.send` does."""
-        self.producer.send(delivery.lane[0], delivery.encoded, delivery, delivery.partition)
+        self.producer.send(delivery.lane[0], delivery, delivery, delivery.partition)
         self.sent[delivery] = now
 
     def overdue(self, now: float, seconds: float) -> bool:

@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from trunkline.catalogue.events import Event
 from trunkline.client.errors import DeliveryRejected, DeliveryUnknown
-from trunkline.codec import Encoded, Envelope
+from trunkline.codec import Envelope
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -20,9 +20,6 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 Outcome: TypeAlias = Delivered | DeliveryRejected | DeliveryUnknown
-
-_SENT: Final = Encoded(b"", b"", [])
-"""In place of a record that is needed no more: the event itself stays, the bytes need not."""
 
 
 # Hidden from the garbage collector: a publisher's caller may keep hundreds of thousands, and traversing them
@@ -37,7 +34,10 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     envelope: Envelope[Event]
     lane: tuple[str, str]
     """Topic and tenant."""
-    encoded: Encoded
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    """A tuple: the collector forgets it at first sight, while a list would be looked at until it goes."""
     size: int
     """Not less than the bytes it takes in a batch."""
     at: float
@@ -85,9 +85,12 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         callback(self)
 
     def settle(self, outcome: Outcome) -> bool:
-        """For the publisher, which holds the condition: fix the outcome. True if somebody asked for it."""
+        """For the publisher, which holds the condition: fix the outcome. True if somebody asked for it.
+
+        What was sent is let go; the event stays, for it may be published again.
+        """
         self._outcome = outcome
-        self.encoded = _SENT
+        self.value, self.headers = b"", ()
         return self._callback is not None or self._on_outcome is not None
 
     def call_back(self) -> None:

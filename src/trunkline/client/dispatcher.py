@@ -101,7 +101,9 @@ class Dispatcher:
         self._unheard: list[Delivery] = []
         """Settled under the lock, and somebody asked to be told: which is done once the lock is free."""
         self._runs: Channel | None = None
-        self._singles = self._channel("publisher", single_config(connection, options), self._tick)
+        with self._lock:
+            # Its thread begins at once, and what that does first waits for the lock.
+            self._singles = self._channel("publisher", single_config(connection, options), self._tick)
         self._counter = threading.Thread(target=self._count, name=f"partitions-{service}", daemon=True)
         self._counter.start()
 
@@ -258,7 +260,8 @@ class Dispatcher:
     def _lose(self, channel: Channel, why: str) -> None:
         with self._lock:
             lost = [
-                (event, DeliveryUnknown(f"event {event.event_id}: {why}; {_REPEAT}")) for event in channel.sent
+                (event, DeliveryUnknown(f"event {event.event_id}: {why}; {_REPEAT}"))
+                for event in channel.sent
             ]
             self._resolve(channel, lost)
         self._tell_unheard()
@@ -302,9 +305,7 @@ class Dispatcher:
             if at < self._expire_due:
                 return
             self._expire_due = at + EXPIRE_SECONDS
-            self._note(
-                (event, _rejected(event, "_TIMED_OUT", why)) for event, why in self._lanes.expired(at)
-            )
+            self._note((event, _rejected(event, "_TIMED_OUT", why)) for event, why in self._lanes.expired(at))
         self._tell_unheard()
 
     def _give_up_overdue(self, channel: Channel) -> None:

@@ -36,7 +36,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from trunkline.client import diagnosis
 from trunkline.client.config import Config
 from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed, KafkaFatal, QueueFull
-from trunkline.codec.record import Encoded, Record
+from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput, TrunklineError
 
 FROM_BEGINNING: Final = ck.OFFSET_BEGINNING
@@ -167,6 +167,17 @@ class Report(msgspec.Struct, Generic[Token], frozen=True):
     lost: bool = False
 
 
+class Sendable(Protocol):
+    """What is sent: `Encoded` is one."""
+
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
 class Producer(Generic[Token]):
     """An idempotent producer. `Token` is whatever the caller wants back with the report.
 
@@ -185,7 +196,7 @@ class Producer(Generic[Token]):
         """Events that are not reported yet."""
         return len(self._producer)
 
-    def send(self, topic: str, encoded: Encoded, token: Token, partition: int = -1) -> None:
+    def send(self, topic: str, record: Sendable, token: Token, partition: int = -1) -> None:
         """Queue one event, by its key unless a partition is given.
 
         Raises `QueueFull`, `KafkaFatal` or `KafkaFailed`; nothing was queued then.
@@ -193,13 +204,13 @@ class Producer(Generic[Token]):
         try:
             self._producer.produce(
                 topic,
-                encoded.value,
-                encoded.key,
+                record.value,
+                record.key,
                 partition,
                 partial(self._reported, token),
                 None,
                 _NO_TIMESTAMP,
-                encoded.headers,  # type: ignore[arg-type]  # list is invariant; the values are only read
+                [*record.headers],
             )
         except BufferError as error:
             raise QueueFull(f"the queue to {topic} is full") from error

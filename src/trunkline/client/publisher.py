@@ -166,7 +166,9 @@ class Publisher:
         return Delivery(
             envelope,
             (topic, envelope.tenantid),
-            encoded,
+            encoded.key,
+            encoded.value,
+            tuple(encoded.headers),
             sizes.upper_bound(encoded),
             clock.monotonic(),
             self._dispatcher.changed,
