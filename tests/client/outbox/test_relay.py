@@ -10,7 +10,10 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text, update
 
 from trunkline.catalogue.events import Event
+from trunkline.catalogue.model import Catalogue
+from trunkline.client.admin import ensure_topics
 from trunkline.client.backoff import Backoff
+from trunkline.client.config import ConnectionOptions
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.outbox import Relay, add, rows
 from trunkline.client.outbox.tables import OUTBOX_EVENT
@@ -18,6 +21,7 @@ from trunkline.client.publisher import Publisher
 from trunkline.client.store import Store
 from trunkline.codec import Envelope
 from trunkline.testing.consuming import eventually
+from trunkline.testing.processes import BrokerProcess
 
 Made = Callable[..., Envelope[Event]]
 Publishing = Callable[[], Publisher]
@@ -119,6 +123,28 @@ def test_a_refused_event_stops_its_tenant_only_until_it_is_discarded(
         assert tx.execute(text("SELECT id, note FROM outbox_event")).all() == [("1", "nonsense")]
     with pytest.raises(UnknownFailure), store.write() as tx:
         rows.discard(tx, [stuck.position], note="again", now_ms=2)
+
+
+@pytest.mark.slow
+def test_behind_an_event_that_the_cluster_refused_its_tenant_goes_on_as_soon_as_it_is_discarded(
+    store: Store, broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue, made: Made
+) -> None:
+    """The publisher would keep the tenant's later events back for its delivery time-out, two minutes."""
+    connection = ConnectionOptions(bootstrap_servers=broker_factory().address)
+    with store.write() as tx:
+        add(tx, made("1"))
+        add(tx, made("2"))
+    with (
+        Publisher(service="query-engine", connection=connection, catalogue=catalogue) as publisher,
+        relaying(store, publisher),
+    ):
+        eventually(lambda: _attempts(store) > 1, seconds=20)
+        with store.read() as tx:
+            (stuck,) = rows.stuck(tx)
+        with store.write() as tx:
+            rows.discard(tx, [stuck.position], note="its topic was missing", now_ms=1)
+        ensure_topics(connection, catalogue, "development")
+        eventually(lambda: pending(store) == 0)
 
 
 def test_a_tenant_with_a_long_queue_does_not_keep_the_others_waiting(store: Store, made: Made) -> None:

@@ -91,6 +91,8 @@ class Relay:
         self._empty_reads = 0
         self._behind = ""
         self._outcomes: deque[tuple[Pending, Outcome | TrunklineError]] = deque()
+        self._failed: dict[tuple[str, str], Delivery] = {}
+        """What failed last, by topic and tenant, until the tenant's next event there goes."""
         self._removable: list[int] = []
         self._woken = threading.Event()
         self._nudged = False
@@ -202,16 +204,27 @@ class Relay:
     def _hand_over(self) -> None:
         for event in self._backlog.take(UNDER_WAY_MAX):
             try:
-                delivery = self._publisher.publish_envelope(event.envelope())
+                envelope = event.envelope()
+                self._open_lane(event)
+                delivery = self._publisher.publish_envelope(envelope)
             except (PublishRefused, DeliveryRejected, CodecError, Unavailable) as error:
                 self._outcomes.append((event, error))
                 self._woken.set()
             else:
                 delivery.when_done(partial(self._heard, event))
 
+    def _open_lane(self, event: Pending) -> None:
+        """Tell the publisher if it waits for another event to be repeated: that one is discarded, or was
+        delivered by another relay, or it would be the tenant's first."""
+        failed = self._failed.pop((event.topic, event.tenant), None)
+        if failed is not None and failed.event_id != event.id:
+            self._publisher.give_up(failed)
+
     def _heard(self, event: Pending, delivery: Delivery) -> None:
         outcome = delivery.outcome
         assert outcome is not None
+        if not isinstance(outcome, Delivered):
+            self._failed[event.topic, event.tenant] = delivery
         self._outcomes.append((event, outcome))
         self._woken.set()
 
