@@ -1,13 +1,17 @@
 """Who serves which lanes."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 
 from trunkline.client.outbox import claims
 from trunkline.client.outbox.claims import LANES, Claim, share
 from trunkline.client.outbox.tables import OUTBOX_CLAIM, OUTBOX_RELAY
 from trunkline.client.store import Store
+from trunkline.testing.consuming import eventually
 
 FREE = {lane: Claim("", 0) for lane in range(LANES)}
 
@@ -36,6 +40,31 @@ def test_the_lanes_of_a_dead_relay_are_taken_when_its_claim_has_run_out(store: S
         for table in (OUTBOX_CLAIM, OUTBOX_RELAY):
             tx.execute(update(table).where(table.c.owner == "dead").values(expires_ms=0))
         assert len(claims.keep(tx, "b", lease_ms=60_000, wall_ms=1)) == LANES
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+def test_a_relay_whose_claim_has_run_out_and_one_that_finds_it_so_take_turns(store: Store) -> None:
+    """Both touch the late one's row; on SQLite there is one writer at a time anyway."""
+    with store.write() as tx:
+        claims.keep(tx, "late", lease_ms=60_000, wall_ms=0)
+        tx.execute(update(OUTBOX_RELAY).values(expires_ms=0))
+
+    def renew(owner: str) -> frozenset[int]:
+        with store.write() as tx:
+            return claims.keep(tx, owner, lease_ms=60_000, wall_ms=0)
+
+    def is_waiting() -> bool:
+        with store.read() as tx:
+            return bool(tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.write() as tx:
+            tx.execute(select(OUTBOX_CLAIM).with_for_update())
+            late = pool.submit(renew, "late")
+            eventually(is_waiting)
+            claims.keep(tx, "early", lease_ms=60_000, wall_ms=0)
+        late.result(20)
+    assert renew("early") | renew("late") == set(range(LANES))
 
 
 @given(

@@ -4,12 +4,12 @@ Claims only spare work. What keeps the order does not rest on them (see `relay`)
 wakes after another has taken its lanes sends some events twice, and none too early.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import Connection, Row, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trunkline.client.outbox.tables import OUTBOX_CLAIM, OUTBOX_RELAY
@@ -56,6 +56,8 @@ def share(claims: Mapping[int, Claim], owner: str, *, relays: int, now_ms: int) 
 
 def keep(tx: Connection, owner: str, *, lease_ms: int, wall_ms: int) -> frozenset[int]:
     """Announce that this relay lives, and claim its share until `lease_ms` from now; returns the lanes."""
+    rows = _locked(tx)
+    # After the wait for others, by which a claim would be shorter otherwise.
     now_ms = tx.execute(_CLOCK).scalar_one() if tx.dialect.name == "postgresql" else wall_ms
     insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
     expires_ms = now_ms + lease_ms
@@ -64,9 +66,6 @@ def keep(tx: Connection, owner: str, *, lease_ms: int, wall_ms: int) -> frozense
         .values(owner=owner, expires_ms=expires_ms)
         .on_conflict_do_update(index_elements=["owner"], set_={"expires_ms": expires_ms})
     )
-    table = OUTBOX_CLAIM.c
-    # The lock of all rows, in one order, makes relays take turns.
-    rows = tx.execute(select(OUTBOX_CLAIM).order_by(table.lane).with_for_update())
     claims = {row.lane: Claim(row.owner, row.expires_ms) for row in rows}
     tx.execute(delete(OUTBOX_RELAY).where(OUTBOX_RELAY.c.expires_ms <= now_ms))
     relays = tx.execute(select(func.count()).select_from(OUTBOX_RELAY)).scalar_one()
@@ -78,8 +77,14 @@ def keep(tx: Connection, owner: str, *, lease_ms: int, wall_ms: int) -> frozense
 
 def leave(tx: Connection, owner: str) -> None:
     """Let others have this relay's lanes at once."""
+    _locked(tx)
     tx.execute(update(OUTBOX_CLAIM).where(OUTBOX_CLAIM.c.owner == owner).values(owner="", expires_ms=0))
     tx.execute(delete(OUTBOX_RELAY).where(OUTBOX_RELAY.c.owner == owner))
+
+
+def _locked(tx: Connection) -> Sequence[Row[Any]]:
+    """All claims. Their locks, taken in one order and before anything else, make relays take turns."""
+    return tx.execute(select(OUTBOX_CLAIM).order_by(OUTBOX_CLAIM.c.lane).with_for_update()).all()
 
 
 def _give(tx: Connection, lanes: frozenset[int], owner: str, expires_ms: int) -> None:
