@@ -31,11 +31,13 @@ SECONDS_MAX: Final = 15.0
 """A service gives a cluster that does not answer 10 s; everything else ends within 6 s."""
 
 TOPICS_ONLY, GROUPS_ONLY, READS_NOTHING = "topics-only", "groups-only", "reads-nothing"
+READS_TOPICS: Final = "reads-topics"
 _TOPIC, _GROUP = (ResourceType.TOPIC, "*"), (ResourceType.GROUP, "*")
 _CLUSTER = (ResourceType.BROKER, "kafka-cluster")
 GRANTS: Final[Mapping[str, list[tuple[tuple[ResourceType, str], AclOperation]]]] = {
     TOPICS_ONLY: [(_TOPIC, AclOperation.ALL), (_CLUSTER, AclOperation.ALL)],
     GROUPS_ONLY: [(_GROUP, AclOperation.ALL), (_CLUSTER, AclOperation.ALL)],
+    READS_TOPICS: [(_TOPIC, AclOperation.READ)],
     READS_NOTHING: [(_TOPIC, AclOperation.DESCRIBE), (_GROUP, AclOperation.ALL)],
 }
 
@@ -135,6 +137,20 @@ def test_who_may_do_everything_can_run_every_command(
     assert (done.code, "error" in done.err) == (0, False)
 
 
+@pytest.mark.parametrize("command", ["tail", "tenants", "config"])
+def test_who_reads_without_a_group_needs_no_grant_for_one(
+    trunkline: Trunkline,
+    guarded: KafkaCluster,
+    line: Callable[[str], list[str]],
+    log_in: Callable[..., list[str]],
+    command: str,
+) -> None:
+    assert trunkline(*line("publish"), *log_in(guarded, "admin")).code == 0
+    for _ in range(3):
+        done = trunkline(*line(command), *log_in(guarded, READS_TOPICS))
+        assert (done.code, "error" in done.err) == (0, False), done.err
+
+
 @pytest.mark.parametrize("command", QUICK)
 def test_a_wrong_password_is_said_to_be_one(
     trunkline: Trunkline,
@@ -188,7 +204,7 @@ def test_what_is_not_granted_is_named(
     granted: str,
 ) -> None:
     began = time.monotonic()
-    trunkline("publish", *line("publish")[1:], *log_in(guarded, "admin"))
+    trunkline(*line("publish"), *log_in(guarded, "admin"))
     done = trunkline(*line(command), *log_in(guarded, user))
     assert time.monotonic() - began < SECONDS_MAX
     # What was handed to a client that then failed for good is of unknown outcome.

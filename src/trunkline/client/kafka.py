@@ -366,6 +366,8 @@ class Consumer:
         self._on_trouble = on_trouble or partial(_LOGGER.warning, "%s: %s")
         self._on_standing = on_standing
         self._fatal: ck.KafkaError | None = None
+        # The library looks for the coordinator of a reader, too, which has no use for one.
+        self._in_group = False
         told: dict[str, Any] = {**config, "error_cb": self._tell}
         if on_standing is not None:
             told["stats_cb"] = self._tell_standing
@@ -376,6 +378,7 @@ class Consumer:
 
     def subscribe(self, topics: Iterable[str], rebalance: Rebalance) -> None:
         """Join the group for these topics."""
+        self._in_group = True
 
         def on_assign(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
             # Paused from the first moment: where to start is the store's to say, and the store may be away.
@@ -431,7 +434,7 @@ class Consumer:
                 records.append(_record(message))
             elif error.code() == _E._PARTITION_EOF:
                 self.at_end[message.topic() or "", _number(message.partition())] = _number(message.offset())
-            else:
+            elif self._in_group or error.code() != _E.GROUP_AUTHORIZATION_FAILED:
                 _raise_if_hopeless(error)
                 self._tell(error)
         return records
