@@ -45,10 +45,15 @@ def tenants(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
+    from trunkline.catalogue.names import TENANT_PATTERN
     from trunkline.client.tenants import SAMPLE_RECORDS, placed, spread
 
     if (topic is None) == (tenant is None):
         raise InvalidInput("give a topic, or --tenant to see where one is in every topic")
+    if tenant is not None and not TENANT_PATTERN.fullmatch(tenant):
+        raise InvalidInput(f"--tenant {tenant!r}: use up to 64 letters, digits, '.', '_' or '-'")
+    if tenant is not None and (growth is not None or everything):
+        raise InvalidInput("--growth and --all are for a topic; give one instead of --tenant")
     to = connection(bootstrap_servers, properties=client_properties)
     if tenant is not None:
         where = placed(to, _common.read_catalogue(catalogue), tenant)
