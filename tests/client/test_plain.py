@@ -168,6 +168,10 @@ def test_too_many_failures_in_a_row_stop_it_with_nothing_passed(bench: Bench) ->
 
 
 def test_a_ledger_that_is_away_stops_the_commit(bench: Bench, store: Store) -> None:
+    # Past what others have left in the topic: a bad record of theirs would wait for the ledger, too.
+    first, earlier = bench.publish(1), Sender(bench.tenant)
+    with running(bench.consumer(earlier)):
+        eventually(lambda: earlier.sent == first)
     sent = bench.publish(3)
     failed = threading.Event()
 
@@ -185,7 +189,7 @@ def test_a_ledger_that_is_away_stops_the_commit(bench: Bench, store: Store) -> N
         thread.start()
         assert failed.wait(20)
         eventually(lambda: bool(sender.sent))
-        assert Admin(admin_config(bench.connection)).committed(bench.group) == {} or not bench.committed_all()
+        assert not bench.committed_all()
     eventually(lambda: len(bench.ledger()) == 1)
     eventually(bench.committed_all)
     consumer.stop()
