@@ -89,7 +89,10 @@ def test_several_relays_publish_everything_once_committed_and_each_tenant_in_ord
             assert [event_id for event_id in first if event_id.startswith(f"{writer}-")] == own
 
 
+@pytest.mark.parametrize("broken", [{"payload": b"no JSON"}, {"headers": "no JSON"}, {"headers": '{"a": 1}'}])
 def test_a_refused_event_stops_its_tenant_only_until_it_is_discarded(
+    *,
+    broken: dict[str, object],
     store: Store,
     publishing: Publishing,
     log: Log,
@@ -102,7 +105,7 @@ def test_a_refused_event_stops_its_tenant_only_until_it_is_discarded(
         add(tx, made("1", tenant=bad))
         add(tx, made("2", tenant=bad))
         add(tx, made("3", tenant=good))
-        tx.execute(update(OUTBOX_EVENT).where(OUTBOX_EVENT.c.id == "1").values(payload=b"no JSON"))
+        tx.execute(update(OUTBOX_EVENT).where(OUTBOX_EVENT.c.id == "1").values(broken))
     with relaying(store, publishing(), registry=registry):
         eventually(lambda: pending(store) == 2 and _attempts(store) > 1)
         with store.read() as tx:

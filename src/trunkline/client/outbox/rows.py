@@ -11,6 +11,7 @@ from trunkline.catalogue.events import Event
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.outbox.tables import OUTBOX_EVENT
 from trunkline.codec import Envelope, Record, decode
+from trunkline.codec.errors import InvalidAttribute
 
 TENANTS_MAX: Final = 1_000
 """Tenants in one look around; the next look goes on behind the last of them."""
@@ -58,7 +59,13 @@ class Pending:
 
     def envelope(self) -> Envelope[Event]:
         """The event as it was added. Raises `CodecError` if this version does not know it."""
-        headers = msgspec.json.decode(self.headers, type=dict[str, str])
+        try:
+            headers = msgspec.json.decode(self.headers, type=dict[str, str])
+        except msgspec.MsgspecError as error:
+            # Anybody's SQL may have written the row; it must not end the relay, and so stop every tenant.
+            raise InvalidAttribute(
+                f"the headers at position {self.position} are no JSON object of texts: {error}"
+            ) from error
         record = Record(
             topic=self.topic,
             partition=0,
