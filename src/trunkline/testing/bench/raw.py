@@ -10,11 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import confluent_kafka as ck
 import msgspec
+import uuid_utils
 
+from trunkline.catalogue.events import Event, event_type_of
 from trunkline.codec.record import Encoded
 from trunkline.errors import TrunklineError
 
@@ -157,16 +161,50 @@ def latencies(bootstrap: str, topic: str, *, value: bytes, rate: float, seconds:
 def produce_encoded(config: Config, topic: str, *, events: Sequence[Encoded], seconds: float) -> Throughput:
     """Produce ready-made records with their headers for `seconds`; what a client library has as its
     ceiling."""
+    return _produce_made(config, topic, made=[partial(_same, event) for event in events], seconds=seconds)
+
+
+def _same(event: Encoded) -> Encoded:
+    return event
+
+
+def produce_by_hand(
+    config: Config, topic: str, *, data: Event, tenants: Sequence[str], seconds: float
+) -> Throughput:
+    """Make each record the way one does without a library, from the event object and a tenant, and produce
+    it."""
+
+    def make(tenant: str) -> Encoded:
+        key = tenant.encode()
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", event_type_of(data).encode()),
+            ("ce_source", b"/bench"),
+            ("ce_id", str(uuid_utils.uuid7()).encode()),
+            ("ce_time", datetime.now(UTC).isoformat().encode()),
+            ("ce_tenantid", key),
+            ("content-type", b"application/json"),
+        ]
+        return Encoded(key, msgspec.json.encode(data), headers)
+
+    return _produce_made(config, topic, made=[partial(make, tenant) for tenant in tenants], seconds=seconds)
+
+
+def _produce_made(
+    config: Config, topic: str, *, made: Sequence[Callable[[], Encoded]], seconds: float
+) -> Throughput:
     producer = _warm_producer(config, topic)
     reports: list[ck.KafkaError | None] = []
 
     def delivered(error: ck.KafkaError | None, _: ck.Message) -> None:
         reports.append(error)
 
-    sent = 0
+    sent = value_bytes = 0
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
-        for event in events:
+        for make in made:
+            event = make()
+            value_bytes += len(event.value)
             while True:
                 try:
                     producer.produce(
@@ -180,12 +218,12 @@ def produce_encoded(config: Config, topic: str, *, events: Sequence[Encoded], se
                 except BufferError:
                     producer.poll(0.01)
         producer.poll(0)
-        sent += len(events)
+        sent += len(made)
     _settle(producer, topic)
     elapsed = time.perf_counter() - started
     if any(reports):
         raise LoadFailed(f"{topic}: an event was not delivered: {next(filter(None, reports))}")
-    return Throughput(sent, sent // len(events) * sum(len(event.value) for event in events), elapsed)
+    return Throughput(sent, value_bytes, elapsed)
 
 
 def produce_once(config: Config, topic: str, *, events: Sequence[Encoded]) -> None:
