@@ -1,9 +1,9 @@
 """The adapter and the publisher against librdkafka's own mock cluster, which injects what no broker would."""
 
+import contextlib
 import ctypes
 import io
 import sys
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
