@@ -33,7 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "exporter": ("exporter", RUN, "Serve lag and cluster metrics for Prometheus."),
     "publish": ("publish", WORK, "Publish one event as one of the services."),
     "tail": ("tail", WORK, "Print the events of a topic."),
-    "topics": ("topics", WORK, "Compare the contract's topics with the cluster's, or create them."),
+    "topics": ("topics", WORK, "Compare the contract's topics with the cluster's; create them, or grow one."),
     "tenants": ("tenants", WORK, "Show which tenant sits on which partition, and the load."),
     "lag": ("lag", WORK, "Show how far each consumer group is behind."),
     "failures": ("failures", WORK, "List, show, replay or discard failed events."),
