@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import typer
 from prometheus_client import CollectorRegistry
@@ -24,9 +24,11 @@ from trunkline.catalogue.model import Catalogue, Topic
 from trunkline.catalogue.schema import event_schema
 from trunkline.cli.main import COMMANDS
 from trunkline.client.broadcast.metrics import BroadcastMetrics
+from trunkline.client.delivery import Delivered
 from trunkline.client.exporter import FAMILIES
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.outbox.metrics import RelayMetrics
+from trunkline.client.publisher_metrics import PublisherMetrics, Standing
 from trunkline.client.store.failures import REASONS
 
 DOCS: Final = Path(__file__).parent
@@ -285,6 +287,11 @@ def metrics() -> str:
             table(("reason", "meaning"), ((code(reason), text) for reason, text in REASONS.items())),
             "`reason` of `trunkline_consumer_commit_failures_total` is the Kafka client's name of the error, "
             "such as `ILLEGAL_GENERATION`.",
+            "## A publisher's",
+            "Of every `Publisher` that is given a `registry`; `service` is the one that publishes.",
+            _metric_table(_happened_to_a_publisher),
+            "`outcome` is `delivered`, `rejected` or `unknown`. An event that was published again counts "
+            "each time.",
             "## An outbox relay's",
             "Of every relay, in the `registry` that it is given; `service` is the one whose outbox it is.",
             _metric_table(_happened_to_a_relay),
@@ -315,6 +322,19 @@ def _metric_table(happen: Callable[[CollectorRegistry], None]) -> str:
 
 
 # A metric with labels that was never touched has none to show, so everything happens once.
+
+
+class _Published(NamedTuple):
+    lane: tuple[str, str] = ("a-topic", "a-tenant")
+    at: float = 0.0
+
+    def standing(self) -> Standing:
+        return Standing(0, 0)
+
+
+def _happened_to_a_publisher(registry: CollectorRegistry) -> None:
+    counted = PublisherMetrics(registry, "a-service", _Published())
+    counted.settled([(_Published(), Delivered("a-topic", 0, 0))], now=1.0)
 
 
 def _happened_to_a_relay(registry: CollectorRegistry) -> None:

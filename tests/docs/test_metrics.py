@@ -9,9 +9,15 @@ from trunkline.client.broadcast.metrics import BroadcastMetrics
 from trunkline.client.exporter import FAMILIES
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.outbox.metrics import RelayMetrics
+from trunkline.client.publisher_metrics import PublisherMetrics, Standing
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAME = re.compile(r"\b(?:kafka|trunkline)_[a-z_]+")
+
+
+class Idle:
+    def standing(self) -> Standing:
+        return Standing(0, 0)
 
 
 def listed() -> set[str]:
@@ -23,6 +29,7 @@ def test_every_metric_is_in_the_page() -> None:
     registry = CollectorRegistry()
     ConsumerMetrics(registry, "a-group")
     RelayMetrics(registry, "a-service")
+    PublisherMetrics(registry, "a-service", Idle())
     BroadcastMetrics(registry, stale=lambda: False, unconfirmed_seconds=lambda: 0.0, entries=lambda: 0)
     counted = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from prometheus_client import CollectorRegistry
+
 from trunkline.client.channel import Channel, now
 from trunkline.client.config import (
     BATCH_BYTES_MAX,
@@ -36,6 +38,7 @@ from trunkline.client.errors import (
 from trunkline.client.kafka import TOO_LARGE, Report, partition_of
 from trunkline.client.lanes import Lanes
 from trunkline.client.log import Log
+from trunkline.client.publisher_metrics import PublisherMetrics, Standing
 
 COUNT_SECONDS: Final = 0.1
 """How often it is looked whether partitions have to be counted, besides for a topic's first event."""
@@ -69,6 +72,7 @@ class Dispatcher:
         connection: ConnectionOptions,
         options: ProducerOptions,
         queue_wait_seconds: float,
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self._service = service
         self._servers = connection.bootstrap_servers
@@ -92,6 +96,7 @@ class Dispatcher:
             run_events=RUN_EVENTS,
             run_bytes=min(BATCH_BYTES_MAX, options.message_bytes_max) * 9 // 10,
         )
+        self._metrics = None if registry is None else PublisherMetrics(registry, service, self)
         self._closed = False
         self._reached = False
         self._missing: dict[str, float] = {}
@@ -143,6 +148,11 @@ class Dispatcher:
         self._tell_unheard()
         return given
 
+    def standing(self) -> Standing:
+        """How many events have no outcome yet, and how many lanes wait behind a failure."""
+        with self._lock:
+            return Standing(len(self._open), self._lanes.held)
+
     def flush(self, timeout: float) -> int:
         """Wait until every event accepted so far has an outcome; returns how many still have none."""
         with self.changed:
@@ -162,6 +172,9 @@ class Dispatcher:
             channel.close()
         # The counting thread may be waiting for an answer of the cluster; it ends when it has one.
         self._reject(unsent, "_PURGE_QUEUE", "the publisher was closed before it was sent")
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            metrics.close()
 
     # Handing over, under the lock
 
@@ -275,6 +288,9 @@ class Dispatcher:
     def _note(self, settled: Iterable[tuple[Delivery, Outcome]]) -> None:
         """Under the lock: fix outcomes, and remember whom to tell."""
         before = len(self._open)
+        if self._metrics is not None:
+            settled = list(settled)
+            self._metrics.settled(settled, now())
         for delivery, outcome in settled:
             self._bytes -= delivery.size
             self._open.discard(delivery)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
 from opentelemetry.trace import TracerProvider
+from prometheus_client import CollectorRegistry
 
 from trunkline.catalogue.events import Event, declaration_of
 from trunkline.catalogue.model import Catalogue
@@ -59,10 +60,12 @@ class Publisher:
         source: str | None = None,
         queue_wait_seconds: float = QUEUE_WAIT_SECONDS,
         tracer_provider: TracerProvider | None = None,
+        registry: CollectorRegistry | None = None,
     ) -> None:
         """`source` is the CloudEvents source of new events, `/SERVICE` unless given.
 
         Spans go to `tracer_provider`, else to the one that the process has configured by now, else nowhere.
+        Metrics are in `registry` until the publisher is closed, if one is given; not two publishers in one.
         Raises `InvalidInput` for a service that the catalogue does not have.
         """
         self.service = service
@@ -75,6 +78,7 @@ class Publisher:
             connection=connection,
             options=self._options,
             queue_wait_seconds=queue_wait_seconds,
+            registry=registry,
         )
 
     def new_envelope(
