@@ -38,9 +38,15 @@ def store(store_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def address(broker_factory: Callable[..., BrokerProcess]) -> str:
+def broker(broker_factory: Callable[..., BrokerProcess]) -> BrokerProcess:
+    """One of the test's own, with the contract's topics."""
     broker = broker_factory()
     ensure_topics(ConnectionOptions(bootstrap_servers=broker.address), load_catalogue(None), "development")
+    return broker
+
+
+@pytest.fixture
+def address(broker: BrokerProcess) -> str:
     return broker.address
 
 
@@ -84,6 +90,12 @@ def published(address: str) -> dict[str, list[int]]:
     return found
 
 
+def metrics_of(process: CommandProcess) -> str:
+    port = msgspec.json.decode(process.ready_line)["metrics_port"]
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        return str(answer.read().decode())
+
+
 def test_it_publishes_says_when_it_is_ready_counts_and_stops(
     store: Store, address: str, start: Starting
 ) -> None:
@@ -92,8 +104,7 @@ def test_it_publishes_says_when_it_is_ready_counts_and_stops(
     ready = msgspec.json.decode(process.ready_line)
     assert ready["service"] == "query-engine"
     eventually(lambda: pending(store) == 0)
-    with urlopen(f"http://127.0.0.1:{ready['metrics_port']}/metrics") as answer:
-        metrics = answer.read().decode()
+    metrics = metrics_of(process)
     assert 'trunkline_outbox_published_total{service="query-engine"} 20.0' in metrics
     assert process.terminate() == 0
     assert sum(map(len, published(address).values())) == 20
@@ -141,6 +152,22 @@ def test_an_outbox_that_is_not_named_is_asked_for(trunkline: Callable[..., Any],
     done = trunkline("relay", *command)
     assert done.code == 2
     assert "--store URL" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_while_the_cluster_is_away_it_stops_within_the_time_that_kubernetes_gives(
+    store: Store, broker: BrokerProcess, start: Starting
+) -> None:
+    emit(store, 1)
+    process = start()
+    eventually(lambda: pending(store) == 0)
+    broker.pause()
+    emit(store, 1, first=1)
+    eventually(lambda: 'trunkline_outbox_pending_events{service="query-engine"} 1.0' in metrics_of(process))
+    assert process.terminate(timeout_s=30) == 0
+    broker.resume()
+    assert pending(store) == 1
 
 
 @pytest.mark.slow

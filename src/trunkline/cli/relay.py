@@ -88,7 +88,11 @@ def relay(
                 ) from error
             port = server.server_port
         ready = {"service": service, "store": opened.url, "metrics_port": port}
-        _serve(Relay(opened, publisher, registry=registry), ready, as_json=as_json)
+        try:
+            _serve(Relay(opened, publisher, registry=registry), ready, as_json=as_json)
+        finally:
+            # The relay has given what was under way its time; the rest is in the outbox, and is sent again.
+            publisher.close(0)
 
 
 @app.command(help="List the events that were refused; their tenants' later events wait behind them.")
