@@ -202,6 +202,7 @@ def test_the_examples_publish_consume_and_replay(broker: BrokerProcess, examples
     try:
         assert run(examples, "publish.py", broker.address).startswith("Delivered(topic='ai.agent.events'")
         assert run(examples, "publish_async.py", broker.address).count("Delivered(") == 3
+        assert run(examples, "publish_surely.py", broker.address) == "1000 of 1000 are in the log\n"
         eventually(lambda: usage(examples / "token-usage.db") == [("acme", 3520)])
         consumer.send_signal(signal.SIGTERM)
         assert consumer.wait(DEADLINE_S) == 0
