@@ -62,18 +62,18 @@ class LanesMachine(RuleBasedStateMachine):
         self.failed: dict[str, dict[int, Sent]] = {}
         self.open: set[Sent] = set()
 
-    @rule(tenant=st.sampled_from("abc"), number=st.integers(1, 5))
-    def publish(self, tenant: str, number: int) -> None:
+    @rule(tenant=st.sampled_from("abc"), number=st.integers(1, 5), at_once=st.booleans())
+    def publish(self, tenant: str, number: int, *, at_once: bool) -> None:
         for _ in range(number):
             following = self.numbers[tenant] = self.numbers.get(tenant, 0) + 1
-            self._add(Sent(tenant, following, self.now))
+            self._add(Sent(tenant, following, self.now), at_once=at_once)
 
     @rule(tenant=st.sampled_from("abc"), data=st.data())
     def publish_again(self, tenant: str, data: st.DataObject) -> None:
         if failed := self.failed.get(tenant):
             number = data.draw(st.sampled_from(sorted(failed)))
             del failed[number]
-            self._add(Sent(tenant, number, self.now))
+            self._add(Sent(tenant, number, self.now), at_once=True)
 
     @rule(tenant=st.sampled_from("abc"))
     def give_up(self, tenant: str) -> None:
@@ -163,9 +163,13 @@ class LanesMachine(RuleBasedStateMachine):
         for event in events:
             self.log.setdefault(event.tenant, []).append(event.number)
 
-    def _add(self, event: Sent) -> None:
+    def _add(self, event: Sent, *, at_once: bool) -> None:
         self.open.add(event)
-        self.lanes.add(event)
+        if at_once and self.lanes.start(event, self.now):
+            assert event.partition == place(event.tenant, self.count)
+            self.batches.append([event])
+        else:
+            self.lanes.add(event)
 
 
 TestLanes = LanesMachine.TestCase
@@ -245,3 +249,23 @@ def test_an_event_does_not_expire_while_an_earlier_one_may_come_back() -> None:
     again = taken(closed, TIMEOUT + 2)
     closed.delivered(again)
     assert [event.number for event in [*again, *taken(closed, TIMEOUT + 2)]] == [1, 2]
+
+
+def test_an_event_goes_at_once_only_into_an_idle_lane_of_an_open_topic() -> None:
+    lane = lanes()
+    lane.lease(TOPIC, 2, 0.0)
+    first, second, third = (Sent("a", number, at=0.0) for number in (1, 2, 3))
+    assert not lane.start(first, 0.0), "a lane that is not known yet has no partition"
+    lane.add(first)
+    assert not lane.start(second, 0.0), "an earlier event waits"
+    assert lane.take(0.0, events_max=10).singles == [first]
+    assert not lane.start(second, 0.0), "an earlier event is under way"
+    lane.delivered([first])
+    assert not lane.start(second, LEASE), "the partitions have to be counted again"
+    lane.lease(TOPIC, 4, LEASE)
+    assert not lane.start(second, LEASE), "the partition was chosen among fewer"
+    lane.lease(TOPIC, 2, LEASE)
+    assert lane.start(second, LEASE)
+    lane.failed(second, LEASE)
+    assert not lane.start(third, LEASE), "an earlier event has failed"
+    assert lane.take(LEASE, events_max=10).singles == []

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from trunkline.catalogue.events.query import TOPIC
 from trunkline.client.config import (
     ConnectionOptions,
     ConsumerOptions,
@@ -11,8 +12,9 @@ from trunkline.client.config import (
     consumer_config,
     producer_config,
 )
-from trunkline.codec import Encoded
-from trunkline.testing.bench import raw
+from trunkline.client.reader import TopicReader
+from trunkline.codec import Encoded, decode
+from trunkline.testing.bench import micro, raw
 from trunkline.testing.bench.engine import create_topic, make_values
 from trunkline.testing.processes import BrokerProcess
 
@@ -58,3 +60,17 @@ def test_the_contracts_loop_reads_what_was_produced_with_headers(address: str) -
     assert produced.records % 50 == 0
     group = consumer_config(connection, ConsumerOptions(group="raw"))
     assert raw.consume_group(group, "raw.with.headers", records=50).records >= 50
+
+
+def test_what_is_made_by_hand_is_what_the_library_reads(address: str) -> None:
+    create_topic(address, TOPIC)
+    connection = ConnectionOptions(bootstrap_servers=address)
+    config = producer_config(connection, ProducerOptions())
+    produced = raw.produce_by_hand(config, TOPIC, data=micro.EVENT, tenants=["a", "b"], seconds=0.05)
+    assert produced.records % 2 == 0
+    with TopicReader(connection, TOPIC) as reader:
+        events = [decode(record) for record in reader.existing() if record.key != b"warm-up" and record.key]
+    assert len(events) == produced.records
+    assert {event.tenantid for event in events} == {"a", "b"}
+    assert all(event.data == micro.EVENT for event in events)
+    assert len({event.id for event in events}) == len(events)
