@@ -86,7 +86,12 @@ def test_json_tells_publisher_consumers_and_offsets(trunkline: Trunkline, cluste
     by_name = {topic["name"]: topic for topic in trunkline("topics", "-b", cluster, "--json").json()}
     billing = by_name["billing.usage.events"]
     assert (billing["publisher"], billing["consumers"]) == ("billing-service", ["notification-service"])
-    assert billing["partitions"][0] == {"partition": 0, "first_offset": 0, "next_offset": 0}
+    # On a cluster that tests share there may be events already.
+    assert (
+        sum(item["next_offset"] - item["first_offset"] for item in billing["partitions"])
+        == billing["records"]
+    )
+    assert billing["partitions"][0].keys() == {"partition", "first_offset", "next_offset"}
 
 
 def test_ctrl_c_ends_a_growth_and_says_what_it_leaves_behind(admin: Admin, growing: Growing) -> None:

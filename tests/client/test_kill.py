@@ -9,10 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from trunkline.catalogue.events import Event
+from trunkline.catalogue.model import Catalogue
+from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.publisher import Publisher
 from trunkline.client.store import Store, failures
 from trunkline.testing.consuming import CountingHandler, effects, eventually
+from trunkline.testing.processes import BrokerProcess
 
 SESSION_MS = 6_000
 """The shortest that Kafka allows; a killed member's partitions are free after this long."""
@@ -35,6 +38,14 @@ ConsumerRuntime(
     options=ConsumerOptions(group=group, session_timeout_ms=int(session_ms)),
 ).run()
 """
+
+
+@pytest.fixture(scope="module")
+def connection(broker: BrokerProcess, catalogue: Catalogue) -> ConnectionOptions:
+    """To a broker of this module's own: its groups begin at the beginning, where others leave bad records."""
+    options = ConnectionOptions(bootstrap_servers=broker.address)
+    ensure_topics(options, catalogue, "development")
+    return options
 
 
 @pytest.mark.slow

@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from trunkline.catalogue.events import EVENT_TYPES
+from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import EventType, TenantId
+from trunkline.client.admin import topic_config
 from trunkline.client.config import (
     EVENT_BYTES_MAX,
     MESSAGE_BYTES_MAX,
     ConnectionOptions,
     ProducerOptions,
+    admin_config,
     producer_config,
 )
-from trunkline.client.kafka import Producer, Report
+from trunkline.client.kafka import Admin, Producer, Report
 from trunkline.client.sizes import BESIDE_VALUE_BYTES_MAX, batch_bytes, fits
 from trunkline.codec import Encoded, Envelope, encode
 from trunkline.codec.attributes import ATTRIBUTE_CHARS_MAX, EXTENSIONS_MAX
@@ -65,13 +68,15 @@ def test_key_and_headers_at_their_limits_stay_below_what_the_cheap_check_allows_
 
 
 @pytest.fixture
-def send(connection: ConnectionOptions) -> Callable[[Encoded], Report[str]]:
-    """Sends past our own refusal, so that the broker is the judge."""
+def send(connection: ConnectionOptions, catalogue: Catalogue) -> Callable[[Encoded], Report[str]]:
+    """Sends past our own refusal, so that the broker is the judge; to a topic that no other test reads."""
+    settings = topic_config(catalogue.environment("development"))
+    Admin(admin_config(connection)).create("sizes", partitions=1, replication_factor=1, config=settings)
     config = producer_config(connection, ProducerOptions(message_bytes_max=2 * MESSAGE_BYTES_MAX))
 
     def deliver(encoded: Encoded) -> Report[str]:
         producer: Producer[str] = Producer(config)
-        producer.send("query.execution.events", encoded, "it")
+        producer.send("sizes", encoded, "it")
         while not (reports := producer.poll(10)):
             pass
         return reports[0]

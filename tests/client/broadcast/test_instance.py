@@ -268,6 +268,7 @@ def test_a_service_that_does_not_read_the_configuration_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("own", ["embedded"], indirect=True)
 def test_thirteen_services_of_two_instances_come_to_one_digest(
     start: Start,
     config_service: Publisher,
@@ -290,10 +291,10 @@ def test_thirteen_services_of_two_instances_come_to_one_digest(
             instances[0] = start("audit-service", "1-again")
     truth = read_state(cluster)
     assert truth.rejected == 0
-    eventually(lambda: {config.digest for config in instances} == {truth.state.digest})
+    eventually(lambda: {config.digest for config in instances} == {truth.state.digest}, seconds=60)
 
     def all_current() -> bool:
         views = read_overview(cluster, now=datetime.now(UTC))
         return len(views) == 26 and {view.standing for view in views} == {Standing.CURRENT}
 
-    eventually(all_current)
+    eventually(all_current, seconds=60)

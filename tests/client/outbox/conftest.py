@@ -62,7 +62,7 @@ def log(connection: ConnectionOptions) -> Callable[[str], list[tuple[str, str]]]
 
     def read(prefix: str) -> list[tuple[str, str]]:
         with TopicReader(connection, "query.execution.events") as reader:
-            events = [decode(record) for record in reader.existing()]
-        return [(event.tenantid, event.id) for event in events if event.tenantid.startswith(prefix)]
+            own = [record for record in reader.existing() if (record.key or b"").startswith(prefix.encode())]
+        return [(event.tenantid, event.id) for event in map(decode, own)]
 
     return read
