@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.client import kafka
+from trunkline.client.kafka import admin
 
 Trunkline = Callable[..., Any]
 AS = ("--service", "query-engine", "--tenant", "acme")
@@ -73,7 +73,7 @@ def test_a_constraint_is_named_with_its_path(trunkline: Trunkline, query_json: s
 def test_a_broker_that_is_not_there_is_one_line_and_exit_code_4(
     trunkline: Trunkline, query_json: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "REPLY_SECONDS", 0.5)
+    monkeypatch.setattr(admin, "REPLY_SECONDS", 0.5)
     done = trunkline("publish", *AS, TYPE, query_json, "-b", "127.0.0.1:1")
     assert done.code == 4
     assert done.err.startswith("error: no Kafka broker answers at 127.0.0.1:1")

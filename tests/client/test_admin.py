@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from trunkline.catalogue.model import Catalogue
-from trunkline.client import kafka
 from trunkline.client.admin import (
     Standing,
     check_reachable,
@@ -16,6 +15,7 @@ from trunkline.client.admin import (
 )
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.errors import ClusterUnavailable
+from trunkline.client.kafka import admin
 from trunkline.errors import InvalidInput
 from trunkline.testing.processes import BrokerProcess
 
@@ -73,7 +73,7 @@ def test_a_group_that_never_consumed_has_all_of_its_topics_before_it(
 def test_a_cluster_that_is_not_there_is_said_within_seconds_with_what_to_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kafka, "REPLY_SECONDS", 0.5)
+    monkeypatch.setattr(admin, "REPLY_SECONDS", 0.5)
     with pytest.raises(ClusterUnavailable, match=r"127\.0\.0\.1:1 .*TRUNKLINE_BOOTSTRAP_SERVERS"):
         check_reachable(ConnectionOptions(bootstrap_servers="127.0.0.1:1"))
 

@@ -9,7 +9,6 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from prometheus_client import CollectorRegistry
 
 from trunkline.catalogue.model import Catalogue
-from trunkline.client import kafka
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.exporter import (
     FAMILIES,
@@ -18,7 +17,7 @@ from trunkline.client.exporter import (
     View,
     samples_of,
 )
-from trunkline.client.kafka import ClusterState, Replicas
+from trunkline.client.kafka import ClusterState, Replicas, admin
 from trunkline.client.lag import lag_of
 from trunkline.testing.consuming import eventually
 from trunkline.testing.kafka import KafkaCluster
@@ -127,7 +126,7 @@ def test_scrapes_in_quick_succession_share_one_look(worked: ConnectionOptions, c
 def test_a_cluster_that_is_away_is_down_and_shows_no_old_figures(
     broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "REPLY_SECONDS", 0.5)
+    monkeypatch.setattr(admin, "REPLY_SECONDS", 0.5)
     broker = broker_factory()
     made = CollectorRegistry()
     connection = ConnectionOptions(bootstrap_servers=broker.address)

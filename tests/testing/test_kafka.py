@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from trunkline.client import kafka as adapter
 from trunkline.client.admin import check_reachable
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.errors import ClusterUnavailable
 from trunkline.client.kafka import Admin
+from trunkline.client.kafka import admin as adapter
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 from trunkline.testing.consuming import eventually
 from trunkline.testing.kafka import KafkaCluster

@@ -1,11 +1,11 @@
-"""The adapter and the publisher against librdkafka's own mock cluster, which injects what no broker would."""
+"""Producer and publisher against librdkafka's own mock cluster, which injects what no broker would."""
 
 import contextlib
 import ctypes
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import confluent_kafka
@@ -14,17 +14,10 @@ import structlog
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
-from trunkline.client.config import (
-    ConnectionOptions,
-    ConsumerOptions,
-    ProducerOptions,
-    consumer_config,
-    producer_config,
-    reader_config,
-)
+from trunkline.client.config import ConnectionOptions, ProducerOptions, producer_config
 from trunkline.client.delivery import Delivered, Delivery
 from trunkline.client.errors import DeliveryRejected, DeliveryUnknown, KafkaFatal
-from trunkline.client.kafka import Consumer, Partition, Producer
+from trunkline.client.kafka import Producer
 from trunkline.client.publisher import Publisher
 from trunkline.codec import Encoded
 from trunkline.testing.consuming import eventually
@@ -83,34 +76,6 @@ def publisher(mock: MockCluster, catalogue: Catalogue) -> Iterator[Publisher]:
     connection = ConnectionOptions(bootstrap_servers=mock.address)
     with Publisher(service="query-engine", connection=connection, catalogue=catalogue) as opened:
         yield opened
-
-
-def test_brokers_that_are_down_are_told_and_are_no_failure() -> None:
-    told: list[tuple[str, str]] = []
-    nowhere = ConnectionOptions(bootstrap_servers="127.0.0.1:1")
-    consumer = Consumer(reader_config(nowhere), on_trouble=lambda *error: told.append(error))
-    consumer.assign({("t", 0): 0})
-    eventually(lambda: consumer.poll(10, 0.05) == [] and "_ALL_BROKERS_DOWN" in dict(told))
-    consumer.close()
-
-
-class Ignored:
-    """A rebalance listener that does nothing."""
-
-    def assigned(self, partitions: Sequence[Partition]) -> None: ...
-    def revoked(self, partitions: Sequence[Partition]) -> None: ...
-    def lost(self, partitions: Sequence[Partition]) -> None: ...
-
-
-def test_a_subscribed_topic_that_is_missing_is_told_and_is_no_failure(
-    connection: ConnectionOptions, unique: Callable[[str], str]
-) -> None:
-    told: list[tuple[str, str]] = []
-    config = consumer_config(connection, ConsumerOptions(group=unique("group")))
-    consumer = Consumer(config, on_trouble=lambda *error: told.append(error))
-    consumer.subscribe(["no.such.topic"], Ignored())
-    eventually(lambda: consumer.poll(10, 0.05) == [] and any("no.such.topic" in text for _, text in told))
-    consumer.close()
 
 
 def test_a_fatal_error_comes_out_of_poll_as_one_and_drain_resolves_the_rest(mock: MockCluster) -> None:

@@ -1,0 +1,200 @@
+"""The consumer, in a group or without one, and what a group tells its member.
+
+- `consume(n, t)` waits for n messages or the whole of t and cannot be interrupted; `poll(t)` returns with the
+  first. A batch is one `poll` and then whatever `consume(n - 1, 0)` finds.
+- Errors of a consumer arrive as messages.
+- An exception raised inside a rebalance callback corrupts later ones, so the callbacks cannot raise.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+import confluent_kafka as ck
+import msgspec
+
+from trunkline.client.config import Config
+from trunkline.client.errors import ClusterUnavailable, KafkaFailed
+from trunkline.client.kafka.errors import (
+    UNREACHABLE,
+    commit_refused,
+    is_fatal,
+    raise_if_hopeless,
+    translated,
+)
+from trunkline.client.kafka.library import LOGGER, REPLY_SECONDS, settings_checked
+from trunkline.client.kafka.records import Partition, keys_of, offsets_of, record_of
+from trunkline.codec.record import Record
+
+_E: Final = ck.KafkaError
+
+
+class Rebalance(Protocol):
+    """Told about changes of the assignment from inside `Consumer.poll` and `close`. Must not raise."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """These are ours now. They are paused until `Consumer.start_at`."""
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """These are going to another member; offsets of theirs may still be committed in here."""
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """These are another member's already; nothing of theirs may be committed."""
+
+
+class GroupStanding(msgspec.Struct, frozen=True):
+    """How a member stands with its group: whether the coordinator answers, and whether it has joined."""
+
+    coordinated: bool
+    joined: bool
+
+
+class _GroupStatistics(msgspec.Struct):
+    state: str
+    join_state: str
+
+
+class _Statistics(msgspec.Struct):
+    """What is read of librdkafka's statistics; it leaves `cgrp` out for a consumer that never subscribed."""
+
+    cgrp: _GroupStatistics | None = None
+
+
+_decode_statistics: Final = msgspec.json.Decoder(_Statistics).decode
+
+
+class Consumer:
+    """A consumer. Not thread-safe."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_trouble: Callable[[str, str], None] | None = None,
+        on_standing: Callable[[GroupStanding], None] | None = None,
+    ) -> None:
+        """`on_trouble` hears, as code and text, what passes by itself, such as brokers that are down.
+
+        `on_standing` hears now and then how the member stands, where the configuration asks for statistics.
+        Neither may raise.
+        """
+        self._on_trouble = on_trouble or partial(LOGGER.warning, "%s: %s")
+        self._on_standing = on_standing
+        self._fatal: ck.KafkaError | None = None
+        # The library looks for the coordinator of a reader, too, which has no use for one.
+        self._in_group = False
+        told: dict[str, Any] = {**config, "error_cb": self._tell}
+        if on_standing is not None:
+            told["stats_cb"] = self._tell_standing
+        with settings_checked():
+            self._consumer = ck.Consumer(told, logger=LOGGER)
+        self.at_end: dict[Partition, int] = {}
+        """Where partitions ended when their end was met, if `enable.partition.eof` asks for it."""
+
+    def subscribe(self, topics: Iterable[str], rebalance: Rebalance) -> None:
+        """Join the group for these topics."""
+        self._in_group = True
+
+        def on_assign(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+            # Paused from the first moment: where to start is the store's to say, and the store may be away.
+            self._consumer.incremental_assign(partitions)
+            self._consumer.pause(partitions)
+            rebalance.assigned(keys_of(partitions))
+
+        def on_revoke(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+            rebalance.revoked(keys_of(partitions))
+
+        def on_lost(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+            rebalance.lost(keys_of(partitions))
+
+        self._consumer.subscribe(list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+    def start_at(self, offsets: Mapping[Partition, int]) -> None:
+        """Begin or begin again to read assigned partitions from these offsets. Raises `KafkaFailed`."""
+        targets = offsets_of(offsets)
+        try:
+            # A seek is refused as long as no fetch is under way, which on a fresh assignment is a race.
+            self._consumer.incremental_unassign(targets)
+            self._consumer.incremental_assign(targets)
+            self._consumer.resume(targets)
+        except ck.KafkaException as error:
+            raise translated(error) from error
+
+    def assign(self, offsets: Mapping[Partition, int]) -> None:
+        """Read these partitions from these offsets, without a group."""
+        self._consumer.assign(offsets_of(offsets))
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Fetch nothing more of these for now."""
+        self._consumer.pause([ck.TopicPartition(*key) for key in partitions])
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Go on after the last record that was returned."""
+        self._consumer.resume([ck.TopicPartition(*key) for key in partitions])
+
+    def poll(self, records_max: int, timeout: float) -> list[Record]:
+        """The next records, as soon as there are any. Raises `KafkaFailed` for what waiting cannot cure."""
+        try:
+            first = self._consumer.poll(timeout)
+            if self._fatal is not None:
+                raise_if_hopeless(self._fatal)
+            if first is None:
+                return []
+            messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
+        except ck.KafkaException as failure:
+            raise translated(failure) from failure
+        records: list[Record] = []
+        for message in messages:
+            if (error := message.error()) is None:
+                records.append(record_of(message))
+            elif error.code() == _E._PARTITION_EOF:
+                self.at_end[message.topic() or "", _number(message.partition())] = _number(message.offset())
+            elif self._in_group or error.code() != _E.GROUP_AUTHORIZATION_FAILED:
+                raise_if_hopeless(error)
+                self._tell(error)
+        return records
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit synchronously; an offset is that of the next record to read. Raises `CommitRefused`."""
+        try:
+            answers = self._consumer.commit(offsets=offsets_of(offsets), asynchronous=False)
+        except ck.KafkaException as error:
+            raise commit_refused(error.args[0]) from error
+        for answer in answers:
+            if answer.error is not None:
+                raise commit_refused(answer.error)
+
+    def close(self) -> None:
+        """Leave the group; the rebalance listener hears about its last partitions."""
+        self._consumer.close()
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+        """What the group has committed, None where nothing. Raises `ClusterUnavailable` or `KafkaFailed`."""
+        try:
+            found = self._consumer.committed(
+                [ck.TopicPartition(*key) for key in partitions], timeout=REPLY_SECONDS
+            )
+        except ck.KafkaException as error:
+            if error.args[0].code() in UNREACHABLE:
+                raise ClusterUnavailable(
+                    f"the group's coordinator does not answer ({error.args[0].str()})"
+                ) from error
+            raise translated(error) from error
+        for item in found:
+            if item.error is not None:
+                raise KafkaFailed(item.error.name(), f"Kafka: {item.error.str()}")
+        return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in found}
+
+    def _tell(self, error: ck.KafkaError) -> None:
+        if is_fatal(error):
+            self._fatal = error  # Raised by the poll that called this.
+        self._on_trouble(error.name(), error.str())
+
+    def _tell_standing(self, statistics: str) -> None:
+        group = _decode_statistics(statistics).cgrp
+        if group is not None and self._on_standing is not None:
+            self._on_standing(GroupStanding(group.state == "up", group.join_state == "steady"))
+
+
+def _number(value: int | None) -> int:
+    return -1 if value is None else value
