@@ -1,8 +1,12 @@
 """Applies the records of one partition in one transaction: position, dedupe, effect and ledger, or nothing.
 
-The fast path hands the whole batch to the handler. When that fails for a reason that lies in an event, the
-transaction rolls back and the batch is repeated record by record, each in a savepoint, so that only the
-guilty one goes to the ledger and its neighbours take effect.
+A batch is tried in up to three ways, each in a transaction of its own:
+
+- all new: every record is an event that was never seen, of a tenant that is not parked. One statement marks
+  them all as processed, and the handler gets the whole batch.
+- together: duplicates and conflicts are sifted out first, and the handler gets what is left, as a whole.
+- one by one: when the handler fails for a reason that lies in an event, each gets a savepoint, so that only
+  the guilty one goes to the ledger and its neighbours take effect.
 
 Events of a parked tenant (`store.parking`) go to the ledger without being tried, and so do, where failures
 park, the later events of a tenant that has one in this very batch.
@@ -10,6 +14,7 @@ park, the later events of a tenant that has one in this very batch.
 
 import errno
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -46,6 +51,11 @@ Halted: TypeAlias = dict[str, int]
 """Tenants whose events are not to be tried, each with the offset behind which that holds."""
 
 _EVERYWHERE: Final = -1
+
+
+class _NotAllNew(Exception):  # noqa: N818 - control flow: the transaction rolls back, another way follows
+    """A batch holds an event that was seen before, or one of a parked tenant."""
+
 
 _CONTROL_FLOW: Final = (StoreUnavailable, RetryLater, Fenced, BreakerOpen, StopOverdue)
 
@@ -84,6 +94,7 @@ class BatchProcessor:
         self._breaker = breaker
         self._wall_ms = wall_ms
         self._park_tenants = park_tenants
+        self._expect_new = True
         self._abandoned = False
 
     def abandon(self) -> None:
@@ -98,13 +109,38 @@ class BatchProcessor:
         decoded = decode_all(records)
         target = records[-1].offset + 1
         try:
-            return self._attempt(lane, decoded, expected=expected, target=target, handle=self._together)
+            return self._whole(lane, decoded, expected=expected, target=target)
         except _CONTROL_FLOW:
             raise
         except Exception as error:
             if is_world_at_fault(error):
                 raise RetryLater(str(error)) from error
         return self._attempt(lane, decoded, expected=expected, target=target, handle=self._one_by_one)
+
+    def _whole(self, lane: Lane, decoded: Decoded, *, expected: int | None, target: int) -> Outcome:
+        if self._expect_new and not decoded.refused:
+            with suppress(_NotAllNew):
+                return self._attempt_new(lane, decoded.events, expected=expected, target=target)
+        outcome = self._attempt(lane, decoded, expected=expected, target=target, handle=self._together)
+        # Duplicates come in rows, when a log is read again; then the shorter way would only be a detour.
+        self._expect_new = not outcome.duplicates
+        return outcome
+
+    def _attempt_new(
+        self, lane: Lane, events: list[Received], *, expected: int | None, target: int
+    ) -> Outcome:
+        """Raises `_NotAllNew` when it cannot go this way."""
+        with self._store.write() as tx:
+            position.advance(tx, lane, expected=expected, target=target)
+            tenants = {received.event.tenantid for received in events}
+            if parking.parked(tx, group=lane.group, topic=lane.topic, tenants=tenants):
+                raise _NotAllNew
+            if not dedupe.claim(tx, lane.group, events):
+                raise _NotAllNew
+            self._handler.handle(tx, events)
+            self._stop_if_abandoned(lane, target)
+        self._breaker.record([True])
+        return Outcome(handled=len(events), duplicates=0, refused=())
 
     def _attempt(
         self,
@@ -128,10 +164,13 @@ class BatchProcessor:
             successes = successes_of(handled, refused)
             if self._breaker.would_open(successes):
                 raise BreakerOpen(breaker_text(self._breaker, lane, refused))
-            if self._abandoned:
-                raise StopOverdue(f"{lane.group} had to stop before {lane.topic}/{lane.partition}@{target}")
+            self._stop_if_abandoned(lane, target)
         self._breaker.record(successes)
         return Outcome(handled=len(handled), duplicates=len(sifted.duplicates), refused=tuple(refused))
+
+    def _stop_if_abandoned(self, lane: Lane, target: int) -> None:
+        if self._abandoned:
+            raise StopOverdue(f"{lane.group} had to stop before {lane.topic}/{lane.partition}@{target}")
 
     def _halted(
         self, tx: Connection, lane: Lane, fresh: Sequence[Received], refused: Sequence[Refused]

@@ -95,3 +95,24 @@ def test_an_event_that_another_member_has_just_processed_is_no_fault_of_the_even
         dedupe.remember(tx, "g", [fresh], digests)
     with store.write() as tx:
         assert dedupe.sift(tx, "g", [fresh]).duplicates == [fresh]
+
+
+def test_a_batch_that_is_all_new_is_marked_with_one_statement(store: Store, receive: Receive) -> None:
+    batch = [receive(str(number), offset=number) for number in range(dedupe.LOOKUP_MAX + 1)]
+    with store.write() as tx:
+        assert dedupe.claim(tx, "g", batch)
+        assert dedupe.claim(tx, "g", [])
+    with store.read() as tx:
+        assert dedupe.sift(tx, "g", batch).duplicates == batch
+        assert len(dedupe.sift(tx, "g", [receive("1", subject="another")]).conflicts) == 1
+
+
+def test_a_batch_with_one_known_event_or_one_event_twice_is_not_all_new(
+    store: Store, receive: Receive
+) -> None:
+    with store.write() as tx:
+        remember(tx, receive("1"))
+        assert not dedupe.claim(tx, "g", [receive("2"), receive("1", subject="another")])
+    with store.write() as tx:
+        assert not dedupe.claim(tx, "g", [receive("3"), receive("3", offset=1)])
+        assert dedupe.claim(tx, "h", [receive("1")])

@@ -103,6 +103,12 @@ def _apply_partition(store: Store, group: str, records: Sequence[Record]) -> Non
     with store.write() as tx:
         stored = position.read(tx, [lane])[lane]
         position.advance(tx, lane, expected=stored, target=target)
+        if dedupe.claim(tx, group, events):
+            insert_rows(tx, events)
+            return
+        tx.rollback()
+    with store.write() as tx:
+        position.advance(tx, lane, expected=stored, target=target)
         sifted = dedupe.sift(tx, group, events)
         insert_rows(tx, sifted.fresh)
         dedupe.remember(tx, group, sifted.fresh, sifted.digests)
