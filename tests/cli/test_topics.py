@@ -9,9 +9,9 @@ from trunkline.catalogue.load import load_catalogue
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.growth import fence
-from trunkline.client.growth.grow import Doing
 from trunkline.client.growth.journal import KnownGrowths
 from trunkline.client.growth.plan import Stage
+from trunkline.client.growth.progress import Doing
 from trunkline.client.kafka import Admin
 from trunkline.testing.processes import BrokerProcess, CommandProcess
 

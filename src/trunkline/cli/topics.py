@@ -12,7 +12,7 @@ from trunkline.errors import InvalidInput, TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.client.admin import TopicView
-    from trunkline.client.growth.grow import Progress
+    from trunkline.client.growth.progress import Progress
 
 EXAMPLE: Final = """Compare the contract's topics with the cluster's: partitions, records, both ends.
 
@@ -126,7 +126,9 @@ def grow(
     as_json: AsJson = False,
 ) -> None:
     from trunkline.client.errors import GrowthStopped
-    from trunkline.client.growth.grow import Grower, Pace, expected_groups
+    from trunkline.client.growth.drainage import expected_groups
+    from trunkline.client.growth.grow import Grower
+    from trunkline.client.growth.progress import Pace
 
     if (partitions is None) != abandon:
         raise InvalidInput("give --partitions to grow, or --abandon to open the topic again")

@@ -16,6 +16,11 @@ class Fence(StrEnum):
     """Set after partitions were added. Who knows this value knows of the partitions, too."""
 
 
+def closes(setting: str | None) -> bool:
+    """Whether a topic with this setting is closed."""
+    return setting in frozenset[str](Fence)
+
+
 def keep_closed(admin: Admin, topic: str, fence: Fence) -> bool:
     """Close a topic unless it is closed; True if every broker knew so already.
 
@@ -36,7 +41,5 @@ def reopen(admin: Admin, topic: str, setting: str | None) -> None:
 
 def is_open(admin: Admin, topic: str) -> bool:
     """Whether every broker knows that a topic is open."""
-    closed = frozenset(Fence)
-    return not any(
-        admin.topic_config_at(broker, topic)[SETTING] in closed for broker in admin.cluster().brokers
-    )
+    brokers = admin.cluster().brokers
+    return not any(closes(admin.topic_config_at(broker, topic)[SETTING]) for broker in brokers)
