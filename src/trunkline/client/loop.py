@@ -1,5 +1,8 @@
 """The consumer loop: poll for at most 100 records, apply them partition by partition, commit their offsets.
 
+Batch for batch the offsets are committed when the batch is final; the next batch does not wait until Kafka
+has answered (`commits`).
+
 It is the same with a store (`runtime`) and without one (`plain`). What differs is `Work`: where a partition
 starts, and what applying a batch means.
 
@@ -27,14 +30,14 @@ from trunkline.client.handler import RetryLater
 from trunkline.client.health import DEFAULT_LIMITS, Health, HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
 from trunkline.client.log import Log
-from trunkline.client.member import Member, shown
+from trunkline.client.member import Member
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.progress import Owned, Phase, Progress
 from trunkline.client.starts import Start
 from trunkline.client.store import failures
 from trunkline.client.store.position import Fenced, Lane
 from trunkline.client.telemetry import spans_of_consumer
-from trunkline.client.telling import about, loggable
+from trunkline.client.telling import about, loggable, shown
 from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput, Unavailable
 
@@ -187,9 +190,8 @@ class ConsumerLoop:
         """See `Rebalance`."""
         offsets = self._progress.revoked(partitions)
         self._health.assigned(len(self._progress.owned))
-        # A commit that nobody answers takes a whole session time-out, and the store has the positions anyway.
-        if offsets and self._member.answered:
-            self._member.commit(offsets)
+        if offsets:
+            self._member.commit_now(offsets)
         _log.info("partitions revoked", group=self._group, partitions=shown(partitions))
 
     def lost(self, partitions: Sequence[Partition]) -> None:
@@ -218,6 +220,7 @@ class ConsumerLoop:
         self._member = Member(
             self._situation,
             rebalance=self,
+            progress=self._progress,
             metrics=self._metrics,
             health=self._health,
             start_seconds=self._start_seconds,
@@ -231,7 +234,7 @@ class ConsumerLoop:
             self._metrics.breaker_open.set(1)
             raise
         finally:
-            # Calls `revoked` with what is left, which commits it.
+            # Calls `revoked` with what is left, which commits it and waits for the answer.
             self._member.close()
 
     def _turn(self) -> None:
@@ -246,9 +249,7 @@ class ConsumerLoop:
         holding = self._progress.count(Phase.HOLDING)
         self._metrics.paused.set(holding)
         self._health.holding(holding, now)
-        pending = self._progress.pending
-        if pending and self._member.may_commit() and self._member.commit(pending):
-            self._progress.committed(pending)
+        self._member.commit_soon()
 
     def _start_arrivals(self, now: float) -> None:
         due = self._progress.due(Phase.ARRIVING, now)

@@ -7,27 +7,25 @@ fatal error kills the client object only: another one is built, once, and the ne
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from trunkline.client import diagnosis
-from trunkline.client.backoff import Backoff
+from trunkline.client.commits import Commits
 from trunkline.client.config import GroupProtocol, consumer_config
 from trunkline.client.diagnosis import Situation
-from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed, KafkaFatal
+from trunkline.client.errors import ClusterUnavailable, KafkaFailed, KafkaFatal
 from trunkline.client.health import Health
 from trunkline.client.kafka import Consumer, GroupStanding, Partition, Rebalance
 from trunkline.client.log import Log
 from trunkline.client.metrics import ConsumerMetrics
+from trunkline.client.progress import Progress
 from trunkline.client.telemetry import ConsumerSpans
 from trunkline.client.trouble import Trouble
 from trunkline.codec.record import Record
 
 REBUILD_SECONDS: Final = 600.0
 """A second fatal error within this time is no accident: an instance id in use twice would go on for ever."""
-
-COMMIT_BACKOFF: Final = Backoff(first=1.0)
-"""A commit without an answer has kept the loop from polling for a whole session time-out; let it catch up."""
 
 _log = Log("trunkline.consumer")
 
@@ -40,6 +38,7 @@ class Member:
         situation: Situation,
         *,
         rebalance: Rebalance,
+        progress: Progress,
         metrics: ConsumerMetrics,
         health: Health,
         start_seconds: float | None,
@@ -50,7 +49,6 @@ class Member:
         self._situation = situation
         self._group = situation.options.group
         self._rebalance = rebalance
-        self._metrics = metrics
         self._health = health
         self._start_seconds = start_seconds
         self._monotonic = monotonic
@@ -58,14 +56,19 @@ class Member:
         self._trouble = Trouble()
         self._refused: dict[str, tuple[float, str]] = {}
         self._heard: dict[str, str] = {}
-        self._commit_failures = 0
-        self._commit_due = 0.0
         self._opened_at = monotonic()
         self._coordinated_at: float | None = None
         self._coordinated = False
         self._joined_once = False
         self._rebuilt_at: float | None = None
-        self._abandoned = False
+        self._commits = Commits(
+            group=self._group,
+            progress=progress,
+            metrics=metrics,
+            spans=spans,
+            taken=self._answered,
+            monotonic=monotonic,
+        )
         self._consumer = self._build()
 
     @property
@@ -108,37 +111,20 @@ class Member:
         self._joined_once = True
         self._refused.clear()
 
-    def may_commit(self) -> bool:
-        """Whether a commit is due, after one that failed."""
-        return self._monotonic() >= self._commit_due
+    def commit_soon(self) -> None:
+        """Commit what is pending, without waiting for the answer; see `Commits`."""
+        self._commits.soon(self._consumer)
 
-    def commit(self, offsets: Mapping[Partition, int]) -> bool:
-        """Commit synchronously; False if it did not take, for whatever reason."""
-        if self._abandoned:
-            return False
-        try:
-            with contextlib.nullcontext() if self._spans is None else self._spans.committing(offsets):
-                self._consumer.commit(offsets)
-        except CommitRefused as refused:
-            self._metrics.commit_failed(refused.reason)
-            self._commit_failures += 1
-            wait = 0.0 if refused.rebalance else COMMIT_BACKOFF.wait(self._commit_failures)
-            self._commit_due = self._monotonic() + wait
-            _log.info(
-                "offset commit refused",
-                group=self._group,
-                reason=refused.reason,
-                positions=shown_offsets(offsets),
-                wait=wait,
-            )
-            return False
-        self._commit_failures = 0
-        self._answered()
-        return True
+    def commit_now(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit these and wait; False if it did not take, or if the coordinator is known not to answer.
+
+        A commit that nobody answers would take a whole session time-out.
+        """
+        return self.answered and self._commits.now(self._consumer, offsets)
 
     def abandon(self) -> None:
         """Commit nothing more. From any thread."""
-        self._abandoned = True
+        self._commits.abandon()
 
     def close(self) -> None:
         """Leave the group; `rebalance` hears about the last partitions."""
@@ -146,7 +132,13 @@ class Member:
 
     def _build(self) -> Consumer:
         config = consumer_config(self._situation.connection, self._situation.options)
-        consumer = Consumer(config, on_trouble=self._hear_trouble, on_standing=self._hear_standing)
+        self._commits.forget()
+        consumer = Consumer(
+            config,
+            on_trouble=self._hear_trouble,
+            on_standing=self._hear_standing,
+            on_commit=self._commits.answered,
+        )
         consumer.subscribe(sorted(self._situation.topics), self._rebalance)
         return consumer
 
@@ -214,13 +206,3 @@ class Member:
                 seconds=round(passed.seconds, 1),
                 times=passed.times,
             )
-
-
-def shown(partitions: Iterable[Partition]) -> list[str]:
-    """Partitions as a log line has them."""
-    return [f"{topic}/{partition}" for topic, partition in partitions]
-
-
-def shown_offsets(offsets: Mapping[Partition, int]) -> list[str]:
-    """Positions as a log line has them."""
-    return [f"{topic}/{partition}@{offset}" for (topic, partition), offset in offsets.items()]

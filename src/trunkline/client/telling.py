@@ -1,9 +1,11 @@
-"""What a log line says about a record: where it is and whose, never what is in it."""
+"""What a log line says about records and partitions: where they are and whose, never what is in them."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from trunkline.client.handler import Refusal
+from trunkline.client.kafka import Partition
 from trunkline.client.store import failures
 from trunkline.codec.record import Record
 
@@ -30,6 +32,16 @@ def loggable(refusal: Refusal) -> str:
     if refusal.reason == failures.HANDLER:
         return refusal.detail.partition(":")[0]
     return _VALUE.sub("", refusal.detail)
+
+
+def shown(partitions: Iterable[Partition]) -> list[str]:
+    """Partitions as a log line has them."""
+    return [f"{topic}/{partition}" for topic, partition in partitions]
+
+
+def shown_offsets(offsets: Mapping[Partition, int]) -> list[str]:
+    """Positions as a log line has them."""
+    return [f"{topic}/{partition}@{offset}" for (topic, partition), offset in offsets.items()]
 
 
 def _header(record: Record, name: str) -> str | None:
