@@ -71,6 +71,12 @@ def test_librdkafka_accepts_every_configuration() -> None:
     confluent_kafka.admin.AdminClient(dict(admin_config(CONNECTION)))
 
 
+def test_an_administration_client_looks_for_another_controller_within_seconds() -> None:
+    every_ms = admin_config(CONNECTION)["topic.metadata.refresh.interval.ms"]
+    assert isinstance(every_ms, int)
+    assert every_ms <= LEADER_ELECTION_MS
+
+
 def test_a_delivery_time_out_that_would_cut_off_the_retries_is_refused() -> None:
     with pytest.raises(InvalidInput, match="would cut off the 3 retries"):
         ProducerOptions(delivery_timeout_ms=retry_budget_ms())

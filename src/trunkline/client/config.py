@@ -83,7 +83,10 @@ FETCH_QUEUE_BACKOFF_MS: Final = 10
 
 METADATA_REFRESH_MS: Final = 10_000
 """How often a consumer looks for new partitions, one small request. The default of five minutes would leave
-the tenants that a growth has moved waiting for as long."""
+the tenants that a growth has moved waiting for as long.
+
+For an administration client it bounds how long it asks a controller that has died: librdkafka learns of
+another one only with metadata, and looks at these again, with no topic of its own, at no other time."""
 
 PORT_MAX: Final = 65_535
 
@@ -304,7 +307,7 @@ def reader_of(common: Config) -> Config:
 
 def admin_config(connection: ConnectionOptions) -> Config:
     """A client for metadata and administration."""
-    return _common(connection)
+    return {**_common(connection), "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS}
 
 
 def _common(connection: ConnectionOptions) -> Config:
