@@ -130,6 +130,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[Safeguard], None]:
     """Takes a safeguard away until the end of the test."""
     monkeypatch.setattr(Lanes, "_hold", Lanes._hold)
     monkeypatch.setattr(dedupe, "sift", dedupe.sift)
+    monkeypatch.setattr(dedupe, "claim", dedupe.claim)
     monkeypatch.setattr(dedupe, "remember", dedupe.remember)
     monkeypatch.setattr(position, "advance", position.advance)
     monkeypatch.setattr(failures, "add", failures.add)
