@@ -39,6 +39,7 @@ class Channel:
         self.sent: dict[Delivery, float] = {}
         """What has no outcome yet, with the time of handing over, oldest first."""
         self.broken = False
+        """Whether the producer has failed, and is about to be replaced."""
         self._name = name
         self._config = config
         self._lock = lock
@@ -61,9 +62,12 @@ class Channel:
         return now - oldest > seconds
 
     def close(self) -> None:
-        """End the thread; what has no outcome by then is lost."""
-        self._closing.set()
-        self._thread.join()
+        """End the thread and the producer; what has no outcome by then is lost."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._thread.join()
+            # It has threads of its own, which end with it.
+            del self.producer
 
     def _serve(self) -> None:
         while not self._closing.is_set():
@@ -77,7 +81,8 @@ class Channel:
                 if self.broken:
                     # Building a new one has failed, too; it is tried again, but not in a tight loop.
                     self._closing.wait(POLL_SECONDS)
-                self.broken = True
+                with self._lock:
+                    self.broken = True
         self._drain("the publisher was closed before it was acknowledged")
 
     def _replace(self) -> None:

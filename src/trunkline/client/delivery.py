@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,18 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 Outcome: TypeAlias = Delivered | DeliveryRejected | DeliveryUnknown
+
+
+class Changed(threading.Condition):
+    """A condition to be entered by its `lock`.
+
+    An interrupt (Ctrl-C) may come while a condition enters itself, and would leave the lock taken for ever.
+    It cannot come while a lock is entered.
+    """
+
+    def __init__(self, lock: threading.Lock) -> None:
+        super().__init__(lock)
+        self.lock: Final = lock
 
 
 # Hidden from the garbage collector: a publisher's caller may keep hundreds of thousands, and traversing them
@@ -42,7 +54,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     """Not less than the bytes it takes in a batch."""
     at: float
     """The monotonic time of publishing."""
-    _changed: threading.Condition
+    _changed: Changed
     _on_outcome: Callable[[Outcome], None] | None = None
     """Ends the event's span, if it is traced."""
     partition: int = -1
@@ -66,7 +78,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         after `timeout` seconds; it may become known later.
         """
         if self._outcome is None:
-            with self._changed:
+            with self._changed.lock:
                 self._changed.wait_for(lambda: self._outcome is not None, timeout)
         outcome = self._outcome
         if outcome is None:
@@ -77,7 +89,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
 
     def when_done(self, callback: Callable[["Delivery"], None]) -> None:
         """Call back once, on the publisher's thread, or here and now if the outcome is known."""
-        with self._changed:
+        with self._changed.lock:
             if self._outcome is None:
                 assert self._callback is None, "one callback is enough for its only user, the asyncio front"
                 self._callback = callback

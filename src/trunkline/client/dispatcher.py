@@ -1,12 +1,14 @@
 """Takes events to the cluster and brings back what became of them.
 
 Whoever makes a lane ready hands its next event over there and then: the thread that publishes, for a lane in
-which nothing is under way, and otherwise the thread that hears of an outcome. Counting partitions may block
-for seconds and has a thread of its own.
+which nothing is under way, and otherwise the thread that hears of an outcome.
+
+An interrupt (Ctrl-C) may end the code of the main thread between any two steps, also here and under the lock.
+What was under way is of unknown outcome then, and its lanes are held, as after a fatal error of a producer.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -16,18 +18,16 @@ from trunkline.client.config import (
     BATCH_BYTES_MAX,
     PARTITIONS_LEASE_SECONDS,
     QUEUE_KIB_MAX,
-    REACH_SECONDS,
     RUN_EVENTS,
-    UNKNOWN_TOPIC_MS,
     Config,
     ConnectionOptions,
     ProducerOptions,
     run_config,
     single_config,
 )
-from trunkline.client.delivery import Delivered, Delivery, Outcome
+from trunkline.client.counting import Counted, PartitionCounter
+from trunkline.client.delivery import Changed, Delivered, Delivery, Outcome
 from trunkline.client.errors import (
-    ClusterUnavailable,
     DeliveryRejected,
     DeliveryUnknown,
     KafkaFailed,
@@ -39,9 +39,7 @@ from trunkline.client.kafka import TOO_LARGE, Report, partition_of
 from trunkline.client.lanes import Lanes
 from trunkline.client.log import Log
 from trunkline.client.publisher_metrics import PublisherMetrics, Standing
-
-COUNT_SECONDS: Final = 0.1
-"""How often it is looked whether partitions have to be counted, besides for a topic's first event."""
+from trunkline.client.unresolved import Unresolved
 
 EXPIRE_SECONDS: Final = 0.5
 """How often it is looked for events that have waited too long."""
@@ -55,9 +53,6 @@ TURN_SECONDS: Final = 0.005
 so many events it gives way, for so many seconds at the most."""
 
 QUEUE_BYTES_MAX: Final = QUEUE_KIB_MAX * 1024
-
-_REPEAT: Final = "it may be in the log, and may be published again with the same id"
-_NOT_SENT: Final = "it is not in the log"
 
 _log = Log("trunkline.publisher")
 
@@ -75,42 +70,35 @@ class Dispatcher:
         registry: CollectorRegistry | None = None,
     ) -> None:
         self._service = service
-        self._servers = connection.bootstrap_servers
         self._connection = connection
         self._options = options
         self._timeout = options.delivery_timeout_ms / 1000
         self._queue_wait_seconds = queue_wait_seconds
-        # The lock itself is what the hot path takes: entering it costs half of entering its conditions.
         self._lock = threading.Lock()
-        self.changed: Final = threading.Condition(self._lock)
+        self.changed: Final = Changed(self._lock)
         """Notified after outcomes were settled."""
-        self._uncounted = threading.Condition(self._lock)
-        self._when_room: list[Callable[[], None]] = []
         self._accepted = 0
-        self._bytes = 0
-        self._open: set[Delivery] = set()
-        self._lanes: Lanes[Delivery] = Lanes(
-            place=lambda tenant, count: partition_of(tenant.encode(), count),
-            timeout_seconds=self._timeout,
-            lease_seconds=PARTITIONS_LEASE_SECONDS,
-            run_events=RUN_EVENTS,
-            run_bytes=min(BATCH_BYTES_MAX, options.message_bytes_max) * 9 // 10,
-        )
-        self._metrics = None if registry is None else PublisherMetrics(registry, service, self)
-        self._closed = False
-        self._reached = False
-        self._missing: dict[str, float] = {}
         self._expire_due = 0.0
-        self._has_room = False
-        """Something was settled since those who wait for room were told last."""
-        self._unheard: list[Delivery] = []
-        """Settled under the lock, and somebody asked to be told: which is done once the lock is free."""
+        self._closed = False
+        self._interrupted = False
+        """Whether the state below may be half changed."""
+        self._lanes = self._new_lanes()
+        self._metrics = None if registry is None else PublisherMetrics(registry, service, self)
+        self._unresolved = Unresolved(
+            events_max=options.queue_messages_max, bytes_max=QUEUE_BYTES_MAX, metrics=self._metrics
+        )
         self._runs: Channel | None = None
         with self._lock:
             # Its thread begins at once, and what that does first waits for the lock.
             self._singles = self._channel("publisher", single_config(connection, options), self._tick)
-        self._counter = threading.Thread(target=self._count, name=f"partitions-{service}", daemon=True)
-        self._counter.start()
+        counted = Counted(
+            due=self._due,
+            count=self._count,
+            refused=lambda: self._singles.producer.trouble.refused,
+            lease=self._lease,
+            give_up=self._give_up_waiting,
+        )
+        self._counter = PartitionCounter(counted, service=service, servers=connection.bootstrap_servers)
 
     def accept(self, delivery: Delivery) -> Delivery:
         """Queue it, waiting for room. Raises `QueueFull` and `PublisherClosed`; it was not queued then."""
@@ -119,15 +107,12 @@ class Dispatcher:
             while not self._queued(delivery):
                 deadline = deadline or now() + self._queue_wait_seconds
                 if not self.changed.wait(deadline - now()):
-                    raise QueueFull(
-                        f"{delivery.lane[0]}: {len(self._open)} events wait for the cluster, none was "
-                        f"acknowledged within {self._queue_wait_seconds:g} s; this one was not sent"
-                    )
+                    raise QueueFull(self._why_full(delivery))
             self._accepted += 1
-            if self._accepted % TURN_EVENTS == 0 and len(self._open) >= TURN_EVENTS:
-                self.changed.wait_for(lambda: len(self._open) < TURN_EVENTS // 2, TURN_SECONDS)
-        if self._unheard:
-            self._tell_unheard()
+            if self._accepted % TURN_EVENTS == 0:
+                self._give_way()
+        if self._unresolved.anyone_to_tell:
+            self._tell()
         return delivery
 
     def offer(self, delivery: Delivery, when_room: Callable[[], None]) -> bool:
@@ -135,43 +120,53 @@ class Dispatcher:
         with self._lock:
             queued = self._queued(delivery)
             if not queued:
-                self._when_room.append(when_room)
-        if self._unheard:
-            self._tell_unheard()
+                self._unresolved.tell_of_room(when_room)
+        if self._unresolved.anyone_to_tell:
+            self._tell()
         return queued
 
     def give_up(self, delivery: Delivery) -> bool:
         """Open the lane of this event if it is held."""
         with self._lock:
-            given = self._lanes.give_up(delivery.lane)
-            self._hand_over()
-        self._tell_unheard()
+            self._mend()
+            try:
+                given = self._lanes.give_up(delivery.lane)
+                self._hand_over()
+            except BaseException:
+                self._interrupted = True
+                raise
+        self._tell()
         return given
 
     def standing(self) -> Standing:
         """How many events have no outcome yet, and how many lanes wait behind a failure."""
         with self._lock:
-            return Standing(len(self._open), self._lanes.held)
+            return Standing(len(self._unresolved.events), self._lanes.held)
 
     def flush(self, timeout: float) -> int:
         """Wait until every event accepted so far has an outcome; returns how many still have none."""
-        with self.changed:
-            waiting = set(self._open)
-            self.changed.wait_for(lambda: waiting.isdisjoint(self._open), timeout)
-            return len(waiting & self._open)
+        unresolved = self._unresolved.events
+        with self._lock:
+            waiting = set(unresolved)
+            self.changed.wait_for(lambda: waiting.isdisjoint(unresolved), timeout)
+            return len(waiting & unresolved)
 
     def close(self, timeout: float) -> None:
         """Wait for all outcomes; afterwards everything has one."""
         self.flush(timeout)
         with self._lock:
+            self._mend()
             self._closed = True
             unsent = self._lanes.abandon()
-            self._uncounted.notify_all()
             self.changed.notify_all()
-        for channel in filter(None, (self._singles, self._runs)):
+        self._counter.close()
+        for channel in self._channels():
             channel.close()
-        # The counting thread may be waiting for an answer of the cluster; it ends when it has one.
-        self._reject(unsent, "_PURGE_QUEUE", "the publisher was closed before it was sent")
+        with self._lock:
+            self._note([(item, _rejected(item, "_PURGE_QUEUE", _CLOSED_BEFORE_SENT)) for item in unsent])
+            # Acknowledged, but so late that the partitions had to be counted again first.
+            self._note([(item, _unknown(item, _CLOSED_BEFORE_KNOWN)) for item in self._unresolved.events])
+        self._tell()
         metrics, self._metrics = self._metrics, None
         if metrics is not None:
             metrics.close()
@@ -181,21 +176,39 @@ class Dispatcher:
     def _queued(self, delivery: Delivery) -> bool:
         if self._closed:
             raise PublisherClosed(f"the publisher of {self._service} is closed; the event was not sent")
-        if len(self._open) >= self._options.queue_messages_max or self._bytes >= QUEUE_BYTES_MAX:
-            return False
-        self._open.add(delivery)
-        self._bytes += delivery.size
-        at = now()
-        if not self._singles.broken and self._lanes.start(delivery, at):
-            self._send(self._singles, (delivery,), at)
-            return True
-        if self._lanes.add(delivery):
-            self._uncounted.notify()
-        self._hand_over()
+        if self._interrupted:
+            self._mend()
+        try:
+            if not self._unresolved.admit(delivery):
+                return False
+            at = now()
+            if not self._singles.broken and self._lanes.start(delivery, at):
+                self._send(self._singles, (delivery,), at)
+                return True
+            if self._lanes.add(delivery):
+                self._counter.wake()
+            self._hand_over()
+        except BaseException:
+            self._unresolved.expel(delivery)
+            self._interrupted = True
+            raise
         return True
 
+    def _why_full(self, delivery: Delivery) -> str:
+        waiting, held = len(self._unresolved.events), self._lanes.held
+        behind = f" ({held} tenants' behind a failed one: publish that again, or give it up)" if held else ""
+        return (
+            f"{delivery.lane[0]}: {waiting} events wait for the cluster{behind}, none was acknowledged "
+            f"within {self._queue_wait_seconds:g} s; this one was not sent"
+        )
+
+    def _give_way(self) -> None:
+        events = self._unresolved.events
+        if len(events) >= TURN_EVENTS:
+            self.changed.wait_for(lambda: len(events) < TURN_EVENTS // 2, TURN_SECONDS)
+
     def _hand_over(self) -> None:
-        if self._singles.broken or (self._runs is not None and self._runs.broken) or self._closed:
+        if self._closed or self._singles.broken or (self._runs is not None and self._runs.broken):
             return
         at = now()
         singles, runs = self._lanes.take(at, events_max=HAND_OVER_MAX)
@@ -211,7 +224,7 @@ class Dispatcher:
             try:
                 channel.send(delivery, at)
             except (QueueFull, KafkaFatal) as error:
-                channel.broken = isinstance(error, KafkaFatal)
+                channel.broken = channel.broken or isinstance(error, KafkaFatal)
                 self._lanes.returned(events[index:])
             except KafkaFailed as error:
                 # A lone event fails alone; what follows one in a run fails with it.
@@ -231,39 +244,51 @@ class Dispatcher:
     def _settle(self, channel: Channel, reports: Sequence[Report[Delivery]]) -> None:
         if not reports:
             return
-        delivered = [report for report in reports if report.code is None]
-        outcomes = [Delivered(report.topic, report.partition, report.offset) for report in delivered]
-        deliveries = [report.token for report in delivered]
         with self._lock:
-            if not self._closed:
-                self._lanes.delivered(deliveries)
-            for delivery in deliveries:
-                del channel.sent[delivery]
-            self._note(zip(deliveries, outcomes, strict=True))
-            if len(delivered) < len(reports):
-                self._settle_failed(channel, [report for report in reports if report.code is not None])
+            self._mend()
+            at = now()
+            sent = channel.sent
+            # What was lost sight of has an outcome already.
+            known = [report for report in reports if sent.pop(report.token, None) is not None]
+            self._acknowledge(
+                [
+                    (report.token, Delivered(report.topic, report.partition, report.offset))
+                    for report in known
+                    if report.code is None
+                ],
+                at,
+            )
+            failed = [report for report in known if report.code is not None]
+            if failed:
+                self._settle_failed(channel, failed)
             self._hand_over()
-        if self._unheard or self._when_room:
-            self._tell_unheard()
+        if self._unresolved.anyone_to_tell:
+            self._tell()
+
+    def _acknowledge(self, acknowledged: list[tuple[Delivery, Delivered]], at: float) -> None:
+        """Under the lock: these are in the log."""
+        if self._closed:
+            told = [pair for pair in acknowledged if self._lanes.in_time(pair[0].lane[0], at)]
+        else:
+            told = self._lanes.delivered(acknowledged, at)
+            if len(told) < len(acknowledged):
+                self._counter.wake()
+        self._note(told)
 
     def _settle_failed(self, channel: Channel, reports: Sequence[Report[Delivery]]) -> None:
         """Under the lock: what was handed over and is not known to be in the log."""
-        refused = [report.token for report in reports if report.code == TOO_LARGE]
         self._resolve(
-            channel,
-            [(report.token, _failure(report)) for report in reports if report.code != TOO_LARGE],
+            channel, [(report.token, _failure(report)) for report in reports if report.code != TOO_LARGE]
         )
-        for delivery in refused:
-            channel.sent.pop(delivery, None)
+        refused = [report.token for report in reports if report.code == TOO_LARGE]
         # They are known to fit, so the topic is closed (`trunkline.client.growth`): they were not appended.
         if self._closed:
             self._note([(item, _rejected(item, TOO_LARGE, "too large")) for item in refused])
         elif refused:
             self._lanes.returned(refused, fenced_at=now())
 
-    def _resolve(self, channel: Channel, failed: Iterable[tuple[Delivery, Outcome]]) -> None:
+    def _resolve(self, channel: Channel, failed: Sequence[tuple[Delivery, Outcome]]) -> None:
         """Under the lock: these were handed over, or could not be, and are not known to be in the log."""
-        failed = list(failed)
         for delivery, _ in failed:
             channel.sent.pop(delivery, None)
             if not self._closed:
@@ -272,42 +297,19 @@ class Dispatcher:
 
     def _lose(self, channel: Channel, why: str) -> None:
         with self._lock:
-            lost = [
-                (event, DeliveryUnknown(f"event {event.event_id}: {why}; {_REPEAT}"))
-                for event in channel.sent
-            ]
-            self._resolve(channel, lost)
-        self._tell_unheard()
+            self._mend()
+            self._resolve(channel, [(event, _unknown(event, why)) for event in channel.sent])
+        self._tell()
 
-    def _reject(self, events: Iterable[Delivery], code: str, why: str) -> None:
-        """Tell that these, which the lanes have let go of already, were not sent."""
-        with self._lock:
-            self._note([(event, _rejected(event, code, why)) for event in events])
-        self._tell_unheard()
-
-    def _note(self, settled: Iterable[tuple[Delivery, Outcome]]) -> None:
-        """Under the lock: fix outcomes, and remember whom to tell."""
-        before = len(self._open)
-        if self._metrics is not None:
-            settled = list(settled)
-            self._metrics.settled(settled, now())
-        for delivery, outcome in settled:
-            self._bytes -= delivery.size
-            self._open.discard(delivery)
-            if delivery.settle(outcome):
-                self._unheard.append(delivery)
-        if len(self._open) < before:
-            self._has_room = True
+    def _note(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """Under the lock: fix outcomes, and wake who waits for them."""
+        if self._unresolved.settle(outcomes, now()):
             self.changed.notify_all()
 
-    def _tell_unheard(self) -> None:
-        when_room: list[Callable[[], None]] = []
+    def _tell(self) -> None:
         with self._lock:
-            settled, self._unheard = self._unheard, []
-            if self._has_room:
-                when_room, self._when_room = self._when_room, []
-                self._has_room = False
-        for call in (*(delivery.call_back for delivery in settled), *when_room):
+            calls = self._unresolved.to_tell()
+        for call in calls:
             try:
                 call()
             except Exception as error:  # noqa: BLE001 - one caller's mistake is not the next one's outcome
@@ -317,16 +319,77 @@ class Dispatcher:
         """Let go of what has waited too long, and try what had to wait for its time."""
         at = now()
         with self._lock:
+            self._mend()
             self._hand_over()
-            if at < self._expire_due:
-                return
-            self._expire_due = at + EXPIRE_SECONDS
-            self._note((event, _rejected(event, "_TIMED_OUT", why)) for event, why in self._lanes.expired(at))
-        self._tell_unheard()
+            if at >= self._expire_due:
+                self._expire_due = at + EXPIRE_SECONDS
+                expired = self._lanes.expired(at)
+                self._note([(event, _rejected(event, "_TIMED_OUT", why)) for event, why in expired])
+                self._note([(event, _unknown(event, _UNVERIFIED)) for event in self._lanes.overdue(at)])
+        if self._unresolved.anyone_to_tell:
+            self._tell()
+
+    def _mend(self) -> None:
+        """Under the lock: begin anew if an interrupt may have left a change half done."""
+        if not self._interrupted:
+            return
+        at = now()
+        self._lanes = self._new_lanes()
+        for channel in self._channels():
+            channel.sent.clear()
+            channel.broken = True
+        lost = sorted(self._unresolved.events, key=lambda delivery: delivery.at)
+        for delivery in lost:
+            self._lanes.hold(delivery, at)
+        self._note([(delivery, _unknown(delivery, _INTERRUPTED)) for delivery in lost])
+        self._interrupted = False
+
+    # Partitions, on the counting thread
+
+    def _due(self) -> list[str]:
+        with self._lock:
+            return self._lanes.due(now())
+
+    def _count(self, topic: str) -> int | None:
+        found = self._singles.producer.partition_count(topic)
+        if self._runs is not None:
+            # It has to know of new partitions, too.
+            self._runs.producer.partition_count(topic)
+        return found
+
+    def _lease(self, topic: str, count: int, asked_at: float) -> None:
+        with self._lock:
+            self._mend()
+            self._singles.producer.trouble.refused = None
+            self._note(self._lanes.lease(topic, count, asked_at))
+            self._hand_over()
+        self._tell()
+
+    def _give_up_waiting(self, topic: str | None, code: str, why: str, waited_seconds: float) -> None:
+        at = now()
+        with self._lock:
+            self._mend()
+            rejected = self._lanes.reject(topic, at, before=at - waited_seconds)
+            self._note([(event, _rejected(event, code, why)) for event in rejected])
+        self._tell()
+
+    # Parts
+
+    def _channels(self) -> tuple[Channel, ...]:
+        return (self._singles,) if self._runs is None else (self._singles, self._runs)
 
     def _give_up_overdue(self, channel: Channel) -> None:
         if channel.overdue(now(), self._timeout):
             channel.producer.purge()
+
+    def _new_lanes(self) -> Lanes[Delivery, Delivered]:
+        return Lanes(
+            place=lambda tenant, count: partition_of(tenant.encode(), count),
+            timeout_seconds=self._timeout,
+            lease_seconds=PARTITIONS_LEASE_SECONDS,
+            run_events=RUN_EVENTS,
+            run_bytes=min(BATCH_BYTES_MAX, self._options.message_bytes_max) * 9 // 10,
+        )
 
     def _channel(self, name: str, config: Config, tick: Callable[[Channel], None]) -> Channel:
         return Channel(
@@ -338,82 +401,23 @@ class Dispatcher:
             tick=tick,
         )
 
-    # Counting partitions
 
-    def _count(self) -> None:
-        """The counting thread: keep the counts fresh for topics that have something to send."""
-        while True:
-            with self._lock:
-                due = self._lanes.due(now())
-                if not due and not self._closed:
-                    self._uncounted.wait(COUNT_SECONDS)
-                    due = self._lanes.due(now())
-                if self._closed:
-                    return
-            for topic in due:
-                try:
-                    self._count_partitions(topic)
-                except Exception as error:  # noqa: BLE001 - without this thread nothing would ever go again
-                    _log.error(
-                        "cannot count partitions", service=self._service, topic=topic, error=repr(error)
-                    )
-
-    def _count_partitions(self, topic: str) -> None:
-        asked_at = now()
-        try:
-            found = self._singles.producer.partition_count(topic)
-            if self._runs is not None:
-                # It has to know of new partitions, too.
-                self._runs.producer.partition_count(topic)
-        except ClusterUnavailable as error:
-            if (refused := self._singles.producer.refused) is not None:
-                self._give_up_waiting(
-                    None,
-                    "_AUTHENTICATION",
-                    f"{self._servers} refuses the credentials of {self._service} ({refused}); correct the "
-                    "connection's sasl.* and ssl.* settings",
-                )
-            elif not self._reached:
-                self._give_up_waiting(
-                    None, "_ALL_BROKERS_DOWN", f"{self._servers}: {error}", older_than=REACH_SECONDS
-                )
-            return
-        except KafkaFailed as error:
-            self._give_up_waiting(
-                topic,
-                error.code,
-                f"{self._service} may not use {topic} ({error}); grant its principal Write there",
-            )
-            return
-        self._reached = True
-        self._singles.producer.refused = None
-        if found is None:
-            since = self._missing.setdefault(topic, asked_at)
-            if asked_at - since >= UNKNOWN_TOPIC_MS / 1000:
-                self._give_up_waiting(
-                    topic,
-                    "UNKNOWN_TOPIC_OR_PART",
-                    f"topic {topic} does not exist at {self._servers}; create it (trunkline topics create)",
-                )
-            with self._lock:
-                self._uncounted.wait(COUNT_SECONDS)
-            return
-        self._missing.pop(topic, None)
-        with self._lock:
-            self._lanes.lease(topic, found, asked_at)
-            self._hand_over()
-        self._tell_unheard()
-
-    def _give_up_waiting(self, topic: str | None, code: str, why: str, *, older_than: float = 0.0) -> None:
-        at = now()
-        with self._lock:
-            rejected = self._lanes.reject(topic, at, before=at - older_than)
-        self._reject(rejected, code, why)
+_CLOSED_BEFORE_SENT: Final = "the publisher was closed before it was sent"
+_CLOSED_BEFORE_KNOWN: Final = "the publisher was closed before its place was certain"
+_UNVERIFIED: Final = "it was acknowledged so late that the topic may have grown, and no broker says whether"
+_INTERRUPTED: Final = "publishing was interrupted"
 
 
 def _rejected(delivery: Delivery, code: str, why: str) -> DeliveryRejected:
     return DeliveryRejected(
-        code, f"event {delivery.event_id} to {delivery.lane[0]}: {why} ({code}); {_NOT_SENT}"
+        code, f"event {delivery.event_id} to {delivery.lane[0]}: {why} ({code}); it is not in the log"
+    )
+
+
+def _unknown(delivery: Delivery, why: str) -> DeliveryUnknown:
+    return DeliveryUnknown(
+        f"event {delivery.event_id} to {delivery.lane[0]}: {why}; it may be in the log, and may be published "
+        "again with the same id"
     )
 
 
@@ -421,5 +425,4 @@ def _failure(report: Report[Delivery]) -> Outcome:
     assert report.code is not None
     if report.lost:
         return _rejected(report.token, report.code, report.message)
-    event = f"event {report.token.event_id} to {report.topic}: {report.message}"
-    return DeliveryUnknown(f"{event} ({report.code}); {_REPEAT}")
+    return _unknown(report.token, f"{report.message} ({report.code})")

@@ -16,17 +16,18 @@ unresolved, unless both travel in one record batch, which the broker takes or re
   What was refused goes back to the head of its lane, and the topic is tried with one event at a time until
   one is taken.
 - Partitions are chosen here, by a count that was read from the cluster not longer than a lease ago.
+- An acknowledgement that comes when the lease has run out may be of an event that was appended, by the old
+  number of partitions, after a growth: behind its barrier. It is told of only once the partitions were
+  counted again. If the tenant is on another one now, the event goes back to the head of its lane and is sent
+  again with the same id, before anything behind it.
 
 Everything here is a function of its arguments; `now` is a monotonic time in seconds.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Generic
 
-LaneKey: TypeAlias = tuple[str, str]
-"""Topic and tenant."""
+from trunkline.client.lane import A, E, Held, Lane, LaneKey, Late, Taken, Topic
 
 PROBE_SECONDS: Final = 0.25
 """How often a closed topic is tried."""
@@ -37,78 +38,7 @@ IDLE_LANES_MAX: Final = 20_000
 _CLOSED: Final = "{} is closed for growth, or its max.message.bytes is below the contract's"
 
 
-class Laned(Protocol):
-    """What the lanes know of an event. `partition` is theirs to set; `at` is when it was published."""
-
-    lane: LaneKey
-    size: int
-    at: float
-    partition: int
-
-    @property
-    def event_id(self) -> str: ...
-
-
-E = TypeVar("E", bound=Laned)
-
-
-class Taken(NamedTuple, Generic[E]):
-    """What is to be handed over now, each event to its `partition`: lone ones, and runs."""
-
-    singles: list[E]
-    runs: list[list[E]]
-
-
-@dataclass(slots=True)
-class _Held(Generic[E]):
-    """What failed in a lane, by id and in its order: None until it is published again."""
-
-    until: float
-    failed: dict[str, E | None] = field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        return None not in self.failed.values()
-
-    def again(self) -> list[E]:
-        return [event for event in self.failed.values() if event is not None]
-
-
-@dataclass(slots=True, eq=False)
-class _Topic(Generic[E]):
-    """One topic. `ready` are the lanes of which something may go; `running` the partitions with a run."""
-
-    name: str
-    ready: "deque[_Lane[E]]" = field(default_factory=deque)
-    running: set[int] = field(default_factory=set)
-    unresolved: int = 0
-    count: int = 0
-    asked_at: float = float("-inf")
-    wanted: bool = False
-    """Something was published since the partitions were counted last."""
-    refused_at: float | None = None
-    """When the fence refused an event last; None while the topic is open."""
-    probe: E | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Lane(Generic[E]):
-    """One tenant in one topic. `busy` means under way or among the topic's `ready`."""
-
-    key: LaneKey
-    topic: _Topic[E]
-    waiting: deque[E] = field(default_factory=deque)
-    returned: list[E] = field(default_factory=list)
-    under_way: int = 0
-    busy: bool = False
-    running: bool = False
-    held: _Held[E] | None = None
-    partition: int = -1
-    count: int = 0
-    """The number of partitions that `partition` was chosen among."""
-
-
-class Lanes(Generic[E]):
+class Lanes(Generic[E, A]):
     """The events of one publisher that have no outcome yet. Not thread-safe."""
 
     def __init__(
@@ -129,8 +59,8 @@ class Lanes(Generic[E]):
         self._lease = lease_seconds
         self._run_events = run_events
         self._run_bytes = run_bytes
-        self._topics: dict[str, _Topic[E]] = {}
-        self._lanes: dict[LaneKey, _Lane[E]] = {}
+        self._topics: dict[str, Topic[E, A]] = {}
+        self._lanes: dict[LaneKey, Lane[E, A]] = {}
 
     @property
     def held(self) -> int:
@@ -183,14 +113,22 @@ class Lanes(Generic[E]):
         return [
             topic.name
             for topic in self._topics.values()
-            if (topic.wanted or topic.ready)
+            if (topic.wanted or topic.ready or topic.late)
             and (now - topic.asked_at > self._lease / 2 or self._is_older_than_refusal(topic, now))
         ]
 
-    def lease(self, name: str, count: int, asked_at: float) -> None:
-        """The cluster was asked at this time and said that the topic has so many partitions."""
+    def lease(self, name: str, count: int, asked_at: float) -> list[tuple[E, A]]:
+        """The cluster was asked at this time and said that the topic has so many partitions.
+
+        Returns what was acknowledged before and may be told of now.
+        """
         topic = self._topic(name)
         topic.count, topic.asked_at, topic.wanted = count, asked_at, False
+        late, topic.late = topic.late, []
+        told: list[tuple[E, A]] = []
+        for item in late:
+            self._acknowledged(item, told)
+        return told
 
     def take(self, now: float, *, events_max: int) -> Taken[E]:
         """What is to be handed over now. All of it is unresolved then."""
@@ -205,14 +143,42 @@ class Lanes(Generic[E]):
                 self._probe(topic, taken)
         return taken
 
-    def delivered(self, events: Iterable[E]) -> None:
-        """These are in the log."""
-        for event in events:
+    def delivered(self, acknowledged: Iterable[tuple[E, A]], now: float) -> list[tuple[E, A]]:
+        """These are in the log. Returns what of it may be told of now."""
+        told: list[tuple[E, A]] = []
+        for pair in acknowledged:
+            event = pair[0]
             lane = self._lanes[event.lane]
             topic = lane.topic
             if topic.probe is event:
                 topic.refused_at = topic.probe = None
-            self._resolved(lane)
+            if lane.count == topic.count and now - topic.asked_at <= self._lease:
+                self._resolved(lane)
+                told.append(pair)
+            else:
+                self._acknowledged(Late(*pair, now), told)
+        return told
+
+    def in_time(self, name: str, now: float) -> bool:
+        """Whether an acknowledgement that comes now is surely of an event before the barriers of a growth."""
+        topic = self._topics.get(name)
+        return topic is not None and now - topic.asked_at <= self._lease
+
+    def overdue(self, now: float) -> list[E]:
+        """What was acknowledged too late and could not be looked at again in time. Its lanes are held."""
+        found: list[E] = []
+        for topic in self._topics.values():
+            if topic.late and topic.late[0].at + self._timeout <= now:
+                events = [late.event for late in topic.late]
+                topic.late.clear()
+                for event in events:
+                    self.failed(event, now)
+                found += events
+        return found
+
+    def hold(self, event: E, now: float) -> None:
+        """Take the lane of this event as held by it, which was under way when it was lost sight of."""
+        self._hold(self._lanes.get(event.lane) or self._new_lane(event.lane), event, now)
 
     def failed(self, event: E, now: float) -> None:
         """This one was handed over and is rejected or of unknown outcome: its lane is held."""
@@ -242,7 +208,7 @@ class Lanes(Generic[E]):
         found: list[tuple[E, str]] = []
         idle: list[LaneKey] = []
         for lane in self._lanes.values():
-            if lane.held is not None and lane.held.until <= now:
+            if lane.held is not None and lane.held.until <= now and not lane.held.complete:
                 found += self._end_hold(lane, lane.held)
             # Never while an earlier event is under way: it may come back, and would then be behind this one.
             if self._is_late(lane, now) and lane.held is None and not lane.under_way:
@@ -251,7 +217,7 @@ class Lanes(Generic[E]):
                 why = _CLOSED.format(lane.topic.name) if closed else "no broker took it in time"
                 found.append((event, why))
                 self._hold(lane, event, now)
-            if not (lane.busy or lane.waiting or lane.held):
+            if lane.is_idle:
                 idle.append(lane.key)
         for key in idle[IDLE_LANES_MAX:]:
             del self._lanes[key]
@@ -277,23 +243,22 @@ class Lanes(Generic[E]):
         return True
 
     def abandon(self) -> list[E]:
-        """Forget everything; returns what is not under way."""
-        found = [event for lane in self._lanes.values() for event in _in_hand(lane)]
-        self._topics.clear()
+        """Forget all lanes; returns what is not under way."""
+        found = [event for lane in self._lanes.values() for event in lane.in_hand()]
         self._lanes.clear()
         return found
 
-    def _topic(self, name: str) -> _Topic[E]:
+    def _topic(self, name: str) -> Topic[E, A]:
         topic = self._topics.get(name)
         if topic is None:
-            topic = self._topics[name] = _Topic(name)
+            topic = self._topics[name] = Topic(name)
         return topic
 
-    def _new_lane(self, key: LaneKey) -> _Lane[E]:
-        lane = self._lanes[key] = _Lane(key, self._topic(key[0]))
+    def _new_lane(self, key: LaneKey) -> Lane[E, A]:
+        lane = self._lanes[key] = Lane(key, self._topic(key[0]))
         return lane
 
-    def _start(self, lane: _Lane[E], taken: Taken[E], *, may_run: bool = True) -> None:
+    def _start(self, lane: Lane[E, A], taken: Taken[E], *, may_run: bool = True) -> None:
         """Take a lane's next event, or a run of them, if it still has any that may go."""
         if lane.held is not None or not lane.waiting:
             lane.busy = False
@@ -303,7 +268,7 @@ class Lanes(Generic[E]):
             lane.partition, lane.count = self._place(lane.key[1], topic.count), topic.count
         if may_run and len(lane.waiting) >= self._run_events and self._takes_run(lane):
             run = [lane.waiting.popleft() for _ in range(self._run_events)]
-            lane.running = True
+            lane.run = [event.event_id for event in run]
             topic.running.add(lane.partition)
             taken.runs.append(run)
         else:
@@ -314,7 +279,7 @@ class Lanes(Generic[E]):
         lane.under_way = len(run)
         topic.unresolved += len(run)
 
-    def _takes_run(self, lane: _Lane[E]) -> bool:
+    def _takes_run(self, lane: Lane[E, A]) -> bool:
         if lane.partition in lane.topic.running:
             return False
         size = 0
@@ -322,16 +287,18 @@ class Lanes(Generic[E]):
             size += event.size
         return size <= self._run_bytes
 
-    def _resolved(self, lane: _Lane[E]) -> None:
+    def _resolved(self, lane: Lane[E, A]) -> None:
         """One of the lane's events is under way no more; with the last of them the lane goes on."""
         topic = lane.topic
         topic.unresolved -= 1
         lane.under_way -= 1
         if lane.under_way:
             return
-        if lane.running:
-            lane.running = False
+        if lane.run:
             topic.running.discard(lane.partition)
+            if lane.held is not None:
+                lane.held.arrange(lane.run)
+            lane.run = []
         if lane.returned:
             lane.waiting.extendleft(reversed(lane.returned))
             lane.returned = []
@@ -341,34 +308,48 @@ class Lanes(Generic[E]):
         else:
             self._make_ready(lane)
 
-    def _make_ready(self, lane: _Lane[E]) -> None:
+    def _acknowledged(self, late: Late[E, A], told: list[tuple[E, A]]) -> None:
+        """Look at an acknowledgement by the latest count of the partitions."""
+        event = late.event
+        lane = self._lanes[event.lane]
+        topic = lane.topic
+        if late.at - topic.asked_at > self._lease:
+            topic.late.append(late)
+            return
+        if self._place(lane.key[1], topic.count) == event.partition:
+            told.append((event, late.acknowledged))
+        else:
+            lane.returned.append(event)
+        self._resolved(lane)
+
+    def _make_ready(self, lane: Lane[E, A]) -> None:
         if lane.waiting and lane.held is None and not lane.busy:
             lane.busy = True
             lane.topic.ready.append(lane)
 
-    def _probe(self, topic: _Topic[E], taken: Taken[E]) -> None:
+    def _probe(self, topic: Topic[E, A], taken: Taken[E]) -> None:
         while topic.ready and topic.probe is None:
             before = len(taken.singles)
             self._start(topic.ready.popleft(), taken, may_run=False)
             topic.probe = next(iter(taken.singles[before:]), None)
 
-    def _is_older_than_refusal(self, topic: _Topic[E], now: float) -> bool:
+    def _is_older_than_refusal(self, topic: Topic[E, A], now: float) -> bool:
         """Whether the next probe has to wait for a count of the partitions that is newer than the refusal."""
         return topic.refused_at is not None and topic.asked_at <= topic.refused_at < now
 
-    def _may_probe(self, topic: _Topic[E], now: float) -> bool:
+    def _may_probe(self, topic: Topic[E, A], now: float) -> bool:
         refused_at = topic.refused_at
         return refused_at is not None and refused_at < topic.asked_at and refused_at + PROBE_SECONDS <= now
 
-    def _is_late(self, lane: _Lane[E], now: float) -> bool:
+    def _is_late(self, lane: Lane[E, A], now: float) -> bool:
         return bool(lane.waiting) and lane.waiting[0].at + self._timeout <= now
 
-    def _hold(self, lane: _Lane[E], event: E, now: float) -> None:
+    def _hold(self, lane: Lane[E, A], event: E, now: float) -> None:
         if lane.held is None:
-            lane.held = _Held(now + self._timeout)
+            lane.held = Held(now + self._timeout)
         lane.held.failed[event.event_id] = None
 
-    def _keep(self, lane: _Lane[E], held: _Held[E], event: E) -> None:
+    def _keep(self, lane: Lane[E, A], held: Held[E], event: E) -> None:
         if held.failed.get(event.event_id, event) is not None:
             lane.waiting.append(event)
             return
@@ -376,23 +357,15 @@ class Lanes(Generic[E]):
         if held.complete and not lane.under_way:
             self._release(lane, held)
 
-    def _release(self, lane: _Lane[E], held: _Held[E]) -> None:
+    def _release(self, lane: Lane[E, A], held: Held[E]) -> None:
         lane.held = None
         lane.waiting.extendleft(reversed(held.again()))
         self._make_ready(lane)
 
-    def _end_hold(self, lane: _Lane[E], held: _Held[E]) -> list[tuple[E, str]]:
+    def _end_hold(self, lane: Lane[E, A], held: Held[E]) -> list[tuple[E, str]]:
         first = next(event_id for event_id, event in held.failed.items() if event is None)
         why = f"event {first} of this tenant failed before it and was not published again"
         late = [*held.again(), *lane.waiting]
         lane.waiting.clear()
         lane.held = None
         return [(event, why) for event in late]
-
-
-def _in_hand(lane: _Lane[E]) -> Iterator[E]:
-    """What is in a lane and not under way, in order."""
-    yield from lane.returned
-    if lane.held is not None:
-        yield from lane.held.again()
-    yield from lane.waiting

@@ -56,6 +56,30 @@ class Sendable(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
+class Trouble:
+    """What the library says is wrong with the cluster.
+
+    Apart from the producer, which would otherwise keep itself, and the library's threads with it, alive.
+    """
+
+    def __init__(self) -> None:
+        self.refused: str | None = None
+        """What the brokers said when they refused this client's credentials last."""
+        self._told: set[str] = set()
+
+    def tell(self, error: ck.KafkaError) -> None:
+        """Log it, but not many times a second, as the library does while a cluster is away."""
+        if error.code() in UNAUTHENTICATED:
+            self.refused = error.str()
+        if error.name() not in self._told:
+            self._told.add(error.name())
+            LOGGER.warning("%s: %s", error.name(), error.str())
+
+    def is_over(self) -> None:
+        """Something was delivered: what goes wrong from now on is worth a line again."""
+        self._told.clear()
+
+
 class Producer(Generic[Token]):
     """An idempotent producer. `Token` is whatever the caller wants back with the report.
 
@@ -63,11 +87,9 @@ class Producer(Generic[Token]):
     """
 
     def __init__(self, config: Config) -> None:
-        self._producer = ck.Producer({**config, "error_cb": self._tell}, logger=LOGGER)
-        self.refused: str | None = None
-        """What the brokers said when they refused this client's credentials last."""
+        self.trouble = Trouble()
+        self._producer = ck.Producer({**config, "error_cb": self.trouble.tell}, logger=LOGGER)
         self._reports: list[tuple[Token, ck.KafkaError | None, ck.Message]] = []
-        self._told: set[str] = set()
         self._died: str | None = None
 
     def __len__(self) -> int:
@@ -148,21 +170,13 @@ class Producer(Generic[Token]):
                     step()
         return self._take()
 
-    def _tell(self, error: ck.KafkaError) -> None:
-        if error.code() in UNAUTHENTICATED:
-            self.refused = error.str()
-        # The library says the same many times a second while a cluster is away.
-        if error.name() not in self._told:
-            self._told.add(error.name())
-            LOGGER.warning("%s: %s", error.name(), error.str())
-
     def _reported(self, token: Token, error: ck.KafkaError | None, message: ck.Message) -> None:
         self._reports.append((token, error, message))
 
     def _take(self) -> list[Report[Token]]:
         taken, self._reports = self._reports, []
         if taken:
-            self._told.clear()
+            self.trouble.is_over()
         reports: list[Report[Token]] = [
             # What was delivered has all three.
             Report(token, message.topic(), message.partition(), message.offset())  # type: ignore[arg-type]
