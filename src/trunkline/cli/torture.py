@@ -60,7 +60,7 @@ def torture(
     as_json: AsJson = False,
     without: Annotated[Safeguard | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    from trunkline.testing.torture.run import Plan
+    from trunkline.testing.torture.cast import Plan
     from trunkline.testing.torture.run import torture as run
 
     number = _brokers(engine, brokers)
