@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 from trunkline.catalogue.events import Event
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.outbox.tables import OUTBOX_EVENT
+from trunkline.client.store.text import storable
 from trunkline.codec import Envelope, Record, decode
 from trunkline.codec.errors import InvalidAttribute
 
@@ -21,7 +22,6 @@ PER_TENANT_MAX: Final = 50
 
 LIST_MAX: Final = 1_000
 DELETE_MAX: Final = 500
-ERROR_CHARS_MAX: Final = 2_000
 
 COUNT_MAX: Final = 100_000
 """Where counting what is pending ends: counting costs what it counts."""
@@ -121,7 +121,7 @@ def failed(tx: Connection, position: int, *, error: str, refused: bool, now_ms: 
     tx.execute(
         update(OUTBOX_EVENT)
         .where(_T.position == position, _PENDING)
-        .values(attempts=_T.attempts + 1, error=_text(error), stuck_since_ms=since)
+        .values(attempts=_T.attempts + 1, error=storable(error), stuck_since_ms=since)
     )
 
 
@@ -155,7 +155,7 @@ def discard(tx: Connection, positions: Collection[int], *, note: str, now_ms: in
         row = (
             update(OUTBOX_EVENT)
             .where(_T.position == position, _T.stuck_since_ms.is_not(None), _PENDING)
-            .values(discarded_ms=now_ms, note=_text(note))
+            .values(discarded_ms=now_ms, note=storable(note))
         )
         if tx.execute(row).rowcount == 0:
             raise UnknownFailure(f"no stuck event at position {position}; `trunkline relay stuck` lists them")
@@ -170,7 +170,3 @@ def status(tx: Connection) -> Status:
         oldest_ms=tx.execute(oldest).scalar(),
         stuck=tx.execute(select(func.count()).where(_T.stuck_since_ms.is_not(None), _PENDING)).scalar_one(),
     )
-
-
-def _text(message: str) -> str:
-    return message[:ERROR_CHARS_MAX].replace("\0", "\ufffd").encode(errors="replace").decode()

@@ -77,14 +77,7 @@ def verify_export(lines: Iterable[bytes], notes: Sequence[bytes], verifier: Veri
     if check is None:
         raise InvalidInput("the export is empty")
     reports.append(_finished(check, findings))
-    return Report(
-        ok=not findings.count,
-        entries=sum(report.entries for report in reports),
-        seconds=round(perf_counter() - began, 6),
-        finding_count=findings.count,
-        findings=findings.kept,
-        tenants=reports,
-    )
+    return Report.of(reports, findings, seconds=perf_counter() - began)
 
 
 def _entries(tx: Connection, tenant: str) -> Iterator[Entry]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -58,6 +58,18 @@ class Report(msgspec.Struct, frozen=True):
     findings: list[Finding]
     tenants: list[TenantReport]
 
+    @classmethod
+    def of(cls, tenants: list[TenantReport], findings: Findings, *, seconds: float) -> Self:
+        """The verdict on what was found in these ledgers."""
+        return cls(
+            ok=not findings.count,
+            entries=sum(report.entries for report in tenants),
+            seconds=round(seconds, 6),
+            finding_count=findings.count,
+            findings=findings.kept,
+            tenants=tenants,
+        )
+
 
 def verify_store(
     store: Store,
@@ -89,14 +101,7 @@ def verify_store(
                 _check_tenant(tx, check, findings, progress=progress)
                 _check_signed(tx, check, findings, now_us=now_us())
                 reports.append(TenantReport(name, check.entries, check.checkpoints, check.covered))
-    return Report(
-        ok=not findings.count,
-        entries=sum(report.entries for report in reports),
-        seconds=round(perf_counter() - began, 6),
-        finding_count=findings.count,
-        findings=findings.kept,
-        tenants=reports,
-    )
+    return Report.of(reports, findings, seconds=perf_counter() - began)
 
 
 def _chosen(tenant: str | None, names: list[str]) -> list[str]:

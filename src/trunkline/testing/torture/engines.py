@@ -22,6 +22,18 @@ FULL_BYTES: Final = 16_384
 PORTS: Final = range(20_000, 32_000)
 """Below what systems hand out to outgoing connections, so that nothing takes a killed broker's port."""
 
+_OF_ANY_BROKER: Final = frozenset(
+    {
+        Kind.KILL_BROKER,
+        Kind.RESTART_BROKER,
+        Kind.PAUSE_BROKER,
+        Kind.CUT_BROKER,
+        Kind.SWALLOW_BROKER,
+        Kind.DELAY_BROKER,
+        Kind.FILL_BROKER_DISK,
+    }
+)
+
 
 class Engine(Protocol):
     """A running cluster that can be hurt. `relieve` ends a fault, also one that passes by itself.
@@ -56,17 +68,7 @@ class EmbeddedEngine:
     """One embedded broker behind a proxy."""
 
     replication_factor: ClassVar = 1
-    kinds: ClassVar = frozenset(
-        {
-            Kind.KILL_BROKER,
-            Kind.RESTART_BROKER,
-            Kind.PAUSE_BROKER,
-            Kind.CUT_BROKER,
-            Kind.SWALLOW_BROKER,
-            Kind.DELAY_BROKER,
-            Kind.FILL_BROKER_DISK,
-        }
-    )
+    kinds: ClassVar = _OF_ANY_BROKER
 
     def __init__(self, directory: Path) -> None:
         """Raises `ProcessFailed` if the broker does not come up."""
@@ -113,18 +115,7 @@ class EmbeddedEngine:
 class KafkaEngine:
     """A real cluster."""
 
-    kinds: ClassVar = frozenset(
-        {
-            Kind.KILL_BROKER,
-            Kind.RESTART_BROKER,
-            Kind.PAUSE_BROKER,
-            Kind.CUT_BROKER,
-            Kind.SWALLOW_BROKER,
-            Kind.DELAY_BROKER,
-            Kind.FILL_BROKER_DISK,
-            Kind.MOVE_LEADERS,
-        }
-    )
+    kinds: ClassVar = _OF_ANY_BROKER | {Kind.MOVE_LEADERS}
 
     def __init__(self, directory: Path, *, brokers: int, topic: str, seed: int) -> None:
         """Raises `KafkaMissing` without Java or the jars, and what `KafkaCluster` raises."""

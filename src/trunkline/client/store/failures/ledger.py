@@ -12,9 +12,8 @@ from trunkline.client.store import parking
 from trunkline.client.store.failures.failure import Failure, Status, failure_of
 from trunkline.client.store.position import Lane
 from trunkline.client.store.tables import FAILURE
+from trunkline.client.store.text import storable
 from trunkline.codec.record import Record
-
-ERROR_CHARS_MAX: Final = 2_000
 
 _T: Final = FAILURE.c
 
@@ -22,7 +21,7 @@ _T: Final = FAILURE.c
 def add(tx: Connection, lane: Lane, record: Record, refusal: Refusal, *, now_ms: int) -> int:
     """Record a failure and return its id. The same record failing again counts as another attempt."""
     found = tx.execute(select(_T.id).where(*_at(lane, record))).scalar()
-    changing = {"reason": refusal.reason, "error": _error(refusal), "last_seen_ms": now_ms}
+    changing = {"reason": refusal.reason, "error": storable(refusal.detail), "last_seen_ms": now_ms}
     if found is not None:
         row = update(FAILURE).where(_T.id == found)
         tx.execute(row.values(attempts=_T.attempts + 1, status=Status.OPEN, note=None, **changing))
@@ -81,7 +80,7 @@ def discard(tx: Connection, ids: Sequence[int], *, note: str, now_ms: int) -> No
 def settle(tx: Connection, failure_id: int, status: Status, *, note: str, now_ms: int) -> None:
     """Close a failure. If it was the last open one of a parked tenant, the tenant flows again."""
     row = update(FAILURE).where(_T.id == failure_id)
-    tx.execute(row.values(status=status, note=note[:ERROR_CHARS_MAX], last_seen_ms=now_ms))
+    tx.execute(row.values(status=status, note=storable(note), last_seen_ms=now_ms))
     parking.release(tx, failure_id)
 
 
@@ -93,16 +92,10 @@ def failed_again(tx: Connection, failure_id: int, refusal: Refusal, *, now_ms: i
         .values(
             attempts=_T.attempts + 1,
             reason=refusal.reason,
-            error=_error(refusal),
+            error=storable(refusal.detail),
             last_seen_ms=now_ms,
         )
     )
-
-
-def _error(refusal: Refusal) -> str:
-    """The text without what a database may not take: NUL (PostgreSQL) and lone surrogates."""
-    text = refusal.detail[:ERROR_CHARS_MAX].replace("\0", "\ufffd")
-    return text.encode(errors="replace").decode()
 
 
 def _at(lane: Lane, record: Record) -> tuple[Any, ...]:
