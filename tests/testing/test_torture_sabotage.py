@@ -168,7 +168,7 @@ class Sending:
 
 def a_broker_takes_no_more_retries(partition: Partition) -> None:
     """The first event of three fails for good; the service publishes it again a second later."""
-    lanes: Lanes[Sending] = Lanes(
+    lanes: Lanes[Sending, None] = Lanes(
         place=lambda _tenant, _count: 0, timeout_seconds=60, lease_seconds=60, run_events=9, run_bytes=9
     )
     lanes.lease(TOPIC, 1, 0.0)
@@ -180,7 +180,7 @@ def a_broker_takes_no_more_retries(partition: Partition) -> None:
         while taken := lanes.take(now, events_max=9).singles:
             for event in taken:
                 partition.publish(event.number)
-            lanes.delivered(taken)
+            lanes.delivered([(event, None) for event in taken], now)
 
     for number in (1, 2, 3):
         send(number)

@@ -36,7 +36,7 @@ def take_away(safeguard: Safeguard) -> None:
 def _without_lane() -> None:
     """A failed event holds nobody."""
 
-    def hold(self: Lanes[Any], lane: Any, event: Any, now: float) -> None:
+    def hold(self: Lanes[Any, Any], lane: Any, event: Any, now: float) -> None:
         pass
 
     Lanes._hold = hold  # type: ignore[method-assign]  # that is the point
