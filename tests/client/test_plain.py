@@ -23,7 +23,7 @@ from trunkline.client.errors import BreakerOpen
 from trunkline.client.growth import plan
 from trunkline.client.growth.journal import Journal
 from trunkline.client.growth.plan import Stage
-from trunkline.client.handler import PermanentFailure, Received, RetryLater
+from trunkline.client.handler import PermanentFailure, PlainHandler, Received, RetryLater
 from trunkline.client.kafka import Admin, Producer
 from trunkline.client.plain import PlainConsumer
 from trunkline.client.publisher import Publisher
@@ -53,6 +53,17 @@ class Sender:
             self.sent.append(received.event.id)
 
 
+class Together:
+    """Several of them at once."""
+
+    def __init__(self, senders: Sequence[Sender]) -> None:
+        self._senders = senders
+
+    def handle(self, events: Sequence[Received]) -> None:
+        for sender in self._senders:
+            sender.handle(events)
+
+
 class Bench:
     """One group and one tenant."""
 
@@ -68,7 +79,7 @@ class Bench:
         self.connection, self._publisher, self._event, self._ledger = connection, publisher, event, ledger
         self.group, self.tenant = unique("plain"), unique("tenant")
 
-    def consumer(self, handler: Sender, *, failures_in_a_row_max: int = 0) -> PlainConsumer:
+    def consumer(self, handler: PlainHandler, *, failures_in_a_row_max: int = 0) -> PlainConsumer:
         return PlainConsumer(
             service="notifier",
             topics=[TOPIC],
@@ -85,6 +96,11 @@ class Bench:
         for delivery in sent:
             delivery.result(10)
         return [delivery.event_id for delivery in sent]
+
+    def publish_one(self, tenant: str) -> str:
+        delivery = self._publisher.publish(self._event, tenant=tenant)
+        delivery.result(10)
+        return delivery.event_id
 
     def ledger(self) -> list[failures.Failure]:
         with self._ledger.read() as tx:
@@ -155,6 +171,35 @@ def test_a_handler_that_asks_for_a_retry_gets_the_same_events_again_and_nothing_
     with running(bench.consumer(sender)):
         eventually(lambda: sender.sent == sent)
     assert bench.ledger() == []
+
+
+@pytest.mark.slow
+def test_partitions_change_hands_with_commits_under_way_and_nothing_comes_again(bench: Bench) -> None:
+    """A partition that goes is told of, and the answer waited for, before it is another's."""
+    tenants = [f"{bench.tenant}-{number}" for number in range(6)]
+    senders = [Sender(tenant) for tenant in tenants]
+    sent: dict[str, list[str]] = {tenant: [] for tenant in tenants}
+    done = threading.Event()
+
+    def publish() -> None:
+        while not done.wait(0.005):
+            for tenant in tenants:
+                sent[tenant].append(bench.publish_one(tenant))
+
+    feeding = threading.Thread(target=publish)
+    with running(bench.consumer(Together(senders))) as one:
+        feeding.start()
+        try:
+            for _ in range(2):
+                with running(bench.consumer(Together(senders))) as two:
+                    eventually(lambda: bool(one.assignment) and bool(two.assignment))
+                    before = len(sent[tenants[0]])
+                    eventually(lambda: len(sent[tenants[0]]) > before + 20)  # noqa: B023 - used at once
+        finally:
+            done.set()
+            feeding.join()
+        eventually(lambda: sum(len(sender.sent) for sender in senders) >= sum(map(len, sent.values())))
+    assert {tenant: sender.sent for tenant, sender in zip(tenants, senders, strict=True)} == sent
 
 
 def test_too_many_failures_in_a_row_stop_it_with_nothing_passed(bench: Bench) -> None:
