@@ -56,6 +56,16 @@ def test_a_consumer_that_silently_gets_nothing_stops_being_current() -> None:
     assert course.current_at == 2.0
 
 
+def test_a_broker_that_has_not_heard_of_the_new_partitions_changes_nothing() -> None:
+    course = Course()
+    course.seen(sighting(1.0, 1, 1))
+    course.read([record(0, 0), record(1, 0)], {})
+    assert course.seen(sighting(2.0, 9)) is None
+    assert course.current_at == 1.0
+    assert course.seen(sighting(3.0, 1, 1)) is None
+    assert course.current_at == 3.0
+
+
 def test_a_partition_that_was_added_is_read_from_its_beginning_and_the_others_go_on() -> None:
     course = Course()
     course.seen(sighting(1.0, 1))

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import confluent_kafka
 import pytest
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewPartitions
 
 from trunkline.catalogue.events.config import TOPIC, ConfigValueSet
@@ -19,13 +21,15 @@ from trunkline.client.broadcast.instance import Broadcast
 from trunkline.client.broadcast.options import BroadcastOptions
 from trunkline.client.broadcast.overview import Standing
 from trunkline.client.broadcast.publishing import SnapshotPublisher
-from trunkline.client.broadcast.reading import read_overview, read_state
+from trunkline.client.broadcast.reading import WholeState, read_overview, read_state
 from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.errors import KafkaFailed
 from trunkline.client.kafka import Admin
 from trunkline.client.publisher import Publisher
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, Unavailable
 from trunkline.testing.consuming import eventually
 from trunkline.testing.kafka import KafkaCluster
+from trunkline.testing.kafka_config import Sasl
 from trunkline.testing.processes import BrokerProcess
 
 QUICK = BroadcastOptions(check_seconds=0.2, stale_seconds=2.0)
@@ -33,24 +37,53 @@ Start = Callable[..., Broadcast]
 
 
 class OwnCluster(NamedTuple):
-    """A cluster of the test's own, of one broker that may be killed."""
+    """A cluster of the test's own, whose brokers may be killed."""
 
     address: str
     kill: Callable[[], None]
+    """The first broker."""
     restart: Callable[[], None]
+    strike: Callable[[], None]
+    """Kill a broker, and see to it that there are enough to go on."""
+
+
+def of_one(address: str, kill: Callable[[], None], restart: Callable[[], None]) -> OwnCluster:
+    def strike() -> None:
+        kill()
+        restart()
+
+    return OwnCluster(address, kill, restart, strike)
+
+
+def of_three(kafka: KafkaCluster) -> OwnCluster:
+    """Each strike hits a leader, which stays dead until the next one."""
+
+    def strike() -> None:
+        for broker in kafka.brokers:
+            broker.start()
+        eventually(lambda: kafka.leader_of(TOPIC, 0) is not None)
+        leader = kafka.leader_of(TOPIC, 0)
+        assert leader is not None
+        leader.kill()
+
+    first = kafka.brokers[0]
+    return OwnCluster(kafka.bootstrap_servers, first.kill, first.start, strike)
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 def own(request: pytest.FixtureRequest, catalogue: Catalogue) -> OwnCluster:
-    """Of each engine in turn, with the contract's topics."""
-    if request.param == "kafka":
-        kafka: KafkaCluster = request.getfixturevalue("kafka_factory")()
-        node = kafka.brokers[0]
-        found = OwnCluster(kafka.bootstrap_servers, node.kill, node.start)
-    else:
+    """Of each engine in turn, with the contract's topics; `kafka-3` has three brokers, as in production."""
+    environment = "development"
+    if request.param == "embedded":
         process: BrokerProcess = request.getfixturevalue("broker_factory")()
-        found = OwnCluster(process.address, process.kill, process.restart)
-    ensure_topics(ConnectionOptions(bootstrap_servers=found.address), catalogue, "development")
+        found = of_one(process.address, process.kill, process.restart)
+    elif request.param == "kafka":
+        kafka: KafkaCluster = request.getfixturevalue("kafka_factory")()
+        found = of_one(kafka.bootstrap_servers, kafka.brokers[0].kill, kafka.brokers[0].start)
+    else:
+        found = of_three(request.getfixturevalue("kafka_factory")(brokers=3))
+        environment = "production"
+    ensure_topics(ConnectionOptions(bootstrap_servers=found.address), catalogue, environment)
     return found
 
 
@@ -267,8 +300,39 @@ def test_a_service_that_does_not_read_the_configuration_is_refused(
         BroadcastOptions(check_seconds=5, stale_seconds=6)
 
 
+def test_settings_that_the_kafka_client_refuses_are_refused_at_once(catalogue: Catalogue) -> None:
+    security = {"security.protocol": "ssl", "ssl.ca.location": "/no/such/file"}
+    connection = ConnectionOptions(bootstrap_servers="127.0.0.1:1", security=security)
+    with pytest.raises(InvalidInput, match="ssl"):
+        Broadcast(service="query-engine", instance="1", connection=connection, catalogue=catalogue)
+
+
+@pytest.mark.kafka
+def test_an_instance_that_may_not_read_the_topic_says_so(
+    kafka_factory: Callable[..., KafkaCluster], catalogue: Catalogue
+) -> None:
+    kafka = kafka_factory(sasl=Sasl(users={"admin": "secret", "guest": "guest"}))
+    ensure_topics(kafka.connection("admin"), catalogue, "development")
+    admin = AdminClient({"bootstrap.servers": kafka.internal_servers})
+    may_see = AclBinding(
+        ResourceType.TOPIC,
+        TOPIC,
+        ResourcePatternType.LITERAL,
+        "User:guest",
+        "*",
+        AclOperation.DESCRIBE,
+        AclPermissionType.ALLOW,
+    )
+    admin.create_acls([may_see])[may_see].result(10)
+    connection = kafka.connection("guest")
+    with Broadcast(
+        service="query-engine", instance="1", connection=connection, catalogue=catalogue, options=QUICK
+    ) as config:
+        eventually(lambda: f"Read on topic {TOPIC}" in (config.unready_reason or ""))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("own", ["embedded"], indirect=True)
+@pytest.mark.parametrize("own", ["embedded", pytest.param("kafka-3", marks=pytest.mark.kafka)], indirect=True)
 def test_thirteen_services_of_two_instances_come_to_one_digest(
     start: Start,
     config_service: Publisher,
@@ -276,20 +340,31 @@ def test_thirteen_services_of_two_instances_come_to_one_digest(
     cluster: ConnectionOptions,
     catalogue: Catalogue,
 ) -> None:
-    """While partitions are added, the broker is killed and instances restart."""
+    """While partitions are added, brokers are killed and an instance restarts. One of
+    three brokers stays dead."""
     instances = [start(service, name) for service in catalogue.services for name in ("1", "2")]
     assert len(instances) == 26
+    assert all(config.wait_current(60) for config in instances)
     for number in range(60):
         set_value(config_service, "limit", number, number + 1, tenant=f"tenant-{number % 20}")
         if number == 15:
             add_partitions(own.address, 6)
-        if number == 30:
-            own.kill()
-            own.restart()
+        if number in (25, 35):
+            own.strike()
         if number == 45:
             instances[0].stop()
             instances[0] = start("audit-service", "1-again")
-    truth = read_state(cluster)
+    found: list[WholeState] = []
+
+    def readable() -> bool:
+        try:
+            found.append(read_state(cluster))
+        except (Unavailable, KafkaFailed):
+            return False
+        return True
+
+    eventually(readable)
+    truth = found[0]
     assert truth.rejected == 0
     eventually(lambda: {config.digest for config in instances} == {truth.state.digest}, seconds=60)
 

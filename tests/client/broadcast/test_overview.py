@@ -49,6 +49,11 @@ def test_behind_counts_records_that_are_still_there() -> None:
     assert fresh.behind == 10
 
 
+def test_who_has_read_more_of_one_partition_than_is_left_is_no_less_behind_in_another() -> None:
+    (view,) = overview([said("1", positions={0: 7, 1: 8})], topic_id="one", bounds=BOUNDS, now=NOW)
+    assert (view.standing, view.behind) == (Standing.BEHIND, 3)
+
+
 def test_positions_in_a_topic_that_was_created_again_are_void() -> None:
     (view,) = overview([said("1", topic_id="old")], topic_id="one", bounds=BOUNDS, now=NOW)
     assert (view.standing, view.behind) == (Standing.BEHIND, 10)

@@ -56,3 +56,26 @@ def test_the_first_snapshot_comes_at_once_and_the_next_one_after_the_interval(
         snapshots.stop()
     whole = read_state(connection)
     assert (whole.state.digest, whole.rejected) == (state.digest, 0)
+
+
+def test_a_configuration_that_cannot_be_had_at_the_moment_is_published_later(
+    broker_factory: Callable[..., BrokerProcess], catalogue: Catalogue, state: State
+) -> None:
+    connection = ConnectionOptions(bootstrap_servers=broker_factory().address)
+    ensure_topics(connection, catalogue, "development")
+    asked: list[int] = []
+
+    def entries() -> dict[Name, Entry]:
+        asked.append(len(asked))
+        if len(asked) == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        return dict(state.entries)
+
+    with Publisher(service="config-service", connection=connection, catalogue=catalogue) as publisher:
+        snapshots = SnapshotPublisher(
+            publisher, entries, environment=catalogue.environment("development"), every_seconds=0.2
+        )
+        snapshots.start()
+        eventually(lambda: len(asked) > 2)
+        snapshots.stop()
+    assert read_state(connection).state.digest == state.digest

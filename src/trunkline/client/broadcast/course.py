@@ -61,7 +61,11 @@ class Course:
 
     def seen(self, sighting: Sighting) -> Assignment | None:
         """The cluster was asked; returns what to read from now on if that has changed."""
-        another = self._topic_id != sighting.topic_id or not self._positions.keys() <= sighting.bounds.keys()
+        fewer = not self._positions.keys() <= sighting.bounds.keys()
+        if fewer and sighting.topic_id and sighting.topic_id == self._topic_id:
+            # From a broker that has not heard of the partitions added last: no topic ever loses one.
+            return None
+        another = fewer or self._topic_id != sighting.topic_id
         added = set(sighting.bounds.keys() - self._positions.keys())
         if another:
             self._topic_id, self._positions, self.current_at = sighting.topic_id, {}, NEVER

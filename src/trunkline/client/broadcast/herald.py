@@ -21,7 +21,8 @@ CHANGE_SECONDS: Final = 0.5
 UNSENT_MAX: Final = 3
 """While the cluster is away nothing more is queued: the next acknowledgement says it all."""
 
-LAST_SECONDS: Final = 1.0
+LAST_SECONDS: Final = 3.0
+"""For the last word. Without it an instance that stopped would be listed as gone for an hour."""
 
 _log = Log("trunkline.broadcast")
 
@@ -37,6 +38,11 @@ class Herald:
         self._said: object = None
         self._failing = False
 
+    @property
+    def unsent(self) -> int:
+        """How many acknowledgements wait."""
+        return len(self._producer)
+
     def due(self, state: object) -> bool:
         """Whether to say something; `state` is whatever should be told of soon when it changes."""
         silent = self._monotonic() - self._said_at
@@ -46,17 +52,22 @@ class Herald:
         """Queue it, unless too many wait. Raises nothing: an instance works without being heard."""
         self._said_at, self._said = self._monotonic(), state
         self._collect()
-        if len(self._producer) >= UNSENT_MAX:
+        if self.unsent >= UNSENT_MAX:
             return
         try:
             self._producer.send(BROADCAST_POSITIONS.name, encode_acknowledgement(said), None)
         except (KafkaFailed, QueueFull) as error:
             self._tell(str(error))
 
-    def close(self) -> None:
-        """Wait a moment for what is queued."""
+    def close(self, last: Acknowledgement) -> None:
+        """Say a last word and wait a moment until it is heard. Raises nothing."""
+        self._collect()
+        if self.unsent:
+            # What is left may be waiting for its next attempt, longer than there is time now.
+            self._replace()
+        self.say(last, None)
         deadline = time.monotonic() + LAST_SECONDS
-        while len(self._producer) and time.monotonic() < deadline:
+        while self.unsent and time.monotonic() < deadline:
             self._collect(timeout=0.1)
         self._producer.drain()
 
@@ -65,11 +76,14 @@ class Herald:
             reports = self._producer.poll(timeout)
         except KafkaFatal as error:
             self._tell(str(error))
-            self._producer.drain()
-            self._producer = Producer(self._config)
+            self._replace()
             return
         for report in reports:
             self._tell(None if report.code is None else report.message)
+
+    def _replace(self) -> None:
+        self._producer.drain()
+        self._producer = Producer(self._config)
 
     def _tell(self, trouble: str | None) -> None:
         if trouble is not None and not self._failing:

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from trunkline.catalogue.events.config import TOPIC
 from trunkline.catalogue.model import Catalogue
+from trunkline.client import diagnosis
 from trunkline.client.backoff import Backoff
 from trunkline.client.broadcast.acknowledgement import Acknowledgement
 from trunkline.client.broadcast.course import NEVER
@@ -31,6 +32,7 @@ from trunkline.client.broadcast.replica import Rejection, Replica
 from trunkline.client.broadcast.state import EMPTY, View
 from trunkline.client.broadcast.watch import Watch
 from trunkline.client.config import ConnectionOptions, reader_config
+from trunkline.client.errors import KafkaFailed
 from trunkline.client.kafka import Consumer
 from trunkline.client.log import Log
 from trunkline.client.trouble import Trouble
@@ -67,7 +69,8 @@ class Broadcast:
     ) -> None:
         """`instance` names it among those of its service. `on_change` is called on its own thread.
 
-        Raises `InvalidInput` for a service that does not consume the config topic.
+        Raises `InvalidInput` for a service that does not consume the config topic, and for connection
+        settings that the Kafka client refuses.
         """
         if TOPIC not in {topic.name for topic in catalogue.consumed_by(service)}:
             raise InvalidInput(f"{service} does not consume {TOPIC}; add it to the catalogue's consumers")
@@ -83,6 +86,7 @@ class Broadcast:
         self._kept: View = EMPTY
         self._keep_due = NEVER
         self._trouble = Trouble()
+        self._failed, self._failed_at = "", NEVER
         self._current = threading.Event()
         self._stopping = threading.Event()
         self._watch = Watch(connection, TOPIC, every_seconds=self._options.check_seconds, monotonic=monotonic)
@@ -130,6 +134,8 @@ class Broadcast:
         if not self.stale:
             return None
         why = self._watch.trouble or "not everything that is in the topic has been read"
+        if self._failed_at > self._replica.current_at:
+            why = self._failed
         if self._replica.emptied:
             why = "the topic is empty, and what was known before is kept"
         if self._replica.fresh_until == NEVER:
@@ -173,15 +179,16 @@ class Broadcast:
         herald = Herald(self._connection, monotonic=self._monotonic)
         backoff, failures = Backoff(first=1.0), 0
         while not self._stopping.is_set():
+            began = self._monotonic()
             try:
                 self._follow(herald)
             except Exception as error:  # noqa: BLE001 - an instance that reads no more would be worse
-                failures += 1
-                _log.error("reading the configuration failed, starting over", error=repr(error))
+                failures = 1 if self._replica.current_at >= began else failures + 1
+                self._failed, self._failed_at = _explained(error), self._monotonic()
+                _log.error("reading the configuration failed, starting over", error=self._failed)
                 self._stopping.wait(backoff.wait(failures))
         self._keep()
-        herald.say(self._acknowledgement(stopped=True), None)
-        herald.close()
+        herald.close(self._acknowledgement(stopped=True))
 
     def _follow(self, herald: Herald) -> None:
         consumer = Consumer(reader_config(self._connection), on_trouble=self._tell_of_trouble)
@@ -281,3 +288,11 @@ class Broadcast:
             _log.warning("the configuration cannot be kept", path=str(path), error=str(error))
             return
         self._kept = view
+
+
+def _explained(error: Exception) -> str:
+    """Why reading failed, and what to change where that is known."""
+    if not isinstance(error, KafkaFailed):
+        return repr(error)
+    advice = diagnosis.grant(error.code, f"topic {TOPIC}", "Read")
+    return f"{error}; {advice}" if advice else str(error)

@@ -80,13 +80,16 @@ def _view(
     one: Acknowledgement, *, topic_id: str, bounds: Bounds, now: datetime, diverged: frozenset[str]
 ) -> InstanceView:
     positions = one.positions if one.topic_id == topic_id else {}
-    behind = sum(high - max(low, positions.get(number, low)) for number, (low, high) in bounds.items())
+    # Beyond the end is who has read a tail that the log has lost; it makes up for no other partition.
+    behind = sum(
+        max(0, high - max(low, positions.get(number, low))) for number, (low, high) in bounds.items()
+    )
     age = age_seconds(one, now)
     return InstanceView(
         service=one.service,
         instance=one.instance,
         standing=_standing(one, age=age, behind=behind, diverged=diverged),
-        behind=max(0, behind),
+        behind=behind,
         seen_seconds=round(age, 3),
         digest=one.digest,
         rejected=one.rejected,

@@ -13,7 +13,7 @@ from trunkline.client.delivery import Delivery
 from trunkline.client.log import Log
 from trunkline.client.publisher import Publisher
 from trunkline.codec import derive_id
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import InvalidInput
 
 SNAPSHOT_SECONDS: Final = 6 * 3_600.0
 RETENTION_SHARE_MAX: Final = 8
@@ -87,6 +87,6 @@ class SnapshotPublisher:
             try:
                 self.publish()
                 wait = self._every_seconds
-            except (TrunklineError, TimeoutError) as error:
-                _log.error("config snapshot not published, trying again", error=str(error))
+            except Exception as error:  # noqa: BLE001 - without snapshots retention deletes the configuration
+                _log.error("config snapshot not published, trying again", error=str(error) or repr(error))
                 wait = min(RETRY_SECONDS, self._every_seconds)

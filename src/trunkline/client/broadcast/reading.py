@@ -8,14 +8,13 @@ from trunkline.catalogue.events.config import TOPIC
 from trunkline.catalogue.internal import BROADCAST_POSITIONS
 from trunkline.client.admin import check_reachable
 from trunkline.client.broadcast.acknowledgement import decode_acknowledgement
-from trunkline.client.broadcast.entries import Rejected
 from trunkline.client.broadcast.overview import InstanceView, overview
+from trunkline.client.broadcast.replica import applied
 from trunkline.client.broadcast.state import State
 from trunkline.client.broadcast.watch import sight
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin
 from trunkline.client.reader import TopicReader
-from trunkline.codec import CodecError, decode
 from trunkline.errors import InvalidInput
 
 ACKNOWLEDGEMENTS_MAX: Final = 20_000
@@ -39,10 +38,7 @@ def read_state(connection: ConnectionOptions) -> WholeState:
     state, rejected = State(), 0
     with TopicReader(connection, TOPIC) as reader:
         for record in reader.existing():
-            try:
-                state.apply(decode(record))
-            except (CodecError, Rejected):
-                rejected += 1
+            rejected += applied(state, record) is not None
         positions = {number: high for number, (_, high) in reader.bounds.items()}
     return WholeState(state=state, positions=positions, rejected=rejected)
 

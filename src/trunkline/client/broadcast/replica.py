@@ -25,6 +25,18 @@ class Rejection:
         return f"{self.where} {self.reason}: {self.detail}"
 
 
+def applied(state: State, record: Record) -> Rejection | None:
+    """Take a record into the state, or say why it cannot be; nothing has changed then. Raises nothing."""
+    where = f"{record.topic}/{record.partition}@{record.offset}"
+    try:
+        state.apply(decode(record))
+    except (CodecError, Rejected) as error:
+        return Rejection(where=where, reason=error.reason, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - one event may not keep the others from being applied
+        return Rejection(where=where, reason="failed", detail=repr(error))
+    return None
+
+
 class Replica:
     """Fed by one thread. `view` and `fresh_until` may be read by any."""
 
@@ -92,23 +104,13 @@ class Replica:
 
     def read(self, records: Sequence[Record], ends: Mapping[int, int]) -> list[Rejection]:
         """These came, and then the ends of these partitions; returns what could not be applied."""
-        rejections = [found for record in records if (found := self._apply(record)) is not None]
+        rejections = [found for record in records if (found := applied(self._state, record)) is not None]
         if rejections:
             self.rejected += len(rejections)
             self.last_rejected = rejections[-1]
         self._course.read(records, ends)
         self._show()
         return rejections
-
-    def _apply(self, record: Record) -> Rejection | None:
-        where = f"{record.topic}/{record.partition}@{record.offset}"
-        try:
-            self._state.apply(decode(record))
-        except (CodecError, Rejected) as error:
-            return Rejection(where=where, reason=error.reason, detail=str(error))
-        except Exception as error:  # noqa: BLE001 - one event may not keep the others from being applied
-            return Rejection(where=where, reason="failed", detail=repr(error))
-        return None
 
     def _show(self) -> None:
         if not self._adopted:

@@ -36,7 +36,8 @@ class Watch:
         every_seconds: float,
         monotonic: Callable[[], float],
     ) -> None:
-        self._connection = connection
+        """Raises `InvalidInput` for settings that the Kafka client refuses."""
+        self._admin = Admin(admin_config(connection))
         self._topic = topic
         self._every_seconds = every_seconds
         self._monotonic = monotonic
@@ -67,16 +68,17 @@ class Watch:
             return None
 
     def _run(self) -> None:
-        admin = Admin(admin_config(self._connection))
         while not self._stopping.is_set():
-            self._tell(self._look(admin))
+            self._tell(self._look())
             self._stopping.wait(self._every_seconds)
 
-    def _look(self, admin: Admin) -> str | None:
+    def _look(self) -> str | None:
         try:
-            sighting = sight(admin, self._topic, at=self._monotonic())
+            sighting = sight(self._admin, self._topic, at=self._monotonic())
         except (Unavailable, KafkaFailed) as error:
             return str(error)
+        except Exception as error:  # noqa: BLE001 - without this thread the instance would be stale for ever
+            return repr(error)
         if sighting is None:
             return f"the cluster has no topic {self._topic}"
         self._latest.append(sighting)
