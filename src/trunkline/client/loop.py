@@ -20,7 +20,6 @@ from typing import Final, Protocol
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from trunkline.client import diagnosis
 from trunkline.client.backoff import Backoff
 from trunkline.client.batch import Outcome
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
@@ -33,25 +32,18 @@ from trunkline.client.log import Log
 from trunkline.client.member import Member
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.progress import Owned, Phase, Progress
+from trunkline.client.reports import Reports
 from trunkline.client.starts import Start
-from trunkline.client.store import failures
 from trunkline.client.store.position import Fenced, Lane
 from trunkline.client.telemetry import spans_of_consumer
-from trunkline.client.telling import about, loggable, shown
+from trunkline.client.telling import about, shown
+from trunkline.client.topic_watch import TopicWatch
 from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput, Unavailable
 
 POLL_RECORDS_MAX: Final = 100
 POLL_SECONDS: Final = 0.1
 """The contract: at most 100 records a poll, every 100 ms at the latest."""
-
-TOPIC_CHECK_SECONDS: Final = 10.0
-"""How often to look whether a topic is still the one that was started: the library reads on in another of the
-same name, at the old offset."""
-
-MISSING_SECONDS: Final = 5.0
-"""A topic that was just created may be unknown to a broker for a moment; at the start it counts as missing
-after this."""
 
 STOP_SECONDS: Final = 25.0
 """Below the 30 s that Kubernetes gives a pod to end."""
@@ -112,10 +104,8 @@ class ConsumerLoop:
         self._start_seconds = start_seconds
         self._monotonic = monotonic
         self._health = Health(health_limits or DEFAULT_LIMITS, now=monotonic())
-        self._topic_check_due = 0.0
-        self._topics_missing_since: float | None = None
-        self._topics_seen: set[str] = set()
-        self._told: dict[Partition, str] = {}
+        self._topics = TopicWatch(self._situation, self._complain)
+        self._reports = Reports(self._group, self._metrics)
         self._stopping = False
         self._ended = False
         self._error: BaseException | None = None
@@ -243,7 +233,9 @@ class ConsumerLoop:
         now = self._monotonic()
         # Before partitions start: what was read of one that had not started may lie behind its start.
         self._apply_all(_by_partition(records))
-        self._check_topics(now)
+        if self._member.coordinated:
+            for key in self._topics.look(self._admin, self._progress.reading, now):
+                self._restart(key, "its topic was deleted and created again")
         self._start_arrivals(now)
         self._apply_all({key: self._held(key) for key in self._progress.due(Phase.HOLDING, now)})
         holding = self._progress.count(Phase.HOLDING)
@@ -260,49 +252,15 @@ class ConsumerLoop:
             self._member.consumer.start_at({key: start.offset for key, start in starts.items()})
         except (Unavailable, KafkaFailed, Fenced) as error:
             wait = max([self._progress.start_again(key, now) for key in due])
-            self._tell_once(due, str(error), wait)
+            self._reports.cannot_start(due, str(error), wait)
             return
         for key in due:
             if (start := starts.get(key)) is None:
                 self._progress.start_again(key, now)
             else:
-                self._told.pop(key, None)
                 self._progress.started(key, start.lane, start.expected)
-                self._tell_of(start)
+                self._reports.started(key, start)
         self._started.set()
-
-    def _check_topics(self, now: float) -> None:
-        """Look for missing topics, for those that were deleted and created anew, and at the other members."""
-        if now < self._topic_check_due or not self._member.coordinated:
-            return
-        self._topic_check_due = now + TOPIC_CHECK_SECONDS
-        try:
-            there = self._admin.describe(self._situation.topics)
-            assigned = self._admin.assigned_topics(self._group)
-        except (Unavailable, KafkaFailed):
-            return  # Then it is looked at the next time.
-        self._check_missing(self._situation.topics.difference(there), now)
-        self._topics_seen.update(there)
-        for key, owned in self._progress.reading():
-            if owned.lane is not None and key[0] in there and there[key[0]].topic_id != owned.lane.topic_id:
-                self._restart(key, "its topic was deleted and created again")
-        self._complain("topics differ", diagnosis.disagreement(self._situation, assigned))
-
-    def _check_missing(self, missing: frozenset[str], now: float) -> None:
-        self._complain("topics missing", diagnosis.missing(missing, self._situation) if missing else None)
-        never_seen = missing.difference(self._topics_seen)
-        if not never_seen:
-            self._topics_missing_since = None
-            return
-        self._topic_check_due = now + MISSING_SECONDS / 2
-        if self._topics_missing_since is None:
-            self._topics_missing_since = now
-        elif now - self._topics_missing_since >= MISSING_SECONDS:
-            raise KafkaFailed("UNKNOWN_TOPIC_OR_PART", diagnosis.missing(never_seen, self._situation))
-
-    def _complain(self, about: str, text: str | None) -> None:
-        if self._health.complain(about, text) and text is not None:
-            _log.error(about, group=self._group, error=text)
 
     def _apply_all(self, batches: dict[Partition, list[Record]]) -> None:
         """Apply batches; once the store is away, the rest of them is held without trying."""
@@ -352,8 +310,12 @@ class ConsumerLoop:
     def _attempt(self, lane: Lane, records: Sequence[Record], expected: int | None) -> Outcome:
         with self._metrics.handler_seconds.time():
             outcome = self._work.process(lane, records, expected=expected)
-        self._count_failures(lane.topic, outcome)
+        self._reports.refused(lane.topic, outcome)
         return outcome
+
+    def _complain(self, about: str, text: str | None) -> None:
+        if self._health.complain(about, text) and text is not None:
+            _log.error(about, group=self._group, error=text)
 
     def _restart(self, key: Partition, why: str) -> None:
         self._member.consumer.pause([key])
@@ -390,45 +352,6 @@ class ConsumerLoop:
                 self._wake.get(timeout=left)
             except Empty:
                 return
-
-    # Telling
-
-    def _count_failures(self, topic: str, outcome: Outcome) -> None:
-        for record, refusal in outcome.refused:
-            self._metrics.failure(topic, refusal.reason)
-            tell = _log.info if refusal.reason == failures.PARKED else _log.error
-            tell(
-                "event parked" if refusal.reason == failures.PARKED else "event failed",
-                group=self._group,
-                **about(record),
-                reason=refusal.reason,
-                error=loggable(refusal),
-            )
-
-    def _tell_once(self, keys: Sequence[Partition], text: str, wait: float) -> None:
-        """Partitions may wait long, and are asked about often; a reason is told when it is new."""
-        new = [key for key in keys if self._told.get(key) != text]
-        if new:
-            self._told.update(dict.fromkeys(new, text))
-            _log.warning("cannot start partitions yet", partitions=shown(new), error=text, wait=wait)
-
-    def _tell_of(self, start: Start) -> None:
-        lane = start.lane
-        if start.expired:
-            self._metrics.expired(lane.topic, start.expired)
-            _log.error(
-                "retention deleted records before they were consumed",
-                topic=lane.topic,
-                partition=lane.partition,
-                records=start.expired,
-            )
-        if start.rewound_from is not None:
-            _log.error(
-                "the log ends before the position; reading it again from its beginning",
-                topic=lane.topic,
-                partition=lane.partition,
-                position=start.rewound_from,
-            )
 
 
 def _by_partition(records: Iterable[Record]) -> dict[Partition, list[Record]]:

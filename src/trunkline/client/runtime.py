@@ -18,16 +18,11 @@ from trunkline.client.config import ConnectionOptions, ConsumerOptions
 from trunkline.client.handler import Handler
 from trunkline.client.health import HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
-from trunkline.client.loop import (
-    POLL_RECORDS_MAX,
-    POLL_SECONDS,
-    STOP_SECONDS,
-    TOPIC_CHECK_SECONDS,
-    ConsumerLoop,
-)
+from trunkline.client.loop import POLL_RECORDS_MAX, POLL_SECONDS, STOP_SECONDS, ConsumerLoop
 from trunkline.client.starts import Gate, Start, find_starts
 from trunkline.client.store import Store
 from trunkline.client.store.position import Lane
+from trunkline.client.topic_watch import TOPIC_CHECK_SECONDS
 from trunkline.codec.record import Record
 
 __all__ = [
