@@ -36,5 +36,9 @@ sync, and fetches nothing from its leader for all that time.
 Why nobody publishes by the old number. Once the partitions are added the fence is set anew, to another value
 that closes as well. The metadata log has one order, so a broker that reports the new value also tells
 publishers the new number of partitions; from then on the fence stays for `PARTITIONS_LEASE_SECONDS`, which no
-publisher outlives without asking.
+publisher outlives without asking before it hands anything over. What it had handed over before may still get
+into the log when it, or its connection, was frozen for all that time: behind the barriers, by the old number.
+Its acknowledgement then comes after the lease. The publisher asks again before it tells of it, and sends the
+event once more to where its tenant is now, before any later one (`trunkline.client.lanes`): consumers process
+what they meet first, and the other copy not at all.
 """
