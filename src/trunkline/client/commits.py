@@ -29,8 +29,8 @@ from trunkline.client.telemetry import ConsumerSpans
 from trunkline.client.telling import shown_offsets
 
 LATE_SECONDS: Final = 1.0
-"""So long batches go on while a commit is not answered: it bounds what is repeated where Kafka has the only
-position."""
+"""So long batches go on while a commit is not answered. It bounds what is repeated where Kafka has the only
+position, as long as commits are answered at all."""
 
 COMMIT_BACKOFF: Final = Backoff(first=1.0)
 """A commit without an answer has kept the loop from polling for a whole session time-out; let it catch up."""
