@@ -1,12 +1,12 @@
 """What became of a published event."""
 
-import threading
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from trunkline.catalogue.events import Event
+from trunkline.client.changed import Changed
 from trunkline.client.errors import DeliveryRejected, DeliveryUnknown
 from trunkline.codec import Envelope
 
@@ -20,18 +20,6 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 Outcome: TypeAlias = Delivered | DeliveryRejected | DeliveryUnknown
-
-
-class Changed(threading.Condition):
-    """A condition to be entered by its `lock`.
-
-    An interrupt (Ctrl-C) may come while a condition enters itself, and would leave the lock taken for ever.
-    It cannot come while a lock is entered.
-    """
-
-    def __init__(self, lock: threading.Lock) -> None:
-        super().__init__(lock)
-        self.lock: Final = lock
 
 
 # Hidden from the garbage collector: a publisher's caller may keep hundreds of thousands, and traversing them
@@ -78,8 +66,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         after `timeout` seconds; it may become known later.
         """
         if self._outcome is None:
-            with self._changed.lock:
-                self._changed.wait_for(lambda: self._outcome is not None, timeout)
+            self._changed.wait_for(lambda: self._outcome is not None, timeout)
         outcome = self._outcome
         if outcome is None:
             raise TimeoutError(f"event {self.event_id} is not acknowledged after {timeout} s")
@@ -97,7 +84,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         callback(self)
 
     def settle(self, outcome: Outcome) -> bool:
-        """For the publisher, which holds the condition: fix the outcome. True if somebody asked for it.
+        """For the publisher, which holds the lock: fix the outcome. True if somebody asked for it.
 
         What was sent is let go; the event stays, for it may be published again.
         """
@@ -106,7 +93,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         return self._callback is not None or self._on_outcome is not None
 
     def call_back(self) -> None:
-        """For the publisher, which does not hold the condition: tell whoever asked for it."""
+        """For the publisher, which does not hold the lock: tell whoever asked for it."""
         on_outcome, self._on_outcome = self._on_outcome, None
         callback, self._callback = self._callback, None
         if on_outcome is not None and self._outcome is not None:

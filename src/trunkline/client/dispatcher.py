@@ -13,6 +13,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from trunkline.client.changed import Changed
 from trunkline.client.channel import Channel, now
 from trunkline.client.config import (
     BATCH_BYTES_MAX,
@@ -26,7 +27,7 @@ from trunkline.client.config import (
     single_config,
 )
 from trunkline.client.counting import Counted, PartitionCounter
-from trunkline.client.delivery import Changed, Delivered, Delivery, Outcome
+from trunkline.client.delivery import Delivered, Delivery, Outcome
 from trunkline.client.errors import (
     DeliveryRejected,
     DeliveryUnknown,
@@ -102,15 +103,13 @@ class Dispatcher:
 
     def accept(self, delivery: Delivery) -> Delivery:
         """Queue it, waiting for room. Raises `QueueFull` and `PublisherClosed`; it was not queued then."""
-        deadline = None
         with self._lock:
-            while not self._queued(delivery):
-                deadline = deadline or now() + self._queue_wait_seconds
-                if not self.changed.wait(deadline - now()):
-                    raise QueueFull(self._why_full(delivery))
+            queued = self._queued(delivery)
             self._accepted += 1
-            if self._accepted % TURN_EVENTS == 0:
-                self._give_way()
+        if not queued and not self.changed.wait_for(lambda: self._queued(delivery), self._queue_wait_seconds):
+            raise QueueFull(self._why_full(delivery))
+        if self._accepted % TURN_EVENTS == 0:
+            self._give_way()
         if self._unresolved.anyone_to_tell:
             self._tell()
         return delivery
@@ -148,7 +147,8 @@ class Dispatcher:
         unresolved = self._unresolved.events
         with self._lock:
             waiting = set(unresolved)
-            self.changed.wait_for(lambda: waiting.isdisjoint(unresolved), timeout)
+        self.changed.wait_for(lambda: waiting.isdisjoint(unresolved), timeout)
+        with self._lock:
             return len(waiting & unresolved)
 
     def close(self, timeout: float) -> None:
@@ -195,7 +195,7 @@ class Dispatcher:
         return True
 
     def _why_full(self, delivery: Delivery) -> str:
-        waiting, held = len(self._unresolved.events), self._lanes.held
+        waiting, held = self.standing()
         behind = f" ({held} tenants' behind a failed one: publish that again, or give it up)" if held else ""
         return (
             f"{delivery.lane[0]}: {waiting} events wait for the cluster{behind}, none was acknowledged "
