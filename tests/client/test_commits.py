@@ -160,6 +160,29 @@ def test_a_revoked_partition_is_told_of_at_once_even_with_a_commit_under_way(gro
     assert group.progress.pending == {}
 
 
+def answering(group: Group) -> bool:
+    return group.commits.answering
+
+
+def test_commits_count_as_answered_until_one_is_late_or_fails_for_want_of_an_answer(group: Group) -> None:
+    assert answering(group)
+    group.progress.done(KEY, 1)
+    group.soon()
+    assert answering(group)
+    group.now += LATE_SECONDS
+    assert not answering(group)
+    group.answer(CommitRefused("_TIMED_OUT", rebalance=False))
+    assert not answering(group)
+    group.now += 10
+    group.soon()
+    group.answer()
+    assert answering(group)
+    group.progress.done(KEY, 2)
+    group.soon()
+    group.answer(CommitRefused("REBALANCE_IN_PROGRESS", rebalance=True))
+    assert answering(group)
+
+
 def test_a_commit_that_the_library_repeats_behind_a_later_one_is_put_right(group: Group) -> None:
     group.progress.done(KEY, 1)
     group.soon()

@@ -53,6 +53,18 @@ class Sender:
             self.sent.append(received.event.id)
 
 
+class Stopping:
+    """Says when an event was handed over; the consumer can be told to stop before that batch is committed."""
+
+    def __init__(self, sender: Sender, handled: threading.Event, *, last: str) -> None:
+        self._sender, self._handled, self._last = sender, handled, last
+
+    def handle(self, events: Sequence[Received]) -> None:
+        self._sender.handle(events)
+        if self._last in self._sender.sent:
+            self._handled.set()
+
+
 class Together:
     """Several of them at once."""
 
@@ -134,6 +146,21 @@ def test_events_come_in_order_and_the_next_consumer_goes_on_where_kafka_was_told
     later = Sender(bench.tenant)
     with running(bench.consumer(later)):
         eventually(lambda: later.sent == second)
+
+
+def test_a_consumer_that_is_stopped_right_after_its_first_batch_has_committed_it(bench: Bench) -> None:
+    sent = bench.publish(5)
+    sender = Sender(bench.tenant)
+    handled = threading.Event()
+    consumer = bench.consumer(Stopping(sender, handled, last=sent[-1]))
+    with running(consumer):
+        assert handled.wait(20)
+    assert sender.sent == sent
+    again = Sender(bench.tenant)
+    (more,) = bench.publish(1)
+    with running(bench.consumer(again)):
+        eventually(lambda: bool(again.sent))
+    assert again.sent == [more]
 
 
 def test_only_the_failed_event_is_in_the_ledger_and_it_is_there_before_kafka_is_told(bench: Bench) -> None:

@@ -73,7 +73,13 @@ class Commits:
         self._span = ExitStack()
         self._failures = 0
         self._due = 0.0
+        self._answering = True
         self._abandoned = False
+
+    @property
+    def answering(self) -> bool:
+        """Whether commits are answered, as far as they tell: none lacks an answer since the last one."""
+        return self._answering and (self._under_way is None or self._monotonic() < self._late_at)
 
     def soon(self, coordinator: Coordinator) -> None:
         """Tell what is pending, if that can be now; wait for nothing but a commit that is late."""
@@ -142,12 +148,14 @@ class Commits:
 
     def _succeeded(self, offsets: Mapping[Partition, int]) -> None:
         self._failures = 0
+        self._answering = True
         self._progress.committed(offsets)
         self._taken()
 
     def _failed(self, offsets: Mapping[Partition, int], refused: CommitRefused) -> None:
         self._metrics.commit_failed(refused.reason)
         self._failures += 1
+        self._answering = refused.rebalance
         wait = 0.0 if refused.rebalance else COMMIT_BACKOFF.wait(self._failures)
         self._due = self._monotonic() + wait
         _log.info(

@@ -72,11 +72,6 @@ class Member:
         self._consumer = self._build()
 
     @property
-    def answered(self) -> bool:
-        """Whether the group's coordinator answers, as far as is known."""
-        return self._coordinated and not self._trouble
-
-    @property
     def coordinated(self) -> bool:
         """Whether the group's coordinator answered when that was last looked at."""
         return self._coordinated
@@ -116,11 +111,12 @@ class Member:
         self._commits.soon(self._consumer)
 
     def commit_now(self, offsets: Mapping[Partition, int]) -> bool:
-        """Commit these and wait; False if it did not take, or if the coordinator is known not to answer.
+        """Commit these and wait; False if it did not take, or if nothing says that it would be answered.
 
-        A commit that nobody answers would take a whole session time-out.
+        One that nobody answers takes a whole session time-out.
         """
-        return self.answered and self._commits.now(self._consumer, offsets)
+        expected = self._commits.answering or (self._coordinated and not self._trouble)
+        return expected and self._commits.now(self._consumer, offsets)
 
     def abandon(self) -> None:
         """Commit nothing more. From any thread."""
