@@ -9,7 +9,7 @@ from trunkline.catalogue.internal import BROADCAST_POSITIONS
 from trunkline.catalogue.model import Catalogue
 from trunkline.client.admin import ensure_topics
 from trunkline.client.broadcast.acknowledgement import Acknowledgement, decode_acknowledgement
-from trunkline.client.broadcast.herald import UNSENT_MAX, Herald
+from trunkline.client.broadcast.herald import CHANGE_SECONDS, UNSENT_MAX, Herald
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.reader import TopicReader
 from trunkline.testing.processes import BrokerProcess
@@ -54,13 +54,17 @@ def test_the_last_word_is_heard_even_where_those_before_could_not_be_sent(
     assert heard(connection)[-1].stopped
 
 
-def test_while_nobody_listens_no_more_is_kept_than_a_few_and_closing_takes_seconds(
-    catalogue: Catalogue,
-) -> None:
-    herald = Herald(ConnectionOptions(bootstrap_servers="127.0.0.1:1"), monotonic=time.monotonic)
-    for number in range(50):
-        herald.say(said(entries=number), None)
-    assert herald.unsent <= UNSENT_MAX
+def test_while_nobody_listens_little_is_kept_and_what_was_left_out_is_due_as_a_change_is() -> None:
+    now = [0.0]
+    herald = Herald(ConnectionOptions(bootstrap_servers="127.0.0.1:1"), monotonic=lambda: now[0])
+    for number in range(UNSENT_MAX + 1):
+        now[0] += CHANGE_SECONDS
+        assert herald.due(number)
+        herald.say(said(entries=number), number)
+        assert not herald.due(number)
+    assert herald.unsent == UNSENT_MAX
+    now[0] += CHANGE_SECONDS
+    assert herald.due(UNSENT_MAX)
     began = time.monotonic()
     herald.close(said(entries=99, stopped=True))
     assert time.monotonic() - began < 10

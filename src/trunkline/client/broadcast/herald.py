@@ -10,7 +10,7 @@ from trunkline.client.broadcast.acknowledgement import (
     Acknowledgement,
     encode_acknowledgement,
 )
-from trunkline.client.config import ConnectionOptions, ProducerOptions, producer_config
+from trunkline.client.config import Config, ConnectionOptions, ProducerOptions, producer_config
 from trunkline.client.errors import KafkaFailed, KafkaFatal, QueueFull
 from trunkline.client.kafka import Producer
 from trunkline.client.log import Log
@@ -24,14 +24,32 @@ UNSENT_MAX: Final = 3
 LAST_SECONDS: Final = 3.0
 """For the last word. Without it an instance that stopped would be listed as gone for an hour."""
 
+RETRY_MS: Final = 250
+RETRY_MAX_MS: Final = 1_000
+ANSWER_MS: Final = 5_000
+EXPIRY_MS: Final = 10_000
+"""An acknowledgement is worth little once the next one is due. So it is sent again soon or never, and a broker
+that hangs is given up sooner than a publisher of events may."""
+
 _log = Log("trunkline.broadcast")
+
+
+def _config(connection: ConnectionOptions) -> Config:
+    return {
+        **producer_config(connection, ProducerOptions()),
+        "retry.backoff.ms": RETRY_MS,
+        "retry.backoff.max.ms": RETRY_MAX_MS,
+        "request.timeout.ms": ANSWER_MS,
+        "socket.timeout.ms": ANSWER_MS,
+        "delivery.timeout.ms": EXPIRY_MS,
+    }
 
 
 class Herald:
     """Only one thread may use it."""
 
     def __init__(self, connection: ConnectionOptions, *, monotonic: Callable[[], float]) -> None:
-        self._config = producer_config(connection, ProducerOptions())
+        self._config = _config(connection)
         self._producer: Producer[None] = Producer(self._config)
         self._monotonic = monotonic
         self._said_at = float("-inf")
@@ -53,6 +71,7 @@ class Herald:
         self._said_at, self._said = self._monotonic(), state
         self._collect()
         if self.unsent >= UNSENT_MAX:
+            self._said = None
             return
         try:
             self._producer.send(BROADCAST_POSITIONS.name, encode_acknowledgement(said), None)
