@@ -28,8 +28,8 @@ RETRY_MS: Final = 250
 RETRY_MAX_MS: Final = 1_000
 ANSWER_MS: Final = 5_000
 EXPIRY_MS: Final = 10_000
-"""An acknowledgement is worth little once the next one is due. So it is sent again soon or never, and a broker
-that hangs is given up sooner than a publisher of events may."""
+"""An acknowledgement is worth little once the next one is due. So it is sent again soon or never, and a
+broker that hangs is given up sooner than a publisher of events may."""
 
 _log = Log("trunkline.broadcast")
 
