@@ -20,6 +20,7 @@ from trunkline.client.errors import DeliveryRejected, DeliveryUnknown, KafkaFata
 from trunkline.client.kafka import Producer
 from trunkline.client.publisher import Publisher
 from trunkline.codec import Encoded
+from trunkline.errors import InvalidInput
 from trunkline.testing.consuming import eventually
 
 PRODUCE = 0
@@ -173,3 +174,14 @@ def test_an_error_that_says_nothing_leaves_the_outcome_unknown(
     mock.fail(PRODUCE, UNKNOWN_SERVER_ERROR)
     with pytest.raises(DeliveryUnknown, match="same id"):
         publisher.publish(event, tenant="acme").result(20)
+
+
+def test_settings_that_the_library_refuses_name_what_to_correct(
+    event: Event, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    refused = ConnectionOptions(
+        bootstrap_servers="127.0.0.1:1",
+        security={"security.protocol": "SSL", "ssl.ca.location": str(tmp_path / "none.pem")},
+    )
+    with pytest.raises(InvalidInput, match=r"correct security\.protocol, sasl\.\* or ssl\.\*"):
+        Publisher(service="query-engine", connection=refused, catalogue=catalogue)

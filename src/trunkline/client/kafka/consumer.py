@@ -14,7 +14,7 @@ import confluent_kafka as ck
 import msgspec
 
 from trunkline.client.config import Config
-from trunkline.client.errors import ClusterUnavailable, CommitRefused, KafkaFailed
+from trunkline.client.errors import ClusterUnavailable, KafkaFailed
 from trunkline.client.kafka.errors import (
     UNREACHABLE,
     commit_refused,
@@ -72,13 +72,11 @@ class Consumer:
         *,
         on_trouble: Callable[[str, str], None] | None = None,
         on_standing: Callable[[GroupStanding], None] | None = None,
-        on_commit: Callable[[Mapping[Partition, int], CommitRefused | None], None] | None = None,
     ) -> None:
         """`on_trouble` hears, as code and text, what passes by itself, such as brokers that are down.
 
         `on_standing` hears now and then how the member stands, where the configuration asks for statistics.
-        `on_commit` hears from inside `poll` what became of every commit, why it was refused or None. None of
-        them may raise.
+        Neither may raise.
         """
         self._on_trouble = on_trouble or partial(LOGGER.warning, "%s: %s")
         self._on_standing = on_standing
@@ -88,8 +86,6 @@ class Consumer:
         told: dict[str, Any] = {**config, "error_cb": self._tell}
         if on_standing is not None:
             told["stats_cb"] = self._tell_standing
-        if on_commit is not None:
-            told["on_commit"] = partial(_tell_commit, on_commit)
         with settings_checked():
             self._consumer = ck.Consumer(told, logger=LOGGER)
         self.at_end: dict[Partition, int] = {}
@@ -168,13 +164,6 @@ class Consumer:
             if answer.error is not None:
                 raise commit_refused(answer.error)
 
-    def commit_soon(self, offsets: Mapping[Partition, int]) -> None:
-        """Commit without waiting; `on_commit` hears the answer. Raises `CommitRefused`."""
-        try:
-            self._consumer.commit(offsets=offsets_of(offsets), asynchronous=True)
-        except ck.KafkaException as error:
-            raise commit_refused(error.args[0]) from error
-
     def close(self) -> None:
         """Leave the group; the rebalance listener hears about its last partitions."""
         self._consumer.close()
@@ -205,16 +194,6 @@ class Consumer:
         group = _decode_statistics(statistics).cgrp
         if group is not None and self._on_standing is not None:
             self._on_standing(GroupStanding(group.state == "up", group.join_state == "steady"))
-
-
-def _tell_commit(
-    on_commit: Callable[[Mapping[Partition, int], CommitRefused | None], None],
-    error: ck.KafkaError | None,
-    partitions: list[ck.TopicPartition],
-) -> None:
-    error = error or next((item.error for item in partitions if item.error is not None), None)
-    offsets = {(item.topic, item.partition): item.offset for item in partitions}
-    on_commit(offsets, None if error is None else commit_refused(error))
 
 
 def _number(value: int | None) -> int:

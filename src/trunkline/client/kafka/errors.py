@@ -77,6 +77,8 @@ STARTING: Final = frozenset(
         _E.NOT_COORDINATOR,
         _E.LEADER_NOT_AVAILABLE,
         _E.NOT_LEADER_FOR_PARTITION,
+        _E.FENCED_LEADER_EPOCH,
+        _E.UNKNOWN_LEADER_EPOCH,
     }
 )
 """The brokers answer, and will do what was asked in a moment; the library does not always try again."""

@@ -16,7 +16,7 @@ from trunkline.client import diagnosis
 from trunkline.client.config import Config
 from trunkline.client.errors import ClusterUnavailable, KafkaFailed, KafkaFatal, QueueFull
 from trunkline.client.kafka.errors import REJECTING, UNAUTHENTICATED, UNREACHABLE, translated
-from trunkline.client.kafka.library import LOGGER, REPLY_SECONDS
+from trunkline.client.kafka.library import LOGGER, REPLY_SECONDS, settings_checked
 
 Token = TypeVar("Token")
 
@@ -87,8 +87,10 @@ class Producer(Generic[Token]):
     """
 
     def __init__(self, config: Config) -> None:
+        """Raises `InvalidInput` for settings that the library refuses."""
         self.trouble = Trouble()
-        self._producer = ck.Producer({**config, "error_cb": self.trouble.tell}, logger=LOGGER)
+        with settings_checked():
+            self._producer = ck.Producer({**config, "error_cb": self.trouble.tell}, logger=LOGGER)
         self._reports: list[tuple[Token, ck.KafkaError | None, ck.Message]] = []
         self._died: str | None = None
 
