@@ -12,7 +12,6 @@ Events of a parked tenant (`store.parking`) go to the ledger without being tried
 park, the later events of a tenant that has one in this very batch.
 """
 
-import errno
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
+from trunkline.client.blame import is_world_at_fault, one_line
 from trunkline.client.breaker import Breaker
 from trunkline.client.errors import BreakerOpen, StopOverdue, StoreUnavailable
 from trunkline.client.handler import Handler, Received, Refusal, RetryLater
@@ -28,21 +28,6 @@ from trunkline.client.store.position import Fenced, Lane
 from trunkline.codec import CodecError, Record, decode
 
 Refused: TypeAlias = tuple[Record, Refusal]
-
-_WORLD_AT_FAULT: Final = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.EIO,
-        errno.EROFS,
-        errno.ENETUNREACH,
-        errno.EHOSTUNREACH,
-    }
-)
-"""System errors that are no event's fault: full disk or table, no network."""
 
 ID_CONFLICT: Final = Refusal(failures.ID_CONFLICT, failures.REASONS[failures.ID_CONFLICT])
 PARKED: Final = Refusal(failures.PARKED, failures.REASONS[failures.PARKED])
@@ -114,7 +99,7 @@ class BatchProcessor:
             raise
         except Exception as error:
             if is_world_at_fault(error):
-                raise RetryLater(str(error)) from error
+                raise RetryLater(one_line(error)) from error
         return self._attempt(lane, decoded, expected=expected, target=target, handle=self._one_by_one)
 
     def _whole(self, lane: Lane, decoded: Decoded, *, expected: int | None, target: int) -> Outcome:
@@ -244,18 +229,11 @@ def handle_one(store: Store, handler: Handler, tx: Connection, received: Receive
         if store.unavailable(error) is not None:
             raise
         if is_world_at_fault(error):
-            raise RetryLater(str(error)) from error
+            raise RetryLater(one_line(error)) from error
         savepoint.rollback()
         return Refusal(failures.HANDLER, one_line(error))
     savepoint.commit()
     return None
-
-
-def is_world_at_fault(error: Exception) -> bool:
-    """Whether a handler's exception says nothing about the event: the network, the disk, the limits."""
-    if isinstance(error, (ConnectionError, TimeoutError)):
-        return True
-    return isinstance(error, OSError) and error.errno in _WORLD_AT_FAULT
 
 
 def decode_or_refuse(record: Record) -> Received | Refusal:
@@ -304,9 +282,3 @@ def successes_of(handled: Sequence[Received], refused: Sequence[Refused]) -> lis
     outcomes = [(received.record.offset, True) for received in handled]
     outcomes += [(record.offset, False) for record, refusal in refused if refusal is not PARKED]
     return [success for _, success in sorted(outcomes)]
-
-
-def one_line(error: Exception) -> str:
-    """What an exception says, for the ledger."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

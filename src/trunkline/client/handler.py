@@ -46,9 +46,9 @@ class Handler(Protocol):
     def handle(self, tx: Connection, events: Sequence[Received]) -> None:
         """Apply events of one partition, in order, none of them seen before.
 
-        Raises `PermanentFailure` (or any exception that is no store or network failure) when an event is at
-        fault: the runtime then repeats the batch event by event and puts the guilty one into the ledger.
-        Raises `RetryLater` when the world is at fault.
+        Raises `PermanentFailure`, or any exception that is no outage, when an event is at fault: the runtime
+        then repeats the batch event by event and puts the guilty one into the ledger. Raises `RetryLater`
+        when the world is at fault; which other exceptions say so, too, is at the head of `blame`.
         """
 
     def refused(self, tx: Connection, record: Record, refusal: Refusal) -> None:

@@ -22,11 +22,10 @@ from trunkline.client.batch import (
     Refused,
     breaker_text,
     decode_all,
-    is_world_at_fault,
-    one_line,
     successes_of,
     without,
 )
+from trunkline.client.blame import is_world_at_fault, one_line
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX, Breaker
 from trunkline.client.config import ConnectionOptions, ConsumerOptions
 from trunkline.client.errors import BreakerOpen, StopOverdue
@@ -183,6 +182,6 @@ class _PlainWork:
             raise
         except Exception as error:
             if is_world_at_fault(error):
-                raise RetryLater(str(error)) from error
+                raise RetryLater(one_line(error)) from error
             return Refusal(failures.HANDLER, one_line(error))
         return None

@@ -78,13 +78,21 @@ def engine_options() -> dict[str, Any]:
     }
 
 
+_OTHER: Final = "00000"
+_CONNECTION_ERRORS: Final = frozenset({"OperationalError", "InterfaceError", "ConnectionTimeout"})
+
+
 def is_transient(error: DBAPIError) -> bool:
     """Whether waiting may help: the server is away, full, busy or shutting down; not a wrong statement."""
-    code = getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated and getattr(error.orig, "sqlstate", None) is None:
+        return True
+    return is_transient_driver_error(error.orig)
+
+
+def is_transient_driver_error(error: BaseException | None) -> bool:
+    """The same of an exception of psycopg; False of any other."""
+    code = getattr(error, "sqlstate", _OTHER)
     if code is None:
         # The driver's own complaint: no connection, or one that was lost. Psycopg calls both operational.
-        return error.connection_invalidated or type(error.orig).__name__ in _CONNECTION_ERRORS
+        return type(error).__name__ in _CONNECTION_ERRORS
     return code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES
-
-
-_CONNECTION_ERRORS: Final = frozenset({"OperationalError", "InterfaceError", "ConnectionTimeout"})
