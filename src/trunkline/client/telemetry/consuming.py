@@ -13,11 +13,8 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
-    Span,
     SpanContext,
     SpanKind,
-    Status,
-    StatusCode,
     TracerProvider,
     set_span_in_context,
 )
@@ -27,7 +24,8 @@ from trunkline.client.errors import CommitRefused, KafkaFailed
 from trunkline.client.handler import Refusal
 from trunkline.client.telemetry import attributes, propagation
 from trunkline.client.telemetry.attributes import V1_44, Names
-from trunkline.client.telemetry.provider import provider_in_use, tracer_of
+from trunkline.client.telemetry.guard import GuardedSpan, GuardedTracer
+from trunkline.client.telemetry.provider import provider_in_use
 from trunkline.codec.record import Record
 
 LINKS_MAX: Final = 128
@@ -41,15 +39,15 @@ class ProcessSpan:
 
     __slots__ = ("_names", "_span")
 
-    def __init__(self, span: Span, names: Names) -> None:
+    def __init__(self, span: GuardedSpan, names: Names) -> None:
         self._span = span
         self._names = names
 
     def came_to(self, *, duplicates: int, refused: Sequence[tuple[Record, Refusal]]) -> None:
         """What the batch came to. Of an event that failed the reason is told, never its content."""
         names = self._names
-        self._span.set_attribute(names.duplicate_count, duplicates)
-        self._span.set_attribute(names.failure_count, len(refused))
+        self._span.set(names.duplicate_count, duplicates)
+        self._span.set(names.failure_count, len(refused))
         for record, refusal in refused:
             self._span.add_event(
                 FAILURE_EVENT,
@@ -61,7 +59,7 @@ class ConsumerSpans:
     """Makes the spans of one consumer. For its own thread only."""
 
     def __init__(self, provider: TracerProvider, *, group: str, client_id: str, names: Names = V1_44) -> None:
-        self._tracer = tracer_of(provider, names)
+        self._tracer = GuardedTracer(provider, schema_url=names.schema_url)
         self._names = names
         self._common: dict[str, AttributeValue] = {
             names.system: attributes.SYSTEM,
@@ -72,7 +70,7 @@ class ConsumerSpans:
 
     def polled(self, records: Sequence[Record], *, began_ns: int) -> None:
         """A poll that began at this Unix time in nanoseconds has returned records."""
-        span = self._tracer.start_span(
+        span = self._tracer.start(
             _named(attributes.POLL, {record.topic for record in records}),
             Context(),
             SpanKind.CLIENT,
@@ -81,7 +79,7 @@ class ConsumerSpans:
                 self._names.message_count: len(records),
             },
             [Link(sent) for _, sent in _sent(records)],
-            start_time=began_ns,
+            began_ns=began_ns,
         )
         span.end()
 
@@ -97,19 +95,19 @@ class ConsumerSpans:
             details |= _identity(first, names)
         else:
             details[names.message_count] = len(records)
-        span = self._tracer.start_span(
+        span = self._tracer.start(
             f"{attributes.PROCESS} {first.topic}",
             context,
             SpanKind.CONSUMER,
             {**self._operation(attributes.PROCESS, {first.topic}), **details},
             [Link(sent, _place(record, names)) for record, sent in _sent(records)],
         )
-        token = attach(set_span_in_context(span, context))
+        token = attach(span.within(context))
         try:
             with _ended(span, names):
                 yield ProcessSpan(span, names)
-                if len(self._processed) < LINKS_MAX:
-                    self._processed.append(span.get_span_context())
+                if len(self._processed) < LINKS_MAX and (own := span.context) is not None:
+                    self._processed.append(own)
         finally:
             detach(token)
 
@@ -125,7 +123,7 @@ class ConsumerSpans:
         if len(offsets) == 1:
             ((_, partition), offset) = next(iter(offsets.items()))
             details = {self._names.partition: str(partition), self._names.offset: offset}
-        span = self._tracer.start_span(
+        span = self._tracer.start(
             _named(attributes.COMMIT, topics),
             context,
             SpanKind.CLIENT,
@@ -160,13 +158,13 @@ def _sent(records: Sequence[Record]) -> Iterator[tuple[Record, SpanContext]]:
 
 
 @contextmanager
-def _ended(span: Span, names: Names) -> Iterator[None]:
+def _ended(span: GuardedSpan, names: Names) -> Iterator[None]:
     """Ends a span with what is inside; an exception passes through and is named, without its text."""
     try:
         yield
     except BaseException as error:
-        span.set_attribute(names.error_type, _kind(error))
-        span.set_status(Status(StatusCode.ERROR))
+        span.set(names.error_type, _kind(error))
+        span.mark_failed()
         raise
     finally:
         span.end()

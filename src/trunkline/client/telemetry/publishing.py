@@ -12,10 +12,7 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
-    Span,
     SpanKind,
-    Status,
-    StatusCode,
     TracerProvider,
     get_current_span,
     set_span_in_context,
@@ -27,7 +24,8 @@ from trunkline.client.delivery import Delivered, Outcome
 from trunkline.client.errors import DeliveryRejected
 from trunkline.client.telemetry import attributes, propagation
 from trunkline.client.telemetry.attributes import V1_44, Names
-from trunkline.client.telemetry.provider import provider_in_use, tracer_of
+from trunkline.client.telemetry.guard import GuardedSpan, GuardedTracer
+from trunkline.client.telemetry.provider import provider_in_use
 from trunkline.codec.envelope import Envelope
 from trunkline.codec.record import Encoded
 
@@ -41,17 +39,17 @@ class SendSpan:
 
     __slots__ = ("_names", "_span")
 
-    def __init__(self, span: Span, names: Names) -> None:
+    def __init__(self, span: GuardedSpan, names: Names) -> None:
         self._span = span
         self._names = names
 
     def end(self, outcome: Outcome) -> None:
         """The event has its outcome."""
-        if not self._span.is_recording():
+        if not self._span.recording:
             return
         if isinstance(outcome, Delivered):
-            self._span.set_attribute(self._names.partition, str(outcome.partition))
-            self._span.set_attribute(self._names.offset, outcome.offset)
+            self._span.set(self._names.partition, str(outcome.partition))
+            self._span.set(self._names.offset, outcome.offset)
             self._span.end()
         elif isinstance(outcome, DeliveryRejected):
             self.fail(outcome.code or REJECTED)
@@ -60,8 +58,8 @@ class SendSpan:
 
     def fail(self, kind: str) -> None:
         """The event was refused before it was sent, or not delivered; `kind` becomes `error.type`."""
-        self._span.set_attribute(self._names.error_type, kind)
-        self._span.set_status(Status(StatusCode.ERROR))
+        self._span.set(self._names.error_type, kind)
+        self._span.mark_failed()
         self._span.end()
 
 
@@ -69,7 +67,7 @@ class PublisherSpans:
     """Makes the spans of one publisher. Thread-safe."""
 
     def __init__(self, provider: TracerProvider, *, client_id: str, names: Names = V1_44) -> None:
-        self._tracer = tracer_of(provider, names)
+        self._tracer = GuardedTracer(provider, schema_url=names.schema_url)
         self._names = names
         self._common: dict[str, AttributeValue] = {
             names.system: attributes.SYSTEM,
@@ -88,7 +86,7 @@ class PublisherSpans:
         """
         context, links = _around(envelope.traceparent)
         names = self._names
-        span = self._tracer.start_span(
+        span = self._tracer.start(
             f"{attributes.SEND} {topic}",
             context,
             SpanKind.PRODUCER,
@@ -102,11 +100,12 @@ class PublisherSpans:
             },
             links,
         )
-        if envelope.traceparent is None and span.get_span_context().is_valid:
-            origin = propagation.traceparent_of(span.get_span_context())
+        if envelope.traceparent is None and (own := span.context) is not None:
+            origin = propagation.traceparent_of(own)
             encoded.headers.append((propagation.ORIGIN, origin.encode()))
             envelope = msgspec.structs.replace(envelope, traceparent=origin)
-        propagation.inject(encoded.headers, set_span_in_context(span, context))
+        with self._tracer.guard:
+            propagation.inject(encoded.headers, span.within(context))
         return SendSpan(span, names), envelope
 
 
