@@ -44,11 +44,13 @@ def test_an_interrupt_leaves_the_lock_free() -> None:
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         for number in range(300):
-            signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 0.000005)
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 0.000005, 2.0)
             with pytest.raises(KeyboardInterrupt):
                 wait_without_end(changed)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             assert not changed.lock.locked()
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
