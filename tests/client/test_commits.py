@@ -1,4 +1,4 @@
-"""What Kafka is told while batches go on: late perhaps, never early, and everything in the end."""
+"""What Kafka is told of a member's progress: after each batch, late perhaps, never early, all in the end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from trunkline.client.backoff import Backoff
-from trunkline.client.commits import LATE_SECONDS, Commits
+from trunkline.client.commits import Commits
 from trunkline.client.errors import CommitRefused
 from trunkline.client.kafka import Partition
 from trunkline.client.metrics import ConsumerMetrics
@@ -27,13 +27,12 @@ OTHER: Partition = ("t", 1)
 
 @dataclass
 class Group:
-    """A coordinator that answers when it is told to, and the member's side of it."""
+    """A coordinator, and the member's side of it."""
 
     spans: ConsumerSpans | None = None
     now: float = 0.0
+    asked: list[dict[Partition, int]] = field(default_factory=list)
     taken: dict[Partition, int] = field(default_factory=dict)
-    sent: list[dict[Partition, int]] = field(default_factory=list)
-    waited: list[dict[Partition, int]] = field(default_factory=list)
     refusal: CommitRefused | None = None
 
     def __post_init__(self) -> None:
@@ -59,26 +58,14 @@ class Group:
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Coordinator`."""
-        self.waited.append(dict(offsets))
+        self.asked.append(dict(offsets))
         if self.refusal is not None:
             raise self.refusal
         self.taken.update(offsets)
 
-    def commit_soon(self, offsets: Mapping[Partition, int]) -> None:
-        """See `Coordinator`."""
-        if self.refusal is not None:
-            raise self.refusal
-        self.sent.append(dict(offsets))
-
-    def answer(self, refused: CommitRefused | None = None) -> None:
-        """To the oldest commit that was sent."""
-        offsets = self.sent.pop(0)
-        if refused is None:
-            self.taken.update(offsets)
-        self.commits.answered(offsets, refused)
-
-    def soon(self) -> None:
-        self.commits.soon(self)
+    def batch(self, key: Partition, offset: int) -> None:
+        self.progress.done(key, offset)
+        self.commits.pending(self)
 
     def failures(self, reason: str) -> float | None:
         return self.registry.get_sample_value(
@@ -93,127 +80,59 @@ def group() -> Group:
     return made
 
 
-def test_batches_go_on_while_a_commit_is_under_way_and_the_next_one_tells_of_all_of_them(
-    group: Group,
-) -> None:
+def test_every_batch_is_told_before_the_next_one_and_nothing_twice(group: Group) -> None:
     for offset in (1, 2, 3):
-        group.progress.done(KEY, offset)
-        group.soon()
-    assert group.sent == [{KEY: 1}]
-    group.answer()
-    group.soon()
-    assert group.sent == [{KEY: 3}]
-    group.answer()
-    group.soon()
-    assert group.sent == []
-    assert group.progress.pending == {}
-    assert group.answers == 2
+        group.batch(KEY, offset)
+        assert group.taken == {KEY: offset}
+    group.commits.pending(group)
+    assert group.asked == [{KEY: 1}, {KEY: 2}, {KEY: 3}]
+    assert group.answers == 3
 
 
 def test_what_a_rebalance_refuses_is_told_again_at_once_and_anything_else_a_little_later(
     group: Group,
 ) -> None:
-    group.progress.done(KEY, 1)
-    group.soon()
-    group.answer(CommitRefused("REBALANCE_IN_PROGRESS", rebalance=True))
-    group.soon()
-    group.answer(CommitRefused("REQUEST_TIMED_OUT", rebalance=False))
-    group.soon()
-    assert group.sent == []
+    group.refusal = CommitRefused("REBALANCE_IN_PROGRESS", rebalance=True)
+    group.batch(KEY, 1)
+    group.refusal = CommitRefused("REQUEST_TIMED_OUT", rebalance=False)
+    group.batch(KEY, 2)
+    group.refusal = None
+    group.batch(KEY, 3)
+    assert group.asked == [{KEY: 1}, {KEY: 2}]
     group.now += 2.1
-    group.soon()
-    assert group.sent == [{KEY: 1}]
+    group.commits.pending(group)
+    assert group.taken == {KEY: 3}
     assert group.failures("REBALANCE_IN_PROGRESS") == group.failures("REQUEST_TIMED_OUT") == 1
 
 
-def test_a_commit_that_cannot_even_be_sent_is_tried_again_later(group: Group) -> None:
-    group.refusal = CommitRefused("_STATE", rebalance=False)
-    group.progress.done(KEY, 1)
-    group.soon()
-    group.refusal = None
-    group.soon()
-    assert group.sent == []
-    group.now += 1.1
-    group.soon()
-    assert group.sent == [{KEY: 1}]
-
-
-def test_a_late_answer_is_waited_for(group: Group) -> None:
-    group.progress.done(KEY, 1)
-    group.soon()
-    group.progress.done(KEY, 2)
-    group.now += LATE_SECONDS
-    group.soon()
-    assert group.waited == [{KEY: 2}]
-    assert group.progress.pending == {}
-
-
-def test_a_revoked_partition_is_told_of_at_once_even_with_a_commit_under_way(group: Group) -> None:
-    group.progress.done(KEY, 1)
-    group.soon()
-    group.progress.done(KEY, 2)
-    assert group.commits.now(group, group.progress.revoked([KEY]))
-    assert group.waited == [{KEY: 2}]
-    group.answer()
-    group.soon()
-    assert group.sent == []
-    assert group.progress.pending == {}
-
-
-def answering(group: Group) -> bool:
-    return group.commits.answering
-
-
-def test_commits_count_as_answered_until_one_is_late_or_fails_for_want_of_an_answer(group: Group) -> None:
-    assert answering(group)
-    group.progress.done(KEY, 1)
-    group.soon()
-    assert answering(group)
-    group.now += LATE_SECONDS
-    assert not answering(group)
-    group.answer(CommitRefused("_TIMED_OUT", rebalance=False))
-    assert not answering(group)
-    group.now += 10
-    group.soon()
-    group.answer()
-    assert answering(group)
-    group.progress.done(KEY, 2)
-    group.soon()
-    group.answer(CommitRefused("REBALANCE_IN_PROGRESS", rebalance=True))
-    assert answering(group)
-
-
-def test_a_commit_that_the_library_repeats_behind_a_later_one_is_put_right(group: Group) -> None:
-    group.progress.done(KEY, 1)
-    group.soon()
-    group.progress.done(KEY, 2)
-    group.now += LATE_SECONDS
-    group.soon()
-    group.answer()
-    assert group.taken == {KEY: 1}
-    group.soon()
-    group.answer()
-    assert group.taken == {KEY: 2}
+def test_a_commit_without_an_answer_says_that_commits_are_not_answered_until_one_is(group: Group) -> None:
+    said = [group.commits.answering]
+    for refusal in (
+        CommitRefused("REBALANCE_IN_PROGRESS", rebalance=True),
+        CommitRefused("_TIMED_OUT", rebalance=False),
+        None,
+    ):
+        group.refusal = refusal
+        group.commits.now(group, {KEY: 1})
+        said.append(group.commits.answering)
+    assert said == [True, True, False, True]
 
 
 def test_whoever_was_abandoned_tells_nothing(group: Group) -> None:
-    group.progress.done(KEY, 1)
     group.commits.abandon()
-    group.soon()
+    group.batch(KEY, 1)
     assert not group.commits.now(group, {KEY: 1})
-    assert group.sent == group.waited == []
+    assert group.asked == []
 
 
-def test_the_span_of_a_commit_lasts_until_its_answer_and_says_why_it_was_refused() -> None:
+def test_the_span_of_a_commit_says_why_it_was_refused() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     group = Group(spans=ConsumerSpans(provider, group="g", client_id="c"))
     group.own(KEY)
-    group.progress.done(KEY, 1)
-    group.soon()
-    assert exporter.get_finished_spans() == ()
-    group.answer(CommitRefused("ILLEGAL_GENERATION", rebalance=True))
+    group.refusal = CommitRefused("ILLEGAL_GENERATION", rebalance=True)
+    group.batch(KEY, 1)
     (span,) = exporter.get_finished_spans()
     assert span.attributes is not None
     assert span.attributes["error.type"] == "ILLEGAL_GENERATION"
@@ -221,7 +140,7 @@ def test_the_span_of_a_commit_lasts_until_its_answer_and_says_why_it_was_refused
 
 
 class Telling(RuleBasedStateMachine):
-    """Two partitions that batches, rebalances, answers and refusals happen to, in any order."""
+    """Two partitions that batches, rebalances and refusals happen to, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -241,19 +160,16 @@ class Telling(RuleBasedStateMachine):
     def batch(self, data: st.DataObject, records: int) -> None:
         key = data.draw(st.sampled_from(self.owned()))
         self.final[key] += records
-        self.group.progress.done(key, self.final[key])
-        self.group.soon()
+        self.group.batch(key, self.final[key])
 
-    @precondition(lambda self: self.group.sent)
     @rule(refused=st.sampled_from([None, None, True, False]))
-    def answer(self, refused: bool | None) -> None:
-        self.group.answer(None if refused is None else CommitRefused("NO", rebalance=refused))
-        self.group.soon()
+    def mood(self, refused: bool | None) -> None:
+        self.group.refusal = None if refused is None else CommitRefused("NO", rebalance=refused)
 
     @rule(seconds=st.floats(0.1, 20))
     def wait(self, seconds: float) -> None:
         self.group.now += seconds
-        self.group.soon()
+        self.group.commits.pending(self.group)
 
     @precondition(lambda self: self.owned())
     @rule(data=st.data(), lost=st.booleans())
@@ -269,12 +185,11 @@ class Telling(RuleBasedStateMachine):
         assert all(offset <= self.final[key] for key, offset in self.group.taken.items())
 
     def teardown(self) -> None:
-        """Once everything is answered, Kafka knows of all that is ours."""
-        for _ in range(5):
-            self.group.now += 20
-            while self.group.sent:
-                self.group.answer()
-            self.group.soon()
+        """Once commits are taken, Kafka knows of all that is ours."""
+        self.group.refusal = None
+        self.group.now += 100
+        self.group.commits.pending(self.group)
+        assert self.group.progress.pending == {}
         for key in self.owned():
             owned = self.group.progress.get(key)
             assert owned is not None

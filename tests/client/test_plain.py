@@ -200,8 +200,27 @@ def test_a_handler_that_asks_for_a_retry_gets_the_same_events_again_and_nothing_
     assert bench.ledger() == []
 
 
+def test_kafka_has_taken_the_commit_of_a_batch_before_the_next_one_is_handled(bench: Bench) -> None:
+    admin = Admin(admin_config(bench.connection))
+    committed: list[int] = []
+    handled: list[int] = []
+
+    class Asking:
+        def handle(self, events: Sequence[Received]) -> None:
+            ours = [item.record for item in events if item.event.tenantid == bench.tenant]
+            if ours:
+                committed.append(admin.committed(bench.group).get((TOPIC, ours[0].partition), -1))
+                handled.append(ours[-1].offset)
+
+    bench.publish(250)
+    with running(bench.consumer(Asking())):
+        eventually(lambda: len(handled) >= 3)
+        eventually(bench.committed_all)
+    assert all(told > last for told, last in zip(committed[1:], handled, strict=False))
+
+
 @pytest.mark.slow
-def test_partitions_change_hands_with_commits_under_way_and_nothing_comes_again(bench: Bench) -> None:
+def test_partitions_change_hands_in_the_middle_of_work_and_nothing_comes_again(bench: Bench) -> None:
     """A partition that goes is told of, and the answer waited for, before it is another's."""
     tenants = [f"{bench.tenant}-{number}" for number in range(6)]
     senders = [Sender(tenant) for tenant in tenants]

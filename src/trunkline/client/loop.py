@@ -1,8 +1,5 @@
 """The consumer loop: poll for at most 100 records, apply them partition by partition, commit their offsets.
 
-Batch for batch the offsets are committed when the batch is final; the next batch does not wait until Kafka
-has answered (`commits`).
-
 It is the same with a store (`runtime`) and without one (`plain`). What differs is `Work`: where a partition
 starts, and what applying a batch means.
 
@@ -241,7 +238,7 @@ class ConsumerLoop:
         holding = self._progress.count(Phase.HOLDING)
         self._metrics.paused.set(holding)
         self._health.holding(holding, now)
-        self._member.commit_soon()
+        self._member.commit_pending()
 
     def _start_arrivals(self, now: float) -> None:
         due = self._progress.due(Phase.ARRIVING, now)

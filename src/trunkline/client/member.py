@@ -106,9 +106,9 @@ class Member:
         self._joined_once = True
         self._refused.clear()
 
-    def commit_soon(self) -> None:
-        """Commit what is pending, without waiting for the answer; see `Commits`."""
-        self._commits.soon(self._consumer)
+    def commit_pending(self) -> None:
+        """Commit what is pending and wait for the answer; see `Commits`."""
+        self._commits.pending(self._consumer)
 
     def commit_now(self, offsets: Mapping[Partition, int]) -> bool:
         """Commit these and wait; False if it did not take, or if nothing says that it would be answered.
@@ -128,13 +128,7 @@ class Member:
 
     def _build(self) -> Consumer:
         config = consumer_config(self._situation.connection, self._situation.options)
-        self._commits.forget()
-        consumer = Consumer(
-            config,
-            on_trouble=self._hear_trouble,
-            on_standing=self._hear_standing,
-            on_commit=self._commits.answered,
-        )
+        consumer = Consumer(config, on_trouble=self._hear_trouble, on_standing=self._hear_standing)
         consumer.subscribe(sorted(self._situation.topics), self._rebalance)
         return consumer
 

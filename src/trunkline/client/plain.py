@@ -2,9 +2,9 @@
 
 Three steps, in this order: the handler's effect, the failure ledger, the commit to Kafka, which is the
 position here. Whatever dies between them is repeated, so an event may take effect again; it is never lost.
-The next batch is handled while Kafka answers (`commits`): what was handled since the last commit that Kafka
-took is repeated after a crash, a batch or two as a rule, and more while it refuses commits. The ledger is an
-SQLite file, or any store: an event that failed is in it before Kafka hears that it was passed.
+What was handled since the last commit that Kafka took is repeated after a crash: a batch, and more while it
+refuses commits. The ledger is an SQLite file, or any store: an event that failed is in it before Kafka hears
+that it was passed.
 
 A service that can keep its effects in a database should use `runtime.ConsumerRuntime`: one effect, not one
 or more.

@@ -12,9 +12,8 @@ Theory of operation. A partition is in one of three phases:
 - holding: a batch could not be applied because the world was at fault. The partition is paused, the batch is
   kept and tried again when it is due; nothing is skipped and nothing is committed.
 
-Offsets of finished batches stay pending until Kafka has accepted them; more may have become final until then.
-A partition that is revoked takes its pending offset along, to be committed at once; the pending offset of a
-lost one is dropped.
+Offsets of finished batches stay pending until Kafka has accepted them. A partition that is revoked takes its
+pending offset along, to be committed at once; the pending offset of a lost one is dropped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -123,15 +122,10 @@ class Progress:
         return self._postpone(owned, now)
 
     def committed(self, offsets: Mapping[Partition, int]) -> None:
-        """Kafka has accepted these, maybe behind later ones: then it has to be told again."""
+        """Kafka has accepted these."""
         for key, offset in offsets.items():
-            owned = self._owned.get(key)
-            if owned is None:
-                continue
             if self._pending.get(key) == offset:
                 del self._pending[key]
-            elif key not in self._pending and owned.expected not in {None, offset}:
-                self._pending[key] = owned.expected
 
     def _postpone(self, owned: Owned, now: float) -> float:
         owned.failures += 1

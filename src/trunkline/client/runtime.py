@@ -1,8 +1,8 @@
 """Runs a service's handler over its topics: every effect once, in order, whatever crashes.
 
 The store holds the position, so that effect and position are one transaction; the commit to Kafka that
-follows is a hint that lag tools read. Nobody waits for it, and a refused one is told again. For services
-without a database see `plain`.
+follows is a hint that lag tools read, and a refused one costs nothing but a repetition. For services without
+a database see `plain`.
 """
 
 import time

@@ -1,15 +1,10 @@
-"""What a consumer says of trouble that passes by itself, and of its commits."""
+"""What a consumer says of trouble that passes by itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from trunkline.catalogue.model import Catalogue
-from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, consumer_config, reader_config
-from trunkline.client.errors import CommitRefused
 from trunkline.client.kafka import Consumer, Partition
 from trunkline.testing.consuming import eventually
-
-TOPIC = "query.execution.events"
 
 
 def test_brokers_that_are_down_are_told_and_are_no_failure() -> None:
@@ -29,16 +24,6 @@ class Ignored:
     def lost(self, partitions: Sequence[Partition]) -> None: ...
 
 
-class Joined(Ignored):
-    """Keeps what it was assigned."""
-
-    def __init__(self) -> None:
-        self.partitions: list[Partition] = []
-
-    def assigned(self, partitions: Sequence[Partition]) -> None:
-        self.partitions += partitions
-
-
 def test_a_subscribed_topic_that_is_missing_is_told_and_is_no_failure(
     connection: ConnectionOptions, unique: Callable[[str], str]
 ) -> None:
@@ -48,31 +33,3 @@ def test_a_subscribed_topic_that_is_missing_is_told_and_is_no_failure(
     consumer.subscribe(["no.such.topic"], Ignored())
     eventually(lambda: consumer.poll(10, 0.05) == [] and any("no.such.topic" in text for _, text in told))
     consumer.close()
-
-
-def test_what_became_of_a_commit_is_told_by_a_later_poll(
-    connection: ConnectionOptions, catalogue: Catalogue, unique: Callable[[str], str]
-) -> None:
-    ensure_topics(connection, catalogue, "development")
-    heard: list[tuple[Mapping[Partition, int], CommitRefused | None]] = []
-    config = consumer_config(connection, ConsumerOptions(group=unique("group"), session_timeout_ms=6_000))
-    outsider = Consumer(config, on_commit=lambda *answer: heard.append(answer))
-    outsider.assign({(TOPIC, 0): 0})
-    outsider.commit_soon({(TOPIC, 0): 5})
-    eventually(lambda: outsider.poll(1, 0.05) is not None and bool(heard))
-    assert heard == [({(TOPIC, 0): 5}, None)]
-    assert outsider.committed([(TOPIC, 0)]) == {(TOPIC, 0): 5}
-    heard.clear()
-    joined = Joined()
-    member = Consumer(config)
-    member.subscribe([TOPIC], joined)
-    eventually(lambda: member.poll(1, 0.05) is not None and bool(joined.partitions))
-    # Where a group has members, nobody else may commit for it.
-    outsider.commit_soon({(TOPIC, 0): 6})
-    eventually(lambda: outsider.poll(1, 0.05) is not None and bool(heard))
-    ((offsets, refused),) = heard
-    assert offsets == {(TOPIC, 0): 6}
-    assert refused is not None
-    assert (refused.reason, refused.rebalance) == ("UNKNOWN_MEMBER_ID", True)
-    member.close()
-    outsider.close()

@@ -2,7 +2,7 @@
 
 The work: decode and validate each event; in one transaction for a part of a batch of at most 100 note the
 position, drop duplicates and insert a row an event into SQLite (WAL, `synchronous=FULL`); then commit the
-offsets and learn what became of that. See `peer_work` for the two ways in which the peers do it.
+offsets synchronously. See `peer_work` for the two ways in which the peers do it.
 """
 
 import logging
@@ -43,8 +43,7 @@ APPLIED_PER_SECOND: Final = 20_000.0
 
 NOTES: Final = (
     "peers: every one decodes and validates, notes the position, deduplicates and inserts a row an event "
-    "into SQLite (WAL, FULL) in batches of at most 100, then commits offsets; the peers wait for the answer, "
-    "ours applies the next batch meanwhile, which its position in the store allows; only ours also "
+    "into SQLite (WAL, FULL) in batches of at most 100, then commits offsets synchronously; only ours also "
     "hashes the content, compares the position, looks for parked tenants and keeps failures",
     "peers: FastStream with batch=True, typed events (pydantic) and manual acknowledgement, the context "
     "validated with pydantic; aiokafka with the CloudEvents SDK and pydantic; both with an inbox table "

@@ -38,8 +38,7 @@ _decode: Final = msgspec.json.Decoder(type(micro.EVENT)).decode
 NOTES: Final = (
     "plain: the raw loop polls 100, reads key, value, headers, and commits synchronously; the decoding one "
     "also decodes the value into the same type, and no header; the one with the codec decodes and checks the "
-    "whole event as the runtime does, so that what is left is the runtime itself, which handles the next "
-    "batch while a commit is under way; below 1 it is faster than the loop",
+    "whole event as the runtime does, so that what is left is the runtime itself",
 )
 
 
