@@ -32,6 +32,7 @@ SECONDS_MAX: Final = 15.0
 
 TOPICS_ONLY, GROUPS_ONLY, READS_NOTHING = "topics-only", "groups-only", "reads-nothing"
 READS_TOPICS: Final = "reads-topics"
+READS_ALL_BUT_ONE: Final = "reads-all-but-one"
 _TOPIC, _GROUP = (ResourceType.TOPIC, "*"), (ResourceType.GROUP, "*")
 _CLUSTER = (ResourceType.BROKER, "kafka-cluster")
 GRANTS: Final[Mapping[str, list[tuple[tuple[ResourceType, str], AclOperation]]]] = {
@@ -39,6 +40,15 @@ GRANTS: Final[Mapping[str, list[tuple[tuple[ResourceType, str], AclOperation]]]]
     GROUPS_ONLY: [(_GROUP, AclOperation.ALL), (_CLUSTER, AclOperation.ALL)],
     READS_TOPICS: [(_TOPIC, AclOperation.READ)],
     READS_NOTHING: [(_TOPIC, AclOperation.DESCRIBE), (_GROUP, AclOperation.ALL)],
+    READS_ALL_BUT_ONE: [
+        (_TOPIC, AclOperation.DESCRIBE),
+        (_GROUP, AclOperation.ALL),
+        *(
+            ((ResourceType.TOPIC, name), AclOperation.READ)
+            for name in load_catalogue(None).topics
+            if name != TOPIC
+        ),
+    ],
 }
 
 QUICK: Final[Mapping[str, list[str]]] = {
@@ -221,6 +231,7 @@ def test_what_is_not_granted_is_named(
         (TOPICS_ONLY, "secret", "Read on group audit-service"),
         (GROUPS_ONLY, "secret", "Read and Describe on "),
         (READS_NOTHING, "secret", "Read and Describe on "),
+        (READS_ALL_BUT_ONE, "secret", f"Read and Describe on {TOPIC}, or change its user"),
     ],
 )
 def test_a_service_that_is_not_let_in_ends_and_says_why(

@@ -72,6 +72,25 @@ def test_what_to_grant_is_named(code: str, named: str) -> None:
     assert "TRUNKLINE_SASL_USERNAME" in advice
 
 
+def test_of_several_topics_only_the_one_that_is_forbidden_is_named() -> None:
+    several = Situation(
+        connection=ConnectionOptions(bootstrap_servers="kafka:9092"),
+        options=ConsumerOptions(group="audit"),
+        topics=frozenset({"tenant.lifecycle.events", "tenant.lifecycle", "query.execution.events"}),
+    )
+    said = "Kafka refuses this consumer topic {}: Fetch from broker 1 failed"
+    for topic in several.topics:
+        text = diagnosis.explain(several, "TOPIC_AUTHORIZATION_FAILED", said.format(topic))
+        assert f"grant its principal Read and Describe on {topic}, or" in text
+    unnamed = diagnosis.explain(several, "TOPIC_AUTHORIZATION_FAILED", "Broker: Topic authorization failed")
+    assert all(topic in unnamed for topic in several.topics)
+
+
+@pytest.mark.parametrize("text", ["no topic a.b", "topic a.b.", "a.b: no", "(a.b)", "'a.b', 'c'"])
+def test_a_topic_is_found_in_an_error_as_a_whole_word(text: str) -> None:
+    assert diagnosis.named_in(text, ["a", "a.b", "a.b.c", "b", "x-a.b"]) == ["a.b"]
+
+
 def test_nothing_is_granted_for_other_errors() -> None:
     assert diagnosis.grant("UNKNOWN_TOPIC_OR_PART", "topic x", "Read") is None
 

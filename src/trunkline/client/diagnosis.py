@@ -4,6 +4,7 @@ Whether to wait is decided here, too. A cluster that is away may come back, and 
 refused credential, a missing topic or a broker that is too old stays what it is until somebody acts.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -87,6 +88,14 @@ def grant(code: str, resource: str, operation: str) -> str | None:
     return f"grant its principal {operation} on {where}, or change its user (TRUNKLINE_SASL_USERNAME)"
 
 
+def named_in(text: str, topics: Collection[str]) -> list[str]:
+    """The topics that an error names, sorted; all of them if it names none."""
+    found = [
+        topic for topic in sorted(topics) if re.search(rf"(?<![\w.-]){re.escape(topic)}(?![\w-]|\.\w)", text)
+    ]
+    return found or sorted(topics)
+
+
 def explain(situation: Situation, code: str, text: str) -> str:
     """One line: what happened, and which setting to change. `code` is the name of Kafka's error."""
     return f"{text}; {_advice(situation, code, text)}"
@@ -163,7 +172,7 @@ def _advice(situation: Situation, code: str, text: str) -> str:
     )
     return template.format(
         servers=situation.connection.bootstrap_servers,
-        topics=", ".join(sorted(situation.topics)),
+        topics=", ".join(named_in(text, situation.topics)),
         group=options.group,
         protocol=options.protocol,
     )

@@ -150,7 +150,7 @@ class Consumer:
             elif error.code() == _E._PARTITION_EOF:
                 self.at_end[message.topic() or "", _number(message.partition())] = _number(message.offset())
             elif self._in_group or error.code() != _E.GROUP_AUTHORIZATION_FAILED:
-                raise_if_hopeless(error)
+                raise_if_hopeless(error, message.topic())
                 self._tell(error)
         return records
 

@@ -98,12 +98,16 @@ def is_fatal(error: ck.KafkaError) -> bool:
     return error.fatal() or error.code() == _E._FATAL
 
 
-def raise_if_hopeless(error: ck.KafkaError) -> None:
-    """Raise a consumer's error as `KafkaFatal` or `KafkaFailed`, unless it may pass by itself."""
+def raise_if_hopeless(error: ck.KafkaError, topic: str | None = None) -> None:
+    """Raise a consumer's error as `KafkaFatal` or `KafkaFailed`, unless it may pass by itself.
+
+    `topic` is the one that the error is about, if it is about one; the library's text may not say.
+    """
     if is_fatal(error):
         raise KafkaFatal(error.name(), f"Kafka: {error.str()}")
     if error.code() in _REFUSING:
-        raise KafkaFailed(error.name(), f"Kafka refuses this consumer: {error.str()}")
+        about = f" topic {topic}" if topic else ""
+        raise KafkaFailed(error.name(), f"Kafka refuses this consumer{about}: {error.str()}")
 
 
 def commit_refused(error: ck.KafkaError) -> CommitRefused:
