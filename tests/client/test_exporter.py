@@ -6,7 +6,10 @@ from contextlib import closing
 import confluent_kafka
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it re-exports silently
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from trunkline.catalogue.model import Catalogue
 from trunkline.client.config import ConnectionOptions
@@ -21,6 +24,7 @@ from trunkline.client.kafka import ClusterState, Replicas, admin
 from trunkline.client.lag import lag_of
 from trunkline.testing.consuming import eventually
 from trunkline.testing.kafka import KafkaCluster
+from trunkline.testing.kafka_config import Sasl
 from trunkline.testing.processes import BrokerProcess
 
 TOPIC = "observed.by.exporter"
@@ -189,3 +193,60 @@ def test_a_broker_that_dies_shows_in_its_replicas_within_the_same_names(
             ),
             seconds=30,
         )
+
+
+@pytest.mark.kafka
+def test_a_topic_that_it_may_not_read_has_its_lag_without_seconds_and_takes_nothing_from_the_others(
+    kafka_factory: Callable[..., KafkaCluster], catalogue: Catalogue
+) -> None:
+    """Describe is all that the lag in records takes, and all that many an operator grants."""
+    cluster = kafka_factory(sasl=Sasl(users={"admin": "secret", "exporter": "secret"}))
+    past_acls: dict[str, str | int | float | bool] = {"bootstrap.servers": cluster.internal_servers}
+    admin = AdminClient(past_acls)
+    readable, forbidden = "may.be.read", "may.not.be.read"
+    topics = [NewTopic(name, 1, 1, config={"retention.ms": "-1"}) for name in (readable, forbidden)]
+    for future in admin.create_topics(topics).values():
+        future.result(30)
+    grants = [
+        (ResourceType.TOPIC, "*", AclOperation.DESCRIBE),
+        (ResourceType.GROUP, "*", AclOperation.DESCRIBE),
+        (ResourceType.BROKER, "kafka-cluster", AclOperation.DESCRIBE),
+        (ResourceType.TOPIC, readable, AclOperation.READ),
+    ]
+    acls = [
+        AclBinding(
+            kind, name, ResourcePatternType.LITERAL, "User:exporter", "*", operation, AclPermissionType.ALLOW
+        )
+        for kind, name, operation in grants
+    ]
+    for granted in admin.create_acls(acls).values():
+        granted.result(30)
+    producer = confluent_kafka.Producer(past_acls)
+    consumer = confluent_kafka.Consumer({**past_acls, "group.id": GROUP})
+    for name in (forbidden, readable):
+        producer.produce(name, b"x", partition=0, timestamp=STAMP_MS)
+        assert producer.flush(10) == 0
+        consumer.commit(offsets=[confluent_kafka.TopicPartition(name, 0, 0)], asynchronous=False)
+    consumer.close()
+
+    registry = CollectorRegistry()
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    here = {"group": GROUP, "partition": "0"}
+    collector = ClusterCollector(cluster.connection("exporter"), catalogue, cache_seconds=0, wall=lambda: NOW)
+    with closing(collector), capture_logs() as told:
+        registry.register(collector)
+        for _ in range(2):
+            assert value("trunkline_exporter_up") == 1
+        for name in (forbidden, readable):
+            assert value("kafka_consumergroup_lag_sum", consumergroup=GROUP, topic=name) == 1
+        assert value("kafka_consumergroup_group_lag_seconds", topic=forbidden, **here) is None
+        eventually(
+            lambda: value("kafka_consumergroup_group_lag_seconds", topic=readable, **here) == 60, seconds=30
+        )
+        assert value("trunkline_exporter_unread_positions") == 1
+    (line,) = told
+    assert line["topic"] == forbidden
+    assert f"grant its principal Read on topic {forbidden}" in line["error"]

@@ -62,6 +62,8 @@ def lag(
 
         if not watch:
             _show(look(), group, as_json=as_json)
+            for topic, why in time_lag.refusals.items():
+                _common.note(f"how old the lag in {topic} is cannot be read: {why}")
             return
         with _common.on_stop_signal(stopping.set):
             while not stopping.is_set():

@@ -74,7 +74,7 @@ FAMILIES: Final = (
     ),
     Family("trunkline_exporter_up", "1 if the last look at the cluster succeeded."),
     Family("trunkline_exporter_look_seconds", "How long the last look at the cluster took."),
-    Family("trunkline_exporter_unread_positions", "Lags whose age there was no time to read."),
+    Family("trunkline_exporter_unread_positions", "Lags whose age could not be read, or not in time."),
     Family("trunkline_exporter_omitted_groups", "Consumer groups beyond the exporter's bound."),
 )
 
@@ -115,6 +115,7 @@ class ClusterCollector(Collector):
         self._lock = threading.Lock()
         self._families: list[GaugeMetricFamily] = []
         self._due = 0.0
+        self._refusals: dict[str, str] = {}
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The names alone, so that registering this does not wait for the cluster."""
@@ -140,12 +141,19 @@ class ClusterCollector(Collector):
             view = observe(self._admin, self._catalogue)
             lags = tuple(self._time_lag.measure(view.lags, now=self._wall()))
             samples = samples_of(view, lags)
+            self._tell_refusals()
         except Exception as error:  # noqa: BLE001 - a scrape gets an answer, and `up` says what it is worth
             _log.warning("cannot look at the cluster", error=str(error))
             self._time_lag.close()
         samples["trunkline_exporter_up"] = [((), float(bool(samples)))]
         samples["trunkline_exporter_look_seconds"] = [((), self._monotonic() - began)]
         return list(_families(samples))
+
+    def _tell_refusals(self) -> None:
+        """A topic that may not be read has lags in records and none in seconds: worth one line, once."""
+        for topic in self._time_lag.refusals.keys() - self._refusals.keys():
+            _log.warning("cannot read how old lags are", topic=topic, error=self._time_lag.refusals[topic])
+        self._refusals = dict(self._time_lag.refusals)
 
 
 def observe(admin: Admin, catalogue: Catalogue) -> View:
