@@ -6,6 +6,7 @@
     ├── DeliveryRejected           the broker answered that the event is not in the log and never will be
     ├── BreakerOpen                too many events failed in a row; the consumer stopped before skipping more
     ├── StopOverdue                a consumer did not stop in time; what it had in hand was given up
+    ├── TransactionLost            a handler caught a database error, or ended the transaction it was given
     ├── StoreIncompatible          the store was written by a newer version, or by something else
     ├── JournalUnreadable          the growth journal holds what this version does not know
     ├── GrowthStopped              a topic did not grow; the text says whether it is open to publishers
@@ -70,6 +71,10 @@ class BreakerOpen(TrunklineError):  # noqa: N818 - reads as what it is
 
 class StopOverdue(TrunklineError):  # noqa: N818 - reads as what it is
     """A batch or a commit was still under way at the end of the time to stop; it will not become final."""
+
+
+class TransactionLost(TrunklineError):  # noqa: N818 - reads as what it is
+    """A transaction that its owner went on with can no longer be committed; nothing in it has changed."""
 
 
 class StoreIncompatible(TrunklineError):  # noqa: N818 - reads as what it is

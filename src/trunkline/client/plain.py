@@ -19,7 +19,6 @@ from prometheus_client import CollectorRegistry
 from trunkline.client.backoff import Backoff
 from trunkline.client.batch import (
     Outcome,
-    Refused,
     breaker_text,
     decode_all,
     successes_of,
@@ -33,6 +32,7 @@ from trunkline.client.handler import PlainHandler, Received, Refusal, RetryLater
 from trunkline.client.health import HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
 from trunkline.client.loop import STOP_SECONDS, ConsumerLoop
+from trunkline.client.refusing import Refused
 from trunkline.client.starts import Gate, Start, decide
 from trunkline.client.store import Store, failures
 from trunkline.client.store.position import Lane

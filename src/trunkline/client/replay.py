@@ -16,9 +16,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from trunkline.client.batch import ID_CONFLICT, decode_or_refuse, handle_one
-from trunkline.client.handler import Handler, Refusal
+from trunkline.client.batch import ID_CONFLICT, decode_or_refuse
+from trunkline.client.blame import one_line
+from trunkline.client.handler import Handler, Received, Refusal
 from trunkline.client.pace import Pace
+from trunkline.client.savepoint import in_savepoint
 from trunkline.client.store import Store, dedupe, failures, parking
 from trunkline.client.store.failures import EVERYTHING, Failure, Filter
 
@@ -162,8 +164,13 @@ def _apply(store: Store, handler: Handler, tx: Connection, failure: Failure) -> 
     sifted = dedupe.sift(tx, failure.lane.group, [received])
     if sifted.duplicates:
         return Replayed(failure_id=failure.id, verdict=Verdict.ALREADY_PROCESSED)
-    refusal = ID_CONFLICT if sifted.conflicts else handle_one(store, handler, tx, received)
+    refusal = ID_CONFLICT if sifted.conflicts else _handle(store, handler, tx, received)
     if refusal is not None:
         return Replayed(failure_id=failure.id, verdict=Verdict.FAILED_AGAIN, refusal=refusal)
     dedupe.remember(tx, failure.lane.group, sifted.fresh, sifted.digests)
     return Replayed(failure_id=failure.id, verdict=Verdict.REPLAYED)
+
+
+def _handle(store: Store, handler: Handler, tx: Connection, received: Received) -> Refusal | None:
+    error = in_savepoint(store, tx, lambda: handler.handle(tx, [received]))
+    return None if error is None else Refusal(failures.HANDLER, one_line(error))

@@ -8,7 +8,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from trunkline.client.errors import InvalidStore, StoreIncompatible, StoreUnavailable
+from trunkline.client.errors import InvalidStore, StoreIncompatible, StoreUnavailable, TransactionLost
 from trunkline.client.store import postgres, sqlite
 
 _SQLITE: Final = "sqlite"
@@ -35,9 +35,25 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write: commits at the end, rolls back on any exception."""
+        """A transaction that may write: commits at the end, rolls back on any exception.
+
+        Raises `TransactionLost` as `check` does, and what the database says to the commit itself.
+        """
         with self._errors_translated(), self._writer.begin() as connection:
             yield connection
+            self.check(connection)
+
+    def check(self, tx: Connection) -> None:
+        """Raise `TransactionLost` if a transaction cannot be committed whole any more.
+
+        PostgreSQL answers the commit of a transaction in which a statement has failed by rolling it back,
+        and calls that a success.
+        """
+        if not tx.in_transaction() or self._is_aborted(tx):
+            raise TransactionLost(
+                "the transaction is lost: an error of the database was caught inside of it, or it was "
+                "committed or rolled back; a statement that may fail belongs into `with tx.begin_nested()`"
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -65,6 +81,12 @@ class Store:
         if _is_postgres(self._reader.url):
             return postgres.is_transient(error)
         return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+    def _is_aborted(self, tx: Connection) -> bool:
+        driver = tx.connection.driver_connection
+        if _is_sqlite(self._reader.url):
+            return sqlite.is_aborted(driver)
+        return _is_postgres(self._reader.url) and postgres.is_aborted(driver)
 
     @contextmanager
     def _errors_translated(self) -> Iterator[None]:

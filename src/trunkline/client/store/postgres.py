@@ -78,6 +78,9 @@ def engine_options() -> dict[str, Any]:
     }
 
 
+_IN_ERROR: Final = 3
+"""libpq's PQTRANS_INERROR, postgresql.org/docs/current/libpq-status.html."""
+
 _OTHER: Final = "00000"
 _CONNECTION_ERRORS: Final = frozenset({"OperationalError", "InterfaceError", "ConnectionTimeout"})
 
@@ -96,3 +99,8 @@ def is_transient_driver_error(error: BaseException | None) -> bool:
         # The driver's own complaint: no connection, or one that was lost. Psycopg calls both operational.
         return type(error).__name__ in _CONNECTION_ERRORS
     return code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES
+
+
+def is_aborted(driver: Any) -> bool:
+    """Whether a statement of the transaction has failed: it takes no other, and can only be rolled back."""
+    return bool(driver.info.transaction_status == _IN_ERROR)

@@ -63,6 +63,11 @@ def is_transient(error: BaseException | None) -> bool:
     return isinstance(code, int) and (code & _PRIMARY_CODE_MASK) in _TRANSIENT
 
 
+def is_aborted(driver: Any) -> bool:
+    """Whether SQLite has rolled back a transaction by itself, as it does on a full disk, or `OR ROLLBACK`."""
+    return not driver.in_transaction
+
+
 def _on_connect(connection: Any, _record: object) -> None:
     # The driver's own transactions begin too late and break savepoints; `_on_begin` does it instead.
     connection.isolation_level = None
