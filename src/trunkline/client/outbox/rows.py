@@ -1,11 +1,15 @@
-"""What the relay and its operator ask of the outbox's table."""
+"""What the relay and its operator ask of the outbox's table.
+
+Anybody's SQL may have written a row. Whatever is in it, it stops its own tenant at the most: SQLite keeps
+bytes in a column of texts, and a row may be older than the rule that it names a tenant.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, TextClause, bindparam, delete, func, select, text, update
 
 from trunkline.catalogue.events import Event
 from trunkline.client.errors import UnknownFailure
@@ -29,14 +33,26 @@ COUNT_MAX: Final = 100_000
 _T: Final = OUTBOX_EVENT.c
 _PENDING: Final = _T.discarded_ms.is_(None)
 
-# From tenant to tenant through the index, however many events each of them has.
-_TENANTS: Final = text(
-    "WITH RECURSIVE found (tenant) AS ("
-    "SELECT min(aggregateid) FROM outbox_event WHERE discarded_ms IS NULL AND aggregateid > :after "
-    "UNION ALL SELECT (SELECT min(aggregateid) FROM outbox_event "
-    "WHERE discarded_ms IS NULL AND aggregateid > found.tenant) FROM found WHERE found.tenant IS NOT NULL"
-    ") SELECT tenant FROM found WHERE tenant IS NOT NULL LIMIT :most"
-)
+_IS_TEXT: Final = "aggregateid < x''"
+"""On SQLite: the empty blob is the first value behind every text (sqlite.org/datatype3.html, section 4.1)."""
+
+_SQLITE: Final = "sqlite"
+
+
+def _tenants(named: str) -> TextClause:
+    """From tenant to tenant through the index, however many events each of them has."""
+    return text(
+        "WITH RECURSIVE found (tenant) AS ("  # noqa: S608 - both conditions are constants
+        f"SELECT min(aggregateid) FROM outbox_event WHERE discarded_ms IS NULL AND {named} "
+        "AND aggregateid > :after "
+        f"UNION ALL SELECT (SELECT min(aggregateid) FROM outbox_event WHERE discarded_ms IS NULL AND {named} "
+        "AND aggregateid > found.tenant) FROM found WHERE found.tenant IS NOT NULL"
+        ") SELECT tenant FROM found WHERE tenant IS NOT NULL LIMIT :most"
+    )
+
+
+_TENANTS: Final = _tenants("true")
+_TENANTS_OF_SQLITE: Final = _tenants(_IS_TEXT)
 _HEADS: Final = (
     select(_T.position, _T.id, _T.aggregatetype, _T.aggregateid, _T.payload, _T.headers)
     .where(_T.aggregateid == bindparam("tenant"), _PENDING)
@@ -48,21 +64,26 @@ _REMOVE: Final = delete(OUTBOX_EVENT).where(_T.position.in_(bindparam("positions
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One event to publish. It is decoded when its turn has come."""
+    """One event to publish. It is decoded when its turn has come.
+
+    The types are those of rows that `add` has written; others are found out then.
+    """
 
     position: int
     id: str
     topic: str
     tenant: str
-    payload: bytes
+    payload: bytes | str
     headers: str
 
     def envelope(self) -> Envelope[Event]:
         """The event as it was added. Raises `CodecError` if this version does not know it."""
+        for name, value in (("id", self.id), ("aggregatetype", self.topic), ("headers", self.headers)):
+            if not isinstance(value, str):
+                raise InvalidAttribute(f"{name} at position {self.position} is no text")
         try:
             headers = msgspec.json.decode(self.headers, type=dict[str, str])
         except msgspec.MsgspecError as error:
-            # Anybody's SQL may have written the row; it must not end the relay, and so stop every tenant.
             raise InvalidAttribute(
                 f"the headers at position {self.position} are no JSON object of texts: {error}"
             ) from error
@@ -72,7 +93,7 @@ class Pending:
             offset=0,
             timestamp_ms=0,
             key=self.tenant.encode(),
-            value=self.payload,
+            value=self.payload.encode() if isinstance(self.payload, str) else self.payload,
             headers=tuple((name, value.encode()) for name, value in headers.items()),
         )
         return decode(record)
@@ -101,7 +122,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def tenants_behind(tx: Connection, after: str) -> list[str]:
     """The next tenants that have pending events, in the order of the index, at most `TENANTS_MAX`."""
-    return list(tx.execute(_TENANTS, {"after": after, "most": TENANTS_MAX}).scalars())
+    query = _TENANTS_OF_SQLITE if tx.dialect.name == _SQLITE else _TENANTS
+    return list(tx.execute(query, {"after": after, "most": TENANTS_MAX}).scalars())
 
 
 def heads(tx: Connection, tenants: Iterable[str]) -> list[Pending]:
@@ -142,7 +164,14 @@ def stuck(tx: Connection, *, limit: int = LIST_MAX) -> list[Stuck]:
         .order_by(_T.position)
         .limit(min(limit, LIST_MAX))
     )
-    return [Stuck(**row) for row in tx.execute(query).mappings()]
+    return [
+        Stuck(**{name: _readable(value) for name, value in row.items()})
+        for row in tx.execute(query).mappings()
+    ]
+
+
+def _readable(value: object) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def discard(tx: Connection, positions: Collection[int], *, note: str, now_ms: int) -> None:
