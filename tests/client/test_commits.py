@@ -18,6 +18,7 @@ from trunkline.client.errors import CommitRefused
 from trunkline.client.kafka import Partition
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.progress import Progress
+from trunkline.client.starts import Start
 from trunkline.client.store.position import Lane
 from trunkline.client.telemetry import ConsumerSpans
 
@@ -54,7 +55,7 @@ class Group:
     def own(self, key: Partition) -> None:
         self.progress.assigned([key])
         lane = Lane(group="g", cluster_id="c", topic=key[0], topic_id="i", partition=key[1])
-        self.progress.started(key, lane, None)
+        self.progress.started(key, Start(lane=lane, expected=None, offset=0))
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Coordinator`."""

@@ -4,9 +4,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
@@ -17,10 +21,11 @@ from trunkline.client.handler import Received
 from trunkline.client.health import HealthLimits
 from trunkline.client.publisher import Publisher
 from trunkline.client.runtime import ConsumerRuntime
-from trunkline.client.store import Store
+from trunkline.client.store import Store, migrate, open_store
 from trunkline.errors import InvalidInput
 from trunkline.testing.consuming import CountingHandler, effects, eventually, running
 from trunkline.testing.kafka import KafkaCluster
+from trunkline.testing.kafka_config import Sasl
 from trunkline.testing.processes import BrokerProcess
 
 TOPIC = "query.execution.events"
@@ -227,3 +232,53 @@ def test_a_consumer_whose_broker_is_away_turns_unready_and_recovers_by_itself(
             sent += [publisher.publish(event, tenant="acme") for _ in range(10)]
             eventually(lambda: len(effects(store)) == 20, seconds=60)
     assert [effect.event_id for effect in effects(store)] == [delivery.event_id for delivery in sent]
+
+
+def test_a_store_that_is_away_since_the_assignment_makes_the_consumer_unready(
+    build: Build, connection: ConnectionOptions, tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    file = tmp_path / "away" / "service.db"
+    store = open_store(f"sqlite:///{file}")
+    migrate(store)
+    handler = CountingHandler(store)
+    store.close()
+    file.parent.rename(tmp_path / "kept")
+    file.parent.write_text("not a directory")
+    runtime = build(handler=handler, store=store, health_limits=HealthLimits(holding=0.3))
+    with running(runtime, wait=False):
+        eventually(lambda: any("cannot start" in reason for reason in runtime.not_ready()))
+        (reason,) = runtime.not_ready()
+        assert "store" in reason
+        file.parent.unlink()
+        (tmp_path / "kept").rename(file.parent)
+        eventually(lambda: runtime.not_ready() == [])
+    store.close()
+
+
+@pytest.mark.kafka
+def test_a_consumer_that_may_not_read_how_topics_have_grown_ends_and_names_the_right(
+    build: Build, kafka_factory: Callable[..., KafkaCluster], catalogue: Catalogue
+) -> None:
+    cluster = kafka_factory(sasl=Sasl(users={"admin": "secret", "guest": "guest"}))
+    ensure_topics(ConnectionOptions(bootstrap_servers=cluster.internal_servers), catalogue, "development")
+    admin = AdminClient({"bootstrap.servers": cluster.internal_servers})
+    acls = [
+        AclBinding(
+            kind,
+            name,
+            ResourcePatternType.LITERAL,
+            "User:guest",
+            "*",
+            AclOperation.READ,
+            AclPermissionType.ALLOW,
+        )
+        for kind, name in ((ResourceType.TOPIC, TOPIC), (ResourceType.GROUP, "guests"))
+    ]
+    for granted in admin.create_acls(acls).values():
+        granted.result(30)
+    runtime = build(
+        connection=cluster.connection("guest", "guest"),
+        options=ConsumerOptions(group="guests", session_timeout_ms=6_000),
+    )
+    with pytest.raises(KafkaFailed, match=r"grant its principal Read on topic trunkline\.growth\.journal"):
+        runtime.run()

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from trunkline.client.backoff import Backoff
 from trunkline.client.kafka import Partition
 from trunkline.client.progress import Phase, Progress
+from trunkline.client.starts import Start
 from trunkline.client.store.position import Lane
 from trunkline.codec import Record
 
@@ -24,7 +25,7 @@ def record(offset: int) -> Record:
 def reading(expected: int | None = 5) -> Progress:
     progress = Progress(BACKOFF)
     progress.assigned([KEY])
-    progress.started(KEY, LANE, expected)
+    progress.started(KEY, Start(lane=LANE, expected=expected, offset=expected or 0))
     return progress
 
 
@@ -110,7 +111,7 @@ class AnyRebalance(RuleBasedStateMachine):
     @rule(key=keys, offset=st.integers(0, 9))
     def start(self, key: Partition, offset: int) -> None:
         if key in self.progress.owned:
-            self.progress.started(key, LANE, offset)
+            self.progress.started(key, Start(lane=LANE, expected=offset, offset=offset))
             self.model.final[key] = offset
 
     @precondition(lambda self: self.progress.owned)

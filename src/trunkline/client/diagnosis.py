@@ -58,6 +58,11 @@ def is_refusal(code: str, text: str) -> bool:
     return code in _CREDENTIALS or (code == "_TRANSPORT" and "SSL" in text)
 
 
+def is_forbidden(code: str) -> bool:
+    """Whether an ACL is missing."""
+    return code in _FORBIDDEN
+
+
 def refused(servers: str, text: str) -> str:
     """The text for a cluster that does not let this client in."""
     return f"{servers} refuses this client: {text}; {CREDENTIALS_ADVICE}"

@@ -20,7 +20,7 @@ class HealthLimits:
 
     `loop` bounds the age of the last poll of a live consumer, `poll` that of a ready one: a batch that takes
     longer makes it unready. `cluster` bounds how long the group's coordinator may be silent, `holding` how
-    long a partition may wait for the store or whatever its handler needs.
+    long a partition may wait for the store or whatever its handler needs, be it to start or to go on.
     """
 
     loop: float = 120.0
@@ -45,6 +45,8 @@ class Health:
         self._joined_once = False
         self._uncoordinated_since: float | None = now
         self._holding_since: float | None = None
+        self._arriving_since: float | None = None
+        self._cannot_start = ""
         self._complaints: dict[str, str] = {}
 
     def turned(self, now: float) -> None:
@@ -69,6 +71,17 @@ class Health:
             self._holding_since = None
         elif self._holding_since is None:
             self._holding_since = now
+
+    def arriving(self, partitions: int, now: float) -> None:
+        """So many partitions are this member's and have not started."""
+        if not partitions:
+            self._arriving_since = None
+        elif self._arriving_since is None:
+            self._arriving_since = now
+
+    def cannot_start(self, why: str) -> None:
+        """Why partitions could not start when that was last tried."""
+        self._cannot_start = why
 
     def complain(self, about: str, text: str | None) -> bool:
         """Something is wrong until somebody mends it; None when it is over. Returns whether that is new."""
@@ -112,6 +125,10 @@ class Health:
         if _lasts(self._holding_since, now, self._limits.holding):
             reasons.append(
                 f"partitions wait for the store or the handler for more than {self._limits.holding:g} s"
+            )
+        if _lasts(self._arriving_since, now, self._limits.holding):
+            reasons.append(
+                f"partitions cannot start for more than {self._limits.holding:g} s: {self._cannot_start}"
             )
         return reasons
 

@@ -10,18 +10,19 @@ done in a store is never committed.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from trunkline.client.arrivals import Arrivals
 from trunkline.client.backoff import Backoff
 from trunkline.client.batch import Outcome
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
 from trunkline.client.diagnosis import Situation
-from trunkline.client.errors import BreakerOpen, KafkaFailed, StopOverdue, StoreUnavailable
+from trunkline.client.errors import BreakerOpen, StopOverdue, StoreUnavailable
 from trunkline.client.handler import RetryLater
 from trunkline.client.health import DEFAULT_LIMITS, Health, HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
@@ -36,7 +37,7 @@ from trunkline.client.telemetry import spans_of_consumer
 from trunkline.client.telling import about, shown
 from trunkline.client.topic_watch import TopicWatch
 from trunkline.codec.record import Record
-from trunkline.errors import InvalidInput, Unavailable
+from trunkline.errors import InvalidInput
 
 POLL_RECORDS_MAX: Final = 100
 POLL_SECONDS: Final = 0.1
@@ -103,6 +104,7 @@ class ConsumerLoop:
         self._health = Health(health_limits or DEFAULT_LIMITS, now=monotonic())
         self._topics = TopicWatch(self._situation, self._complain)
         self._reports = Reports(self._group, self._metrics)
+        self._arrivals = Arrivals(self._progress, health=self._health, reports=self._reports)
         self._stopping = False
         self._ended = False
         self._error: BaseException | None = None
@@ -233,31 +235,18 @@ class ConsumerLoop:
         if self._member.coordinated:
             for key in self._topics.look(self._admin, self._progress.reading, now):
                 self._restart(key, "its topic was deleted and created again")
-        self._start_arrivals(now)
+        if self._arrivals.start(self._start, now):
+            self._started.set()
         self._apply_all({key: self._held(key) for key in self._progress.due(Phase.HOLDING, now)})
         holding = self._progress.count(Phase.HOLDING)
         self._metrics.paused.set(holding)
         self._health.holding(holding, now)
         self._member.commit_pending()
 
-    def _start_arrivals(self, now: float) -> None:
-        due = self._progress.due(Phase.ARRIVING, now)
-        if not due:
-            return
-        try:
-            starts = self._work.starts(self._member.consumer, self._admin, due)
-            self._member.consumer.start_at({key: start.offset for key, start in starts.items()})
-        except (Unavailable, KafkaFailed, Fenced) as error:
-            wait = max([self._progress.start_again(key, now) for key in due])
-            self._reports.cannot_start(due, str(error), wait)
-            return
-        for key in due:
-            if (start := starts.get(key)) is None:
-                self._progress.start_again(key, now)
-            else:
-                self._progress.started(key, start.lane, start.expected)
-                self._reports.started(key, start)
-        self._started.set()
+    def _start(self, partitions: Sequence[Partition]) -> Mapping[Partition, Start]:
+        starts = self._work.starts(self._member.consumer, self._admin, partitions)
+        self._member.consumer.start_at({key: start.offset for key, start in starts.items()})
+        return starts
 
     def _apply_all(self, batches: dict[Partition, list[Record]]) -> None:
         """Apply batches; once the store is away, the rest of them is held without trying."""
@@ -282,7 +271,7 @@ class ConsumerLoop:
 
     def _apply(self, key: Partition, owned: Owned, records: list[Record]) -> None:
         assert owned.lane is not None, "a partition that is read has been started"
-        if owned.expected is not None and records[0].offset < owned.expected:
+        if records[0].offset < owned.next:
             self._restart(key, "the log went back behind the position")
             return
         try:

@@ -22,6 +22,7 @@ from enum import Enum, auto
 
 from trunkline.client.backoff import Backoff
 from trunkline.client.kafka import Partition
+from trunkline.client.starts import Start
 from trunkline.client.store.position import Lane
 from trunkline.codec.record import Record
 
@@ -36,11 +37,16 @@ class Phase(Enum):
 
 @dataclass(slots=True)
 class Owned:
-    """One partition of ours. `due` is when to try again, on the caller's clock, in seconds."""
+    """One partition of ours. `due` is when to try again, on the caller's clock, in seconds.
+
+    `expected` is the position that the store holds, None when it holds none; `next` is the offset behind the
+    last record that was applied, or where reading started.
+    """
 
     phase: Phase = Phase.ARRIVING
     lane: Lane | None = None
     expected: int | None = None
+    next: int = 0
     held: list[Record] = field(default_factory=list)
     failures: int = 0
     due: float = 0.0
@@ -95,16 +101,16 @@ class Progress:
         """Partitions in this phase whose time to try again has come."""
         return [key for key, owned in self._owned.items() if owned.phase is phase and owned.due <= now]
 
-    def started(self, key: Partition, lane: Lane, expected: int | None) -> None:
+    def started(self, key: Partition, start: Start) -> None:
         """The partition is read from where the store says, which Kafka is told too."""
-        self._owned[key] = Owned(Phase.READING, lane, expected)
-        if expected is not None:
-            self._pending[key] = expected
+        self._owned[key] = Owned(Phase.READING, start.lane, start.expected, start.offset)
+        if start.expected is not None:
+            self._pending[key] = start.expected
 
     def done(self, key: Partition, next_offset: int) -> None:
         """A batch is final in the store."""
         owned = self._owned[key]
-        owned.phase, owned.expected = Phase.READING, next_offset
+        owned.phase, owned.expected, owned.next = Phase.READING, next_offset, next_offset
         owned.held, owned.failures = [], 0
         self._pending[key] = next_offset
 

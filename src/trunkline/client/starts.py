@@ -8,6 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from trunkline.catalogue.internal import GROWTH_JOURNAL
+from trunkline.client import diagnosis
+from trunkline.client.errors import KafkaFailed
 from trunkline.client.growth import plan
 from trunkline.client.growth.journal import KnownGrowths
 from trunkline.client.growth.plan import Growth
@@ -60,7 +63,7 @@ class Gate:
 
         Raises `ClusterUnavailable`, `KafkaFailed`, `JournalUnreadable` and what `positions` raises.
         """
-        waiting = _waiting(self._known.refreshed(admin), topics, partitions)
+        waiting = _waiting(self._growths(admin), topics, partitions)
         if not waiting:
             return frozenset()
         older = {
@@ -83,6 +86,17 @@ class Gate:
             )
         self._told = held
         return held
+
+    def _growths(self, admin: Admin) -> tuple[Growth, ...]:
+        try:
+            return self._known.refreshed(admin)
+        except KafkaFailed as error:
+            # Describe would do for as long as the journal is empty; then nobody would know what is missing.
+            if advice := diagnosis.grant(error.code, f"topic {GROWTH_JOURNAL.name}", "Read"):
+                raise KafkaFailed(
+                    error.code, f"this consumer may not read how topics have grown; {advice}"
+                ) from error
+            raise
 
 
 def find_starts(
