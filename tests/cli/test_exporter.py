@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from trunkline.testing.processes import TRUNKLINE
+from trunkline.testing.processes import TRUNKLINE, CommandProcess
 
 
 def test_the_metrics_are_served_until_it_is_told_to_stop(cluster: str) -> None:
@@ -32,3 +32,13 @@ def test_a_port_that_is_taken_is_said_with_what_to_choose(
         ran = trunkline("exporter", "--port", str(taken.getsockname()[1]), "-b", cluster)
     assert ran.code != 0
     assert "choose another --host or --port" in ran.err
+
+
+def test_a_cluster_that_does_not_answer_is_warned_of_at_the_start_and_waited_for() -> None:
+    with CommandProcess(["exporter", "--port", "0", "--json", "-b", "127.0.0.1:1"]) as process:
+        assert process.stdout.wait_line(lambda line: "url" in line, timeout_s=20)
+        warning = process.stderr.wait_line(lambda line: "cannot look at the cluster" in line, timeout_s=20)
+        assert warning is not None
+        assert "no Kafka broker answers at 127.0.0.1:1" in json.loads(warning)["error"]
+        assert process.running
+        assert process.terminate(timeout_s=20) == 0

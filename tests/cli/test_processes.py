@@ -94,3 +94,9 @@ def test_a_child_ends_with_its_parent_even_if_the_parent_is_killed(tmp_path: Pat
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)
     wait_for(lambda: not runs(pid))
+
+
+def test_a_child_whose_log_is_json_is_reported_in_its_own_words_too(tmp_path: Path) -> None:
+    service = Child("audit", ["service", "no-such-service", "--json"], log=tmp_path / "audit.log")
+    with pytest.raises(Unavailable, match=r"audit did not start: .*no-such-service.* \(log: "):
+        service.start()

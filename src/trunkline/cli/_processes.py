@@ -119,8 +119,15 @@ class Child:
         with self._log.open("rb") as log:
             log.seek(begin)
             lines = log.read().decode(errors="replace").split("\n")
-        complaints = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        complaints = [found for line in lines if (found := _complaint_in(line)) is not None]
         return complaints[-1] if complaints else None
+
+
+class _LastWord(msgspec.Struct):
+    """What `_logging.keeping_a_log` writes of the error that ends a command."""
+
+    exit_code: int
+    error: str
 
 
 class _Running:
@@ -159,6 +166,16 @@ class _Running:
             self._arrived.set()
             while output.read(65_536):
                 pass
+
+
+def _complaint_in(line: str) -> str | None:
+    """The error in a line of a child's log, if it is its last word: plain, or JSON where its log is."""
+    if line.startswith("error: "):
+        return line.removeprefix("error: ")
+    try:
+        return msgspec.json.decode(line, type=_LastWord).error
+    except msgspec.MsgspecError:
+        return None
 
 
 def _exit_text(code: int) -> str:

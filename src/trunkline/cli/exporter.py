@@ -17,7 +17,8 @@ PORT: Final = 9308
 EXAMPLE: Final = """Serve metrics of the cluster and of every consumer group for Prometheus.
 
 The names are those of kafka_exporter, which Strimzi's dashboards use, and the lag in seconds beside them. One
-for a cluster is enough. It looks at the cluster when it is scraped; /metrics is the path.
+for a cluster is enough. It looks at the cluster when it is scraped, and once at its start; while the cluster
+is away, trunkline_exporter_up is 0. /metrics is the path.
 
 [bold]Example[/bold]
 
@@ -41,31 +42,35 @@ def exporter(
 ) -> None:
     from prometheus_client import CollectorRegistry, start_http_server
 
-    from trunkline.cli._logging import log_to_stderr
+    from trunkline.cli._logging import keeping_a_log
     from trunkline.client.exporter import ClusterCollector
 
-    contract = _common.read_catalogue(catalogue)
-    connection = _connection.connection(
-        bootstrap_servers, client_id="trunkline-exporter", properties=client_properties
-    )
-    log_to_stderr(as_json=as_json)
-    stopping = threading.Event()
-    registry = CollectorRegistry()
-    with closing(ClusterCollector(connection, contract)) as collector:
-        registry.register(collector)
-        try:
-            server, thread = start_http_server(port, addr=host, registry=registry)
-        except OSError as error:
-            raise Unavailable(f"{host}:{port}: {error.strerror}; choose another --host or --port") from error
-        url = f"http://{host}:{server.server_port}/metrics"
-        try:
-            with _common.on_stop_signal(stopping.set):
-                _say(url, bootstrap_servers, as_json=as_json)
-                stopping.wait()
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+    with keeping_a_log(as_json=as_json):
+        contract = _common.read_catalogue(catalogue)
+        connection = _connection.connection(
+            bootstrap_servers, client_id="trunkline-exporter", properties=client_properties
+        )
+        stopping = threading.Event()
+        registry = CollectorRegistry()
+        with closing(ClusterCollector(connection, contract)) as collector:
+            registry.register(collector)
+            try:
+                server, thread = start_http_server(port, addr=host, registry=registry)
+            except OSError as error:
+                raise Unavailable(
+                    f"{host}:{port}: {error.strerror}; choose another --host or --port"
+                ) from error
+            url = f"http://{host}:{server.server_port}/metrics"
+            try:
+                with _common.on_stop_signal(stopping.set):
+                    _say(url, bootstrap_servers, as_json=as_json)
+                    # Warns of a cluster that does not answer, which Prometheus would tell much later.
+                    collector.collect()
+                    stopping.wait()
+            finally:
+                server.shutdown()
+                server.server_close()
+                thread.join()
 
 
 def _say(url: str, bootstrap_servers: str, *, as_json: bool) -> None:

@@ -61,38 +61,39 @@ def relay(
 ) -> None:
     if context.invoked_subcommand is not None:
         return
-    if service is None:
-        raise InvalidInput("no service: say with --service who publishes")
-
     from prometheus_client import CollectorRegistry, start_http_server
 
-    from trunkline.cli._logging import log_to_stderr
+    from trunkline.cli._logging import keeping_a_log
     from trunkline.client.outbox import Relay
     from trunkline.client.publisher import Publisher
 
-    connection = _connection.connection(bootstrap_servers, client_id=service, properties=client_properties)
-    contract = _common.read_catalogue(catalogue)
-    log_to_stderr(as_json=as_json)
-    registry = CollectorRegistry()
-    with (
-        closing(_open(store)) as opened,
-        Publisher(service=service, connection=connection, catalogue=contract) as publisher,
-    ):
-        port = None
-        if metrics_port is not None:
+    with keeping_a_log(as_json=as_json):
+        if service is None:
+            raise InvalidInput("no service: say with --service who publishes")
+        connection = _connection.connection(
+            bootstrap_servers, client_id=service, properties=client_properties
+        )
+        contract = _common.read_catalogue(catalogue)
+        registry = CollectorRegistry()
+        with (
+            closing(_open(store)) as opened,
+            Publisher(service=service, connection=connection, catalogue=contract) as publisher,
+        ):
+            port = None
+            if metrics_port is not None:
+                try:
+                    server, _ = start_http_server(metrics_port, addr=listen_address, registry=registry)
+                except OSError as error:
+                    raise Unavailable(
+                        f"metrics port {metrics_port}: {error.strerror}; choose another --metrics-port"
+                    ) from error
+                port = server.server_port
+            ready = {"service": service, "store": opened.url, "metrics_port": port}
             try:
-                server, _ = start_http_server(metrics_port, addr=listen_address, registry=registry)
-            except OSError as error:
-                raise Unavailable(
-                    f"metrics port {metrics_port}: {error.strerror}; choose another --metrics-port"
-                ) from error
-            port = server.server_port
-        ready = {"service": service, "store": opened.url, "metrics_port": port}
-        try:
-            _serve(Relay(opened, publisher, registry=registry), ready, as_json=as_json)
-        finally:
-            # The relay has given what was under way its time; the rest is in the outbox, and is sent again.
-            publisher.close(0)
+                _serve(Relay(opened, publisher, registry=registry), ready, as_json=as_json)
+            finally:
+                # The relay has given what was under way its time; the rest stays in the outbox.
+                publisher.close(0)
 
 
 @app.command(help="List the events that were refused; their tenants' later events wait behind them.")

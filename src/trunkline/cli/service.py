@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 READY_POLL_S: Final = 0.2
 START_SECONDS: Final = 10.0
+DECIDED_SECONDS: Final = 5.0
+"""So long behind the time to start every mistake in the settings has been found; what the log has to say
+until then is held back. A service that waits for ever for its cluster says at once what it waits for."""
+
 STOP_SECONDS: Final = 25.0
 """Below the 30 s that Kubernetes gives a pod to end."""
 
@@ -107,7 +111,7 @@ def service(
 ) -> None:
     from prometheus_client import CollectorRegistry
 
-    from trunkline.cli._logging import log_to_stderr
+    from trunkline.cli._logging import keeping_a_log
     from trunkline.client.broadcast.instance import Broadcast
     from trunkline.client.broadcast.options import BroadcastOptions
     from trunkline.client.config import ConsumerOptions
@@ -115,70 +119,73 @@ def service(
     from trunkline.client.store import migrate, open_store
     from trunkline.services import runnable
 
-    contract = _common.read_catalogue(catalogue)
-    topics = [topic.name for topic in contract.consumed_by(name)]
-    chosen = runnable(name)
-    connection = _connection.connection(bootstrap_servers, client_id=name, properties=client_properties)
-    options = ConsumerOptions(group=name, protocol=group_protocol, instance_id=instance_id)
-    log_to_stderr(as_json=as_json)
-    with closing(open_store(store or _common.service_store_url(data_dir, name))) as opened:
-        migrate(opened)
-        migrate(opened, chosen.component)
-        failures: list[TrunklineError] = []
+    with keeping_a_log(as_json=as_json) as lines:
+        if start_seconds:
+            lines.hold(max(start_seconds, START_SECONDS) + DECIDED_SECONDS)
+        contract = _common.read_catalogue(catalogue)
+        topics = [topic.name for topic in contract.consumed_by(name)]
+        chosen = runnable(name)
+        connection = _connection.connection(bootstrap_servers, client_id=name, properties=client_properties)
+        options = ConsumerOptions(group=name, protocol=group_protocol, instance_id=instance_id)
+        with closing(open_store(store or _common.service_store_url(data_dir, name))) as opened:
+            migrate(opened)
+            migrate(opened, chosen.component)
+            failures: list[TrunklineError] = []
 
-        def fail(error: TrunklineError) -> None:
-            failures.append(error)
-            runtime.stop()
+            def fail(error: TrunklineError) -> None:
+                failures.append(error)
+                runtime.stop()
 
-        made = chosen.build(opened, data_dir, on_failure=fail)
-        registry = CollectorRegistry()
-        broadcast = Broadcast(
-            service=name,
-            instance=instance_id or f"{socket.gethostname()}-{os.getpid()}",
-            connection=connection,
-            catalogue=contract,
-            options=BroadcastOptions(last_known_good=data_dir / "services" / f"{name}.config.json"),
-            registry=registry,
-        )
+            made = chosen.build(opened, data_dir, on_failure=fail)
+            registry = CollectorRegistry()
+            broadcast = Broadcast(
+                service=name,
+                instance=instance_id or f"{socket.gethostname()}-{os.getpid()}",
+                connection=connection,
+                catalogue=contract,
+                options=BroadcastOptions(last_known_good=data_dir / "services" / f"{name}.config.json"),
+                registry=registry,
+            )
 
-        def not_ready() -> list[str]:
-            stale = broadcast.unready_reason
-            return [*runtime.not_ready(), *([stale] if stale else [])]
+            def not_ready() -> list[str]:
+                stale = broadcast.unready_reason
+                return [*runtime.not_ready(), *([stale] if stale else [])]
 
-        runtime = ConsumerRuntime(
-            service=name,
-            topics=topics,
-            handler=made.handler,
-            store=opened,
-            connection=connection,
-            options=options,
-            registry=registry,
-            failures_in_a_row_max=failures_in_a_row,
-            park_tenants=park_tenants,
-            start_seconds=start_seconds or None,
-            stop_seconds=stop_seconds,
-        )
-        with (
-            _health.serving(
-                health_port, host=listen_address, live=runtime.not_live, ready=not_ready
-            ) as serving_health,
-            _companions([*made.companions, broadcast]),
-            _common.on_stop_signal(runtime.stop),
-            _said_when_ready(
-                runtime,
-                {
-                    "service": name,
-                    "bootstrap_servers": bootstrap_servers,
-                    "store": opened.url,
-                    "metrics_port": _serve_metrics(registry, metrics_port, listen_address),
-                    "health_port": serving_health,
-                },
-                as_json=as_json,
-            ),
-        ):
-            runtime.run()
-        if failures:
-            raise failures[0]
+            runtime = ConsumerRuntime(
+                service=name,
+                topics=topics,
+                handler=made.handler,
+                store=opened,
+                connection=connection,
+                options=options,
+                registry=registry,
+                failures_in_a_row_max=failures_in_a_row,
+                park_tenants=park_tenants,
+                start_seconds=start_seconds or None,
+                stop_seconds=stop_seconds,
+            )
+            with (
+                _health.serving(
+                    health_port, host=listen_address, live=runtime.not_live, ready=not_ready
+                ) as serving_health,
+                _companions([*made.companions, broadcast]),
+                _common.on_stop_signal(runtime.stop),
+                _said_when_ready(
+                    runtime,
+                    {
+                        "service": name,
+                        "bootstrap_servers": bootstrap_servers,
+                        "store": opened.url,
+                        "metrics_port": _serve_metrics(registry, metrics_port, listen_address),
+                        "health_port": serving_health,
+                    },
+                    as_json=as_json,
+                    decided=lines.release,
+                ),
+            ):
+                runtime.run()
+            if failures:
+                raise failures[0]
 
 
 @contextmanager
@@ -208,14 +215,15 @@ def _serve_metrics(registry: "CollectorRegistry", port: int | None, host: str) -
 
 @contextmanager
 def _said_when_ready(
-    runtime: "ConsumerRuntime", ready: Mapping[str, object], *, as_json: bool
+    runtime: "ConsumerRuntime", ready: Mapping[str, object], *, as_json: bool, decided: Callable[[], None]
 ) -> Iterator[None]:
-    """Print one line once the service reads its partitions; nothing if it ends before."""
+    """Call `decided` and print one line once the service reads its partitions; nothing if it ends before."""
     ended = threading.Event()
 
     def wait() -> None:
         while not ended.is_set():
             if runtime.wait_started(READY_POLL_S):
+                decided()
                 if as_json:
                     _common.print_json(ready)
                 else:
