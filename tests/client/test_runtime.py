@@ -18,7 +18,7 @@ from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
 from trunkline.client.admin import ensure_topics, group_lag
 from trunkline.client.backoff import Backoff
-from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
+from trunkline.client.config import PREFETCH_RECORDS, ConnectionOptions, ConsumerOptions, admin_config
 from trunkline.client.errors import BreakerOpen
 from trunkline.client.handler import Handler, PermanentFailure, Received, RetryLater
 from trunkline.client.kafka import UNREADABLE_HEADERS, Admin
@@ -497,3 +497,28 @@ def test_a_broker_that_dies_in_the_middle_of_a_batch_costs_nothing(
             sent += [publisher.publish(event, tenant="acme") for _ in range(10)]
             eventually(lambda: len(effects(store)) == 30, seconds=60)
     assert [effect.event_id for effect in effects(store)] == [delivery.event_id for delivery in sent]
+
+
+def test_what_retention_deletes_behind_the_back_of_a_running_consumer_is_told(
+    bench: Bench, connection: ConnectionOptions
+) -> None:
+    away = threading.Event()
+    raw = AdminClient(admin_config(connection))
+    handler = CountingHandler(bench.store, objection=lambda _: RetryLater("away") if away.is_set() else None)
+    with running(bench.runtime(handler)):
+        before = bench.publish(1)
+        eventually(lambda: bench.effects() == before)
+        away.set()
+        # More than the library fetches ahead, so that it has to ask for what is deleted.
+        bench.publish(PREFETCH_RECORDS * 2)
+        eventually(lambda: bench.count("paused_partitions") == 1)
+        (partition,) = {effect.partition for effect in effects(bench.store)}
+        _, end = Admin(admin_config(connection)).offsets([(TOPIC, partition)])[TOPIC, partition]
+        kept = 10
+        deleted = raw.delete_records([confluent_kafka.TopicPartition(TOPIC, partition, end - kept)])
+        for answer in deleted.values():
+            answer.result(10)
+        away.clear()
+        eventually(lambda: bench.count("expired_total", topic=TOPIC) > 0)
+    lost = bench.count("expired_total", topic=TOPIC)
+    assert len(bench.effects()) - 1 + lost == PREFETCH_RECORDS * 2

@@ -23,6 +23,7 @@ from trunkline.client.batch import Outcome
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
 from trunkline.client.diagnosis import Situation
 from trunkline.client.errors import BreakerOpen, StopOverdue, StoreUnavailable
+from trunkline.client.gaps import Gaps
 from trunkline.client.handler import RetryLater
 from trunkline.client.health import DEFAULT_LIMITS, Health, HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
@@ -105,6 +106,7 @@ class ConsumerLoop:
         self._topics = TopicWatch(self._situation, self._complain)
         self._reports = Reports(self._group, self._metrics)
         self._arrivals = Arrivals(self._progress, health=self._health, reports=self._reports)
+        self._gaps = Gaps()
         self._stopping = False
         self._ended = False
         self._error: BaseException | None = None
@@ -242,6 +244,8 @@ class ConsumerLoop:
         self._metrics.paused.set(holding)
         self._health.holding(holding, now)
         self._member.commit_pending()
+        for key, expired in self._gaps.expired(self._admin.offsets, now).items():
+            self._reports.expired(key, expired)
 
     def _start(self, partitions: Sequence[Partition]) -> Mapping[Partition, Start]:
         starts = self._work.starts(self._member.consumer, self._admin, partitions)
@@ -282,6 +286,7 @@ class ConsumerLoop:
             return
         if owned.phase is Phase.HOLDING:
             self._member.consumer.resume([key])
+        self._gaps.passed(key, owned.next, records)
         self._progress.done(key, records[-1].offset + 1)
         self._metrics.batch(key[0], records=len(records), duplicates=outcome.duplicates)
 

@@ -41,18 +41,24 @@ class Reports:
             self._told.update(dict.fromkeys(new, why))
             _log.warning("cannot start partitions yet", partitions=shown(new), error=why, wait=wait)
 
+    def expired(self, key: Partition, records: int) -> None:
+        """Retention was faster than this consumer."""
+        topic, partition = key
+        self._metrics.expired(topic, records)
+        _log.error(
+            "retention deleted records before they were consumed",
+            group=self._group,
+            topic=topic,
+            partition=partition,
+            records=records,
+        )
+
     def started(self, key: Partition, start: Start) -> None:
         """A partition is read; what was lost of it is told."""
         self._told.pop(key, None)
         lane = start.lane
         if start.expired:
-            self._metrics.expired(lane.topic, start.expired)
-            _log.error(
-                "retention deleted records before they were consumed",
-                topic=lane.topic,
-                partition=lane.partition,
-                records=start.expired,
-            )
+            self.expired((lane.topic, lane.partition), start.expired)
         if start.rewound_from is not None:
             _log.error(
                 "the log ends before the position; reading it again from its beginning",
