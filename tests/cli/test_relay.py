@@ -1,5 +1,6 @@
 """`trunkline relay`: a relay as a process of its own, killed and started again."""
 
+import os
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.names import EventType
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
+from trunkline.client.errors import StoreUnavailable
 from trunkline.client.outbox import OUTBOX, Outbox, rows
 from trunkline.client.outbox.tables import OUTBOX_EVENT
 from trunkline.client.reader import TopicReader
@@ -88,6 +90,19 @@ def published(address: str) -> dict[str, list[int]]:
             event = decode(record)
             found[event.tenantid].append(int(event.id))
     return found
+
+
+def freeze(process: CommandProcess, store: Store) -> None:
+    """Between two of its transactions on SQLite: inside of one it keeps the whole file locked from everybody,
+    for as long as it is frozen. PostgreSQL ends the transaction of who is silent for too long."""
+    while True:
+        process.pause()
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # A signal is only sent when `pause` returns.
+        try:
+            with store.write():
+                return
+        except StoreUnavailable:
+            process.resume()
 
 
 def metrics_of(process: CommandProcess) -> str:
@@ -199,7 +214,7 @@ def test_a_frozen_relay_that_wakes_after_others_went_on_brings_nothing_too_early
     emit(store, total // 2)
     frozen = start()
     eventually(lambda: pending(store) < total // 2 - 50)
-    frozen.pause()
+    freeze(frozen, store)
     start()
     eventually(lambda: pending(store) == 0, seconds=60)
     emit(store, total // 2, first=total // 2)
