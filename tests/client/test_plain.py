@@ -1,11 +1,15 @@
 """Consumers without a database: at least once, and nothing passed that is neither handled nor kept."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import confluent_kafka
 import pytest
+from prometheus_client import CollectorRegistry
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
@@ -27,7 +31,7 @@ from trunkline.client.handler import PermanentFailure, PlainHandler, Received, R
 from trunkline.client.kafka import Admin, Producer
 from trunkline.client.plain import PlainConsumer
 from trunkline.client.publisher import Publisher
-from trunkline.client.store import Store, failures
+from trunkline.client.store import Store, failures, open_store
 from trunkline.codec import encode_checked, new_envelope
 from trunkline.testing.consuming import eventually, running
 from trunkline.testing.processes import BrokerProcess
@@ -91,12 +95,20 @@ class Bench:
         self.connection, self._publisher, self._event, self._ledger = connection, publisher, event, ledger
         self.group, self.tenant = unique("plain"), unique("tenant")
 
-    def consumer(self, handler: PlainHandler, *, failures_in_a_row_max: int = 0) -> PlainConsumer:
+    def consumer(
+        self,
+        handler: PlainHandler,
+        *,
+        failures_in_a_row_max: int = 0,
+        ledger: Store | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> PlainConsumer:
         return PlainConsumer(
             service="notifier",
             topics=[TOPIC],
             handler=handler,
-            ledger=self._ledger,
+            ledger=ledger or self._ledger,
+            registry=registry,
             connection=self.connection,
             options=ConsumerOptions(group=self.group, session_timeout_ms=6_000),
             failures_in_a_row_max=failures_in_a_row_max,
@@ -286,6 +298,55 @@ def test_a_ledger_that_is_away_stops_the_commit(bench: Bench, store: Store) -> N
     eventually(bench.committed_all)
     consumer.stop()
     thread.join()
+
+
+def test_while_the_ledger_is_away_no_event_takes_effect_again(
+    bench: Bench, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, earlier = bench.publish(1), Sender(bench.tenant)
+    with running(bench.consumer(earlier)):
+        eventually(lambda: earlier.sent == first)
+        eventually(bench.committed_all)
+    monkeypatch.setattr("trunkline.client.store.sqlite.BUSY_SECONDS", 0.05)
+    impatient = open_store(f"sqlite:///{tmp_path / 'service.db'}")
+    registry = CollectorRegistry()
+
+    def tries() -> float:
+        name, labels = "trunkline_consumer_batch_seconds_count", {"group": bench.group}
+        return registry.get_sample_value(name, labels) or 0.0
+
+    sent = bench.publish(4)
+    sender = Sender(bench.tenant, lambda event_id: PermanentFailure("no") if event_id == sent[1] else None)
+    with ExitStack() as locked:
+        locked.enter_context(store.write())
+        with running(bench.consumer(sender, ledger=impatient, registry=registry)):
+            eventually(lambda: sender.sent[-1:] == sent[-1:])
+            before = tries()
+            eventually(lambda: tries() > before + 5)
+            locked.close()
+            eventually(lambda: len(bench.ledger()) == 1)
+            eventually(bench.committed_all)
+    impatient.close()
+    assert list(dict.fromkeys(sender.sent)) == [sent[0], *sent[2:]]
+    # At most once with the whole batch, and once more when they came one by one.
+    assert max(Counter(sender.sent).values()) <= 2
+
+
+def test_a_world_that_goes_away_between_single_events_repeats_none_of_those_before(bench: Bench) -> None:
+    away = iter([RetryLater("away")] * 3)
+    sent = bench.publish(5)
+
+    def objection(event_id: str) -> Exception | None:
+        if event_id == sent[1]:
+            return PermanentFailure("cannot")
+        return next(away, None) if event_id == sent[3] else None
+
+    sender = Sender(bench.tenant, objection)
+    with running(bench.consumer(sender)):
+        eventually(lambda: sender.sent[-1:] == sent[-1:])
+    assert list(dict.fromkeys(sender.sent)) == [sent[0], *sent[2:]]
+    assert sender.sent.count(sent[0]) <= 2
+    assert len(bench.ledger()) == 1
 
 
 def test_what_a_growth_has_added_waits_until_the_older_partitions_are_committed_up_to_it(

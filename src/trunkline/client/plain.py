@@ -4,7 +4,8 @@ Three steps, in this order: the handler's effect, the failure ledger, the commit
 position here. Whatever dies between them is repeated, so an event may take effect again; it is never lost.
 What was handled since the last commit that Kafka took is repeated after a crash: a batch, and more while it
 refuses commits. The ledger is an SQLite file, or any store: an event that failed is in it before Kafka hears
-that it was passed.
+that it was passed. While the ledger or the handler's world is away, only what is still to be done is tried
+again.
 
 A service that can keep its effects in a database should use `runtime.ConsumerRuntime`: one effect, not one
 or more.
@@ -12,6 +13,8 @@ or more.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
@@ -21,18 +24,16 @@ from trunkline.client.batch import (
     Outcome,
     breaker_text,
     decode_all,
-    successes_of,
-    without,
+    decode_or_refuse,
 )
-from trunkline.client.blame import is_world_at_fault, one_line
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX, Breaker
 from trunkline.client.config import ConnectionOptions, ConsumerOptions
 from trunkline.client.errors import BreakerOpen, StopOverdue
-from trunkline.client.handler import PlainHandler, Received, Refusal, RetryLater
+from trunkline.client.handler import PlainHandler, Refusal
 from trunkline.client.health import HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
 from trunkline.client.loop import STOP_SECONDS, ConsumerLoop
-from trunkline.client.refusing import Refused
+from trunkline.client.refusing import Refused, hand_over
 from trunkline.client.starts import Gate, Start, decide
 from trunkline.client.store import Store, failures
 from trunkline.client.store.position import Lane
@@ -109,19 +110,25 @@ class _PlainWork:
         self._wall_ms = wall_ms
         self._gate = Gate()
         self._abandoned = False
+        self._taken: dict[Partition, _Taken] = {}
 
     def starts(
         self, consumer: Consumer, admin: Admin, partitions: Iterable[Partition]
     ) -> dict[Partition, Start]:
         """Where the group has committed, or else where the log begins."""
         keys = list(partitions)
+        for key in keys:
+            self._taken.pop(key, None)
         cluster_id = admin.cluster_id()
         topics = admin.describe({topic for topic, _ in keys})
         there = [key for key in keys if key[0] in topics]
-        held = self._gate.held(admin, topics, partitions=there, positions=consumer.committed)
+        positions = partial(
+            consumer.committed, topic_ids={name: state.topic_id for name, state in topics.items()}
+        )
+        held = self._gate.held(admin, topics, partitions=there, positions=positions)
         there = [key for key in there if key not in held]
         bounds = admin.offsets(there)
-        committed = consumer.committed(there)
+        committed = positions(there)
         return {
             key: decide(
                 Lane(
@@ -144,44 +151,58 @@ class _PlainWork:
         *,
         expected: int | None,  # noqa: ARG002 - nothing can tell a zombie here
     ) -> Outcome:
-        decoded = decode_all(records)
-        refused = [*decoded.refused, *self._handle(decoded.events)]
-        handled = without(decoded.events, refused)
+        key = (lane.topic, lane.partition)
+        taken = self._taken.get(key)
+        if taken is None or not taken.begins(records):
+            taken = self._taken[key] = _Taken()
+        self._take(taken, records[len(taken.marks) :])
         if self._abandoned:
             raise StopOverdue(f"{lane.group} had to stop in {lane.topic}/{lane.partition}")
-        refused.sort(key=lambda item: item[0].offset)
-        successes = successes_of(handled, refused)
+        refused = {record.offset for record, _ in taken.refused}
+        successes = [record.offset not in refused for record in records]
         if self._breaker.would_open(successes):
-            raise BreakerOpen(breaker_text(self._breaker, lane, refused))
-        if refused:
-            now_ms = self._wall_ms()
-            with self._ledger.write() as tx:
-                for record, refusal in refused:
-                    failures.add(tx, lane, record, refusal, now_ms=now_ms)
+            raise BreakerOpen(breaker_text(self._breaker, lane, taken.refused))
+        self._keep(lane, taken.refused)
+        del self._taken[key]
         self._breaker.record(successes)
-        return Outcome(handled=len(handled), duplicates=0, refused=tuple(refused))
+        return Outcome(handled=len(records) - len(refused), duplicates=0, refused=tuple(taken.refused))
 
     def abandon(self) -> None:
         self._abandoned = True
 
-    def _handle(self, events: list[Received]) -> list[Refused]:
-        if not events or self._attempt(events) is None:
-            return []
-        failed: list[Refused] = []
-        for received in events:
-            refusal = self._attempt([received])
-            if refusal is not None:
-                failed.append((received.record, refusal))
-        return failed
+    def _take(self, taken: "_Taken", records: Sequence[Record]) -> None:
+        """Handle records, and note each that is through: `RetryLater` may come in the middle."""
+        decoded = decode_all(records)
+        if not decoded.events or hand_over(self._handler, decoded.events) is None:
+            taken.add(records, decoded.refused)
+            return
+        for record in records:
+            received = decode_or_refuse(record)
+            refusal = received if isinstance(received, Refusal) else hand_over(self._handler, [received])
+            taken.add([record], [] if refusal is None else [(record, refusal)])
 
-    def _attempt(self, events: list[Received]) -> Refusal | None:
-        """Hand events over; why they failed, or None. Raises `RetryLater` when they are not at fault."""
-        try:
-            self._handler.handle(events)
-        except RetryLater:
-            raise
-        except Exception as error:
-            if is_world_at_fault(error):
-                raise RetryLater(one_line(error)) from error
-            return Refusal(failures.HANDLER, one_line(error))
-        return None
+    def _keep(self, lane: Lane, refused: Sequence[Refused]) -> None:
+        if not refused:
+            return
+        now_ms = self._wall_ms()
+        with self._ledger.write() as tx:
+            for record, refusal in refused:
+                failures.add(tx, lane, record, refusal, now_ms=now_ms)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """The first records of a batch, handled or refused, while the rest of it or the ledger is waited for.
+
+    They are not handed over again when the batch is tried again. `marks` are their offsets and timestamps.
+    """
+
+    marks: list[tuple[int, int]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    def add(self, records: Sequence[Record], refused: Sequence[Refused]) -> None:
+        self.marks += [(record.offset, record.timestamp_ms) for record in records]
+        self.refused += refused
+
+    def begins(self, records: Sequence[Record]) -> bool:
+        return self.marks == [(record.offset, record.timestamp_ms) for record in records[: len(self.marks)]]

@@ -1,12 +1,12 @@
-"""Puts refused records into the failure ledger, in the transaction of their batch, and tells the handler."""
+"""How an event comes to be refused, and how refused records get into the failure ledger."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from trunkline.client.blame import one_line
-from trunkline.client.handler import Handler, Refusal
+from trunkline.client.blame import is_world_at_fault, one_line
+from trunkline.client.handler import Handler, PlainHandler, Received, Refusal, RetryLater
 from trunkline.client.savepoint import in_savepoint
 from trunkline.client.store import Store, failures, parking
 from trunkline.client.store.position import Lane
@@ -15,8 +15,27 @@ from trunkline.codec.record import Record
 Refused: TypeAlias = tuple[Record, Refusal]
 
 
+def hand_over(handler: PlainHandler, events: Sequence[Received]) -> Refusal | None:
+    """Hand events over without a transaction; why they failed, or None.
+
+    Raises `RetryLater` when they are not at fault.
+    """
+    try:
+        handler.handle(events)
+    except RetryLater:
+        raise
+    except Exception as error:
+        if is_world_at_fault(error):
+            raise RetryLater(one_line(error)) from error
+        return Refusal(failures.HANDLER, one_line(error))
+    return None
+
+
 class Refusing:
-    """Of one consumer group. Every way to tell returns what the ledger says of the record."""
+    """Puts records of one consumer group into its ledger, in the transaction of their batch.
+
+    Every way to tell returns what the ledger says of the record.
+    """
 
     def __init__(self, store: Store, handler: Handler, *, wall_ms: Callable[[], int]) -> None:
         self._store = store
