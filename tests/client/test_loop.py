@@ -16,7 +16,7 @@ from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, GroupProtocol
-from trunkline.client.errors import ClusterUnavailable, KafkaFailed, StopOverdue
+from trunkline.client.errors import ClusterUnavailable, KafkaFailed, StopOverdue, TopicMissing
 from trunkline.client.handler import Received
 from trunkline.client.health import HealthLimits
 from trunkline.client.publisher import Publisher
@@ -149,7 +149,7 @@ def test_a_setting_that_the_library_does_not_know_is_refused_at_once(build: Buil
 
 @pytest.mark.slow
 def test_a_topic_that_the_cluster_does_not_have_ends_it(build: Build) -> None:
-    with pytest.raises(KafkaFailed, match=r"has no topic no\.such\.topic"):
+    with pytest.raises(TopicMissing, match=r"has no topic no\.such\.topic"):
         build(topics=[TOPIC, "no.such.topic"]).run()
 
 

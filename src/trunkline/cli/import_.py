@@ -114,15 +114,16 @@ def _import(
 
     log_to_stderr(as_json=as_json)
     from trunkline.client.delivery import Delivered
+    from trunkline.client.errors import TopicMissing
 
     summary = Summary()
     waiting: deque[Delivery] = deque()
-    stopped: KeyboardInterrupt | Unavailable | None = None
+    stopped: KeyboardInterrupt | Unavailable | TopicMissing | None = None
     publishers = Publishers(connection, catalogue)
     try:
         with closing(items), _progress() as progress:
             _feed(items, publishers, waiting, summary=summary, progress=progress)
-    except (KeyboardInterrupt, Unavailable) as error:
+    except (KeyboardInterrupt, Unavailable, TopicMissing) as error:
         if not summary.published:
             raise
         stopped = error
@@ -179,7 +180,7 @@ class Publishers:
     def of(self, event: "Event") -> "Publisher":
         """The publisher of the event's topic.
 
-        Raises `ClusterUnavailable` when no broker answers, and `Unavailable` when it has not the topics.
+        Raises `ClusterUnavailable` when no broker answers, and `TopicMissing` when it has not the topics.
         """
         from trunkline.catalogue.events import declaration_of
         from trunkline.client.admin import require_topics

@@ -7,9 +7,9 @@ from enum import StrEnum
 from trunkline.catalogue.internal import INTERNAL_TOPICS
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.errors import TopicMissing
 from trunkline.client.kafka import Admin, Partition, TopicState
 from trunkline.client.lag import Lag, lag_of, read_by
-from trunkline.errors import Unavailable
 
 
 class Standing(StrEnum):
@@ -50,12 +50,12 @@ def check_reachable(connection: ConnectionOptions) -> str:
 def require_topics(connection: ConnectionOptions, names: Iterable[str]) -> None:
     """For who is about to publish: an event would only fail by itself, and late.
 
-    Raises `Unavailable` for a topic that the cluster does not have, `ClusterUnavailable`, `KafkaFailed`.
+    Raises `TopicMissing` for a topic that the cluster does not have, `ClusterUnavailable`, `KafkaFailed`.
     """
     wanted = list(names)
     there = Admin(admin_config(connection)).describe(wanted)
     if missing := [name for name in wanted if name not in there]:
-        raise Unavailable(
+        raise TopicMissing(
             f"the cluster at {connection.bootstrap_servers} has no topic {', '.join(missing)}; run "
             "`trunkline topics create` first, or correct --bootstrap-servers or TRUNKLINE_BOOTSTRAP_SERVERS"
         )

@@ -17,6 +17,7 @@
     │   │   ├── InvalidTenant      the tenant id is not one
     │   │   ├── InvalidEvent       the event breaks its own constraints
     │   │   └── EventTooLarge      it would not fit into the broker's limit
+    │   ├── TopicMissing           the cluster does not have a topic that this needs
     │   ├── InvalidGrowth          a topic cannot grow to this number of partitions
     │   ├── InvalidStore           the store URL or path cannot be a store
     │   └── UnknownFailure         no such row in the failure ledger, or it is settled already
@@ -91,6 +92,10 @@ class GrowthStopped(TrunklineError):  # noqa: N818 - reads as what it is
 
 class GrowthOvertaken(GrowthStopped):
     """Another run was first; this one has stopped and touches nothing more."""
+
+
+class TopicMissing(InvalidInput):
+    """The cluster does not have a topic that this needs: it is another one, or the topic is to be created."""
 
 
 class InvalidGrowth(InvalidInput):

@@ -7,10 +7,9 @@ from typing import Self
 
 from trunkline.client import diagnosis
 from trunkline.client.config import ConnectionOptions, admin_config, reader_config
-from trunkline.client.errors import KafkaFailed
+from trunkline.client.errors import KafkaFailed, TopicMissing
 from trunkline.client.kafka import Admin, Consumer
 from trunkline.codec.record import Record
-from trunkline.errors import InvalidInput
 
 POLL_SECONDS = 0.1
 POLL_RECORDS_MAX = 500
@@ -20,11 +19,11 @@ class TopicReader:
     """One pass over a topic. A context manager; only `stop` may be called from another thread."""
 
     def __init__(self, connection: ConnectionOptions, topic: str) -> None:
-        """Raises `InvalidInput` if the cluster has no such topic, and `ClusterUnavailable`."""
+        """Raises `TopicMissing` if the cluster has no such topic, and `ClusterUnavailable`."""
         admin = Admin(admin_config(connection))
         found = admin.describe([topic]).get(topic)
         if found is None:
-            raise InvalidInput(
+            raise TopicMissing(
                 f"the cluster at {connection.bootstrap_servers} has no topic {topic}; `trunkline topics` "
                 "lists those of the contract, `trunkline topics create` creates them"
             )

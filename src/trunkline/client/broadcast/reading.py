@@ -13,9 +13,9 @@ from trunkline.client.broadcast.replica import applied
 from trunkline.client.broadcast.state import State
 from trunkline.client.broadcast.watch import sight
 from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.errors import TopicMissing
 from trunkline.client.kafka import Admin
 from trunkline.client.reader import TopicReader
-from trunkline.errors import InvalidInput
 
 ACKNOWLEDGEMENTS_MAX: Final = 20_000
 """The newest; a quarter of an hour of a hundred instances."""
@@ -33,7 +33,7 @@ class WholeState:
 def read_state(connection: ConnectionOptions) -> WholeState:
     """What an instance that started now would know.
 
-    Raises `InvalidInput` where there is no config topic, and `ClusterUnavailable`.
+    Raises `TopicMissing` where there is no config topic, and `ClusterUnavailable`.
     """
     state, rejected = State(), 0
     with TopicReader(connection, TOPIC) as reader:
@@ -51,5 +51,5 @@ def read_overview(connection: ConnectionOptions, *, now: datetime) -> list[Insta
         said = [one for record in records if (one := decode_acknowledgement(record)) is not None]
     found = sight(Admin(admin_config(connection)), TOPIC, at=0.0)
     if found is None:
-        raise InvalidInput(f"the cluster has no topic {TOPIC}; create it with `trunkline topics`")
+        raise TopicMissing(f"the cluster has no topic {TOPIC}; create it with `trunkline topics`")
     return overview(said, topic_id=found.topic_id, bounds=found.bounds, now=now)
