@@ -22,7 +22,7 @@ from trunkline.client.backoff import Backoff
 from trunkline.client.batch import Outcome
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
 from trunkline.client.diagnosis import Situation
-from trunkline.client.errors import BreakerOpen, StopOverdue, StoreUnavailable
+from trunkline.client.errors import BreakerOpen, KafkaFailed, StopOverdue, StoreUnavailable
 from trunkline.client.gaps import Gaps
 from trunkline.client.handler import RetryLater
 from trunkline.client.health import DEFAULT_LIMITS, Health, HealthLimits
@@ -38,7 +38,7 @@ from trunkline.client.telemetry import spans_of_consumer
 from trunkline.client.telling import about, shown
 from trunkline.client.topic_watch import TopicWatch
 from trunkline.codec.record import Record
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, Unavailable
 
 POLL_RECORDS_MAX: Final = 100
 POLL_SECONDS: Final = 0.1
@@ -46,6 +46,8 @@ POLL_SECONDS: Final = 0.1
 
 STOP_SECONDS: Final = 25.0
 """Below the 30 s that Kubernetes gives a pod to end."""
+
+RECREATED: Final = "its topic was deleted and created again"
 
 _log = Log("trunkline.consumer")
 
@@ -233,10 +235,10 @@ class ConsumerLoop:
         records = self._member.poll(POLL_RECORDS_MAX, POLL_SECONDS)
         now = self._monotonic()
         # Before partitions start: what was read of one that had not started may lie behind its start.
-        self._apply_all(_by_partition(records))
+        self._apply_all(self._of_their_topics(_by_partition(records), now))
         if self._member.coordinated:
             for key in self._topics.look(self._admin, self._progress.reading, now):
-                self._restart(key, "its topic was deleted and created again")
+                self._restart(key, RECREATED)
         if self._arrivals.start(self._start, now):
             self._started.set()
         self._apply_all({key: self._held(key) for key in self._progress.due(Phase.HOLDING, now)})
@@ -249,8 +251,36 @@ class ConsumerLoop:
 
     def _start(self, partitions: Sequence[Partition]) -> Mapping[Partition, Start]:
         starts = self._work.starts(self._member.consumer, self._admin, partitions)
-        self._member.consumer.start_at({key: start.offset for key, start in starts.items()})
+        self._member.consumer.start_at(
+            {key: start.offset for key, start in starts.items()},
+            topic_ids={key: start.lane.topic_id for key, start in starts.items()},
+        )
         return starts
+
+    def _of_their_topics(
+        self, batches: dict[Partition, list[Record]], now: float
+    ) -> dict[Partition, list[Record]]:
+        """Those of these batches, just polled, that are of the topics that were started.
+
+        The others are read again from where their topic starts now; a batch that is held stays, for it was
+        let through here.
+        """
+        polled = {
+            key: (owned.lane, records[0].offset)
+            for key, records in batches.items()
+            if (owned := self._progress.get(key)) is not None and owned.lane is not None
+        }
+        try:
+            strange, why = (
+                self._topics.strange(self._admin, polled, now),
+                "its topic was deleted and created again",
+            )
+        except (Unavailable, KafkaFailed) as error:
+            strange, why = frozenset(polled), f"nobody can say whether its topic was created anew ({error})"
+        for key in strange:
+            if (owned := self._progress.get(key)) is not None and owned.phase is Phase.READING:
+                self._restart(key, why)
+        return {key: records for key, records in batches.items() if key not in strange}
 
     def _apply_all(self, batches: dict[Partition, list[Record]]) -> None:
         """Apply batches; once the store is away, the rest of them is held without trying."""

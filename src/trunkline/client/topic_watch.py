@@ -23,7 +23,7 @@ from trunkline.errors import Unavailable
 TOPIC_CHECK_SECONDS: Final = 10.0
 """How often to look when nothing asks for it."""
 
-RECREATED_SECONDS: Final = 0.02
+RECREATED_SECONDS: Final = 0.05
 """Nobody deletes a topic, creates it, fills it and has its records read by a client that knew the old one, in
 less."""
 

@@ -28,6 +28,9 @@ from trunkline.codec.record import Record
 
 _E: Final = ck.KafkaError
 
+_MARK: Final = "topic-id:"
+"""Begins the metadata of a commit, which Kafka keeps and does not read."""
+
 
 class Rebalance(Protocol):
     """Told about changes of the assignment from inside `Consumer.poll` and `close`. Must not raise."""
@@ -88,6 +91,7 @@ class Consumer:
             told["stats_cb"] = self._tell_standing
         with settings_checked():
             self._consumer = ck.Consumer(told, logger=LOGGER)
+        self._topic_ids: dict[Partition, str] = {}
         self.at_end: dict[Partition, int] = {}
         """Where partitions ended when their end was met, if `enable.partition.eof` asks for it."""
 
@@ -109,9 +113,13 @@ class Consumer:
 
         self._consumer.subscribe(list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
 
-    def start_at(self, offsets: Mapping[Partition, int]) -> None:
-        """Begin or begin again to read assigned partitions from these offsets. Raises `KafkaFailed`."""
+    def start_at(self, offsets: Mapping[Partition, int], *, topic_ids: Mapping[Partition, str]) -> None:
+        """Begin or begin again to read assigned partitions from these offsets. Raises `KafkaFailed`.
+
+        What is committed of them from now on bears the id of its topic, for which see `committed`.
+        """
         targets = offsets_of(offsets)
+        self._topic_ids.update(topic_ids)
         try:
             # A seek is refused as long as no fetch is under way, which on a fresh assignment is a race.
             self._consumer.incremental_unassign(targets)
@@ -156,8 +164,14 @@ class Consumer:
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Commit synchronously; an offset is that of the next record to read. Raises `CommitRefused`."""
+        told = [
+            ck.TopicPartition(
+                topic, partition, offset, metadata=_mark(self._topic_ids.get((topic, partition), ""))
+            )
+            for (topic, partition), offset in offsets.items()
+        ]
         try:
-            answers = self._consumer.commit(offsets=offsets_of(offsets), asynchronous=False)
+            answers = self._consumer.commit(offsets=told, asynchronous=False)
         except ck.KafkaException as error:
             raise commit_refused(error.args[0]) from error
         for answer in answers:
@@ -168,8 +182,14 @@ class Consumer:
         """Leave the group; the rebalance listener hears about its last partitions."""
         self._consumer.close()
 
-    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
-        """What the group has committed, None where nothing. Raises `ClusterUnavailable` or `KafkaFailed`."""
+    def committed(
+        self, partitions: Iterable[Partition], *, topic_ids: Mapping[str, str]
+    ) -> dict[Partition, int | None]:
+        """What the group has committed, None where nothing. Raises `ClusterUnavailable` or `KafkaFailed`.
+
+        A commit that bears another id than its topic has in `topic_ids` counts as none: the topic was deleted
+        and created again since, or while the commit was on its way. One that bears none counts.
+        """
         try:
             found = self._consumer.committed(
                 [ck.TopicPartition(*key) for key in partitions], timeout=REPLY_SECONDS
@@ -183,7 +203,12 @@ class Consumer:
         for item in found:
             if item.error is not None:
                 raise KafkaFailed(item.error.name(), f"Kafka: {item.error.str()}")
-        return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in found}
+        return {
+            (item.topic, item.partition): item.offset
+            if item.offset >= 0 and _is_of(item.metadata, topic_ids.get(item.topic))
+            else None
+            for item in found
+        }
 
     def _tell(self, error: ck.KafkaError) -> None:
         if is_fatal(error):
@@ -194,6 +219,14 @@ class Consumer:
         group = _decode_statistics(statistics).cgrp
         if group is not None and self._on_standing is not None:
             self._on_standing(GroupStanding(group.state == "up", group.join_state == "steady"))
+
+
+def _mark(topic_id: str) -> str:
+    return f"{_MARK}{topic_id}" if topic_id else ""
+
+
+def _is_of(mark: str | None, topic_id: str | None) -> bool:
+    return topic_id is None or not (mark or "").startswith(_MARK) or mark == _mark(topic_id)
 
 
 def _number(value: int | None) -> int:
