@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from trunkline.catalogue.events import EVENT_TYPES
 from trunkline.catalogue.names import EventType, TenantId
 from trunkline.client.handler import Refusal
-from trunkline.client.store import Store, failures, migrate, open_store
+from trunkline.client.pace import Pace
+from trunkline.client.store import Store, failures, migrate, open_store, parking
 from trunkline.client.store.position import Lane
 from trunkline.codec import Record, encode, new_envelope
 from trunkline.services import runnable
@@ -111,6 +113,33 @@ def test_a_rate_spreads_the_events(call: Trunkline, add: Callable[..., int]) -> 
     for offset in range(3):
         add(offset)
     assert call("--all", "--rate", "100").out.endswith("3 replayed\n")
+
+
+def test_a_tenant_that_is_still_parked_at_the_end_is_said_with_what_to_do(
+    call: Trunkline, store: Store, add: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.write() as tx:
+        parking.park(tx, group=SERVICE, topic=LANE.topic, tenants=["acme"])
+    offsets = count()
+    add(next(offsets)), add(next(offsets))
+    took = Pace.took
+
+    def inflow(self: Pace, now: float) -> None:
+        add(next(offsets))
+        took(self, now)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Pace, "took", inflow)
+        done = call("--all", "--rate", "1000")
+        named = call("--all", "--rate", "1000", "--limit", "2")
+        told = call("--all", "--rate", "1000", "--json")
+    assert (done.code, named.code, told.code) == (1, 0, 1)
+    assert (
+        "still parked: 1 of the tenants, with 2 open events that came meanwhile, most of acme in "
+        "query.execution.events; run it again, faster than they come: without --rate"
+    ) in done.err
+    assert told.json()["still_parked"] == [{"topic": LANE.topic, "tenantid": "acme", "failures": 2}]
+    assert call("--all").code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,23 @@
 """Replaying failures to the group that failed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import Connection, text
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.names import TenantId
 from trunkline.client.errors import UnknownFailure
 from trunkline.client.handler import PermanentFailure, Received, Refusal, RetryLater
 from trunkline.client.pace import Pace
-from trunkline.client.replay import Verdict, open_failures, rehearse, replay, replaying
+from trunkline.client.replay import Verdict, open_failures, rehearse, replay, replaying, still_parked
 from trunkline.client.store import Store, dedupe, failures, parking
-from trunkline.client.store.failures import Status
+from trunkline.client.store.failures import Filter, Status
 from trunkline.client.store.position import Lane
 from trunkline.codec import Record, decode, encode, new_envelope
+from trunkline.errors import InvalidInput
 from trunkline.testing.consuming import CountingHandler, effects
 
 LANE = Lane(group="g", cluster_id="c", topic="query.execution.events", topic_id="i", partition=0)
@@ -182,6 +184,127 @@ def test_what_joins_a_parked_tenant_during_a_replay_is_replayed_too(
     assert verdicts == [Verdict.REPLAYED] * 3
     assert [effect.event_id for effect in effects(store)] == ["1", "2", "3"]
     assert not is_parked(store)
+
+
+def test_a_tenant_whose_events_come_faster_than_they_are_replayed_is_named_at_the_end(
+    store: Store, failed: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trunkline.client.replay.LATE_ROUNDS_MAX", 2)
+    parked(store, failed, "1", "2")
+    assert [left.failures for left in still_parked(store, group=LANE.group)] == [2]
+    for number, result in enumerate(
+        replaying(store, CountingHandler(store), open_failures(store, group=LANE.group))
+    ):
+        assert result.verdict is Verdict.REPLAYED
+        failed(str(3 + number), offset=3 + number, reason=failures.PARKED)
+    (left,) = still_parked(store, group=LANE.group)
+    assert (left.topic, left.tenantid, left.failures) == (LANE.topic, "acme", 2)
+    assert still_parked(store, group=LANE.group, matching=Filter(tenant="globex")) == []
+    assert still_parked(store, group="another") == []
+    replay(store, CountingHandler(store), open_failures(store, group=LANE.group))
+    assert still_parked(store, group=LANE.group) == []
+
+
+# Two at once, and what only the commit refuses
+
+
+def test_what_another_replay_has_settled_counts_as_processed_unless_it_was_asked_for_by_its_id(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    ids = [failed(str(number), offset=number) for number in range(4)]
+    handler = CountingHandler(store)
+    slow = replaying(store, handler, open_failures(store, group=LANE.group))
+    named = replaying(store, handler, ids)
+    next(slow)
+    assert len(replay(store, handler, open_failures(store, group=LANE.group))) == 3
+    assert [result.verdict for result in slow] == [Verdict.ALREADY_PROCESSED] * 3
+    with pytest.raises(UnknownFailure, match="is replayed already"):
+        next(named)
+    assert [effect.event_id for effect in effects(store)] == ["0", "1", "2", "3"]
+
+
+def test_an_event_whose_commit_fails_has_failed_again_and_the_others_are_replayed(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    with store.write() as tx:
+        tx.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+        tx.execute(text("CREATE TABLE child (parent REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"))
+
+    class Orphaning(CountingHandler):
+        def handle(self, tx: Connection, events: Sequence[Received]) -> None:
+            super().handle(tx, events)
+            if events[0].event.id == "2":
+                tx.execute(text("INSERT INTO child VALUES (99)"))
+
+    ids = [failed(str(number), offset=number) for number in range(1, 4)]
+    results = replay(store, Orphaning(store), ids)
+    verdicts = [result.verdict for result in results]
+    assert verdicts == [Verdict.REPLAYED, Verdict.FAILED_AGAIN, Verdict.REPLAYED]
+    assert results[1].refusal is not None
+    assert results[1].refusal.detail.startswith("IntegrityError: ")
+    assert status(store, ids[1]) == (Status.OPEN, 2)
+    assert [effect.event_id for effect in effects(store)] == ["1", "3"]
+
+
+# Without a transaction
+
+
+class Sender:
+    """Keeps what it was given; `objection` may say why an event fails."""
+
+    def __init__(self, objection: Callable[[str], Exception | None] = lambda _: None) -> None:
+        self.sent: list[str] = []
+        self._objection = objection
+
+    def handle(self, events: Sequence[Received]) -> None:
+        for received in events:
+            if (error := self._objection(received.event.id)) is not None:
+                raise error
+            self.sent.append(received.event.id)
+
+
+def test_the_ledger_of_a_consumer_without_a_database_is_replayed_with_its_handler(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    ids = [failed("1"), failed("2", offset=1), failed("3", offset=2, value=b"not json")]
+    sender = Sender(lambda event_id: PermanentFailure("still") if event_id == "1" else None)
+    results = replay(store, sender, open_failures(store, group=LANE.group))
+    assert [(result.verdict, result.refusal and result.refusal.reason) for result in results] == [
+        (Verdict.FAILED_AGAIN, failures.HANDLER),
+        (Verdict.REPLAYED, None),
+        (Verdict.FAILED_AGAIN, "undecodable"),
+    ]
+    assert sender.sent == ["2"]
+    assert [status(store, failure_id) for failure_id in ids] == [
+        (Status.OPEN, 2),
+        (Status.REPLAYED, 1),
+        (Status.OPEN, 2),
+    ]
+
+
+def test_a_world_that_is_away_is_no_attempt_without_a_database_either(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    failure_id = failed("1")
+    with pytest.raises(RetryLater):
+        replay(store, Sender(lambda _: ConnectionResetError("away")), [failure_id])
+    assert status(store, failure_id) == (Status.OPEN, 1)
+
+
+def test_what_is_no_handler_is_refused_and_no_attempt_is_counted(
+    store: Store, failed: Callable[..., int]
+) -> None:
+    failure_id = failed("1")
+    with pytest.raises(InvalidInput, match=r"object is no handler; give it handle\(tx, events\)"):
+        replay(store, object(), [failure_id])  # type: ignore[arg-type]
+    assert status(store, failure_id) == (Status.OPEN, 1)
+
+
+def test_what_cannot_be_rolled_back_is_not_rehearsed(store: Store, failed: Callable[..., int]) -> None:
+    sender = Sender()
+    with pytest.raises(InvalidInput, match="Sender has no transaction"):
+        rehearse(store, sender, [failed("1")])  # type: ignore[arg-type]
+    assert sender.sent == []
 
 
 # Choosing, pacing, rehearsing

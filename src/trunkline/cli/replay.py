@@ -18,7 +18,7 @@ from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 if TYPE_CHECKING:
     from trunkline.client.replay import Replayed
     from trunkline.client.store import Store
-    from trunkline.client.store.failures import Filter, Total
+    from trunkline.client.store.failures import Filter, StillParked, Total
     from trunkline.services.app import Runnable
 
 ATTEMPTS_MAX: Final = 10
@@ -94,7 +94,7 @@ def replay(
         wanted: Iterable[int] = sorted(set(ids or ()))
         if not ids:
             wanted = open_failures(opened, group=service, matching=matching, limit=limit)
-        report = _Report(opened, service, None if ids else matching, as_json=as_json)
+        report = _Report(opened, service, None if ids else matching, all_of_it=limit is None, as_json=as_json)
         if dry_run:
             with _world_at_fault_told():
                 results = rehearse(opened, handler, wanted)
@@ -110,10 +110,14 @@ def replay(
 class _Report:
     """What is told while events are replayed, and at the end."""
 
-    def __init__(self, store: "Store", group: str, matching: "Filter | None", *, as_json: bool) -> None:
+    def __init__(
+        self, store: "Store", group: str, matching: "Filter | None", *, all_of_it: bool, as_json: bool
+    ) -> None:
         self._store = store
         self._group = group
         self._matching = matching
+        self._all_of_it = all_of_it
+        self._still_parked: list[StillParked] = []
         self._as_json = as_json
         self._counts: Counter[str] = Counter()
         self._results: list[Replayed] = []
@@ -125,8 +129,10 @@ class _Report:
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 _common.note(f"{self._counts.total():,} so far: {self._sentence()}")
+        self._still_parked = self._left_behind()
         if self._as_json:
-            _common.print_json({"dry_run": False, **self._figures(), "results": self._results})
+            shown = {"still_parked": self._still_parked, "results": self._results}
+            _common.print_json({"dry_run": False, **self._figures(), **shown})
         else:
             typer.echo(self._sentence())
 
@@ -152,13 +158,28 @@ class _Report:
             _common.note(f"tried {self._counts.total():,} of {matching:,}")
 
     def complain(self) -> None:
-        """Raises `TrunklineError` if anything that was tried is still open."""
+        """Raises `TrunklineError` if anything that was to be replayed is still open."""
         again, held = self._counts["failed_again"], self._counts["held_back"]
         if again or held:
             behind = f", {held} held back behind them" if held else ""
             raise TrunklineError(
                 f"{again} of {self._counts.total()} failed again{behind}; `trunkline failures list` says why"
             )
+        if self._still_parked:
+            most = self._still_parked[0]
+            number = sum(parked.failures for parked in self._still_parked)
+            raise TrunklineError(
+                f"still parked: {len(self._still_parked):,} of the tenants, with {number:,} open events that "
+                f"came meanwhile, most of {most.tenantid} in {most.topic}; run it again, faster than they "
+                "come: without --rate, or with the publishers or the service stopped"
+            )
+
+    def _left_behind(self) -> "list[StillParked]":
+        from trunkline.client.replay import still_parked
+
+        if self._matching is None or not self._all_of_it:
+            return []
+        return still_parked(self._store, group=self._group, matching=self._matching)
 
     def _take(self, result: "Replayed") -> None:
         self._counts[result.verdict] += 1

@@ -1,8 +1,9 @@
 """What a consuming service implements, and what the runtime promises it."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias, TypeGuard
 
 import msgspec
 from sqlalchemy import Connection
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from trunkline.catalogue.events import Event
 from trunkline.codec.envelope import Envelope
 from trunkline.codec.record import Record
+from trunkline.errors import InvalidInput
 
 
 class PermanentFailure(Exception):  # noqa: N818 - named for what it tells the runtime
@@ -64,3 +66,31 @@ class PlainHandler(Protocol):
         Raises as `Handler.handle` does: for an event at fault the runtime goes on event by event and puts the
         guilty one into the ledger, and for `RetryLater` it pauses the partition and tries the batch again.
         """
+
+
+AnyHandler: TypeAlias = Handler | PlainHandler
+
+
+def takes_transaction(handler: AnyHandler) -> TypeGuard[Handler]:
+    """Whether it is a `Handler`, rather than a `PlainHandler`. Raises `InvalidInput` for what is neither.
+
+    Where the arguments of `handle` fit both, as those of a wrapper do, the method `refused` decides.
+    """
+    handle = getattr(handler, "handle", None)
+    takes_both, takes_events = _fits(handle, None, ()), _fits(handle, ())
+    if not takes_both and not takes_events:
+        raise InvalidInput(
+            f"{type(handler).__name__} is no handler; give it handle(tx, events), as for a ConsumerRuntime, "
+            "or handle(events), as for a PlainConsumer"
+        )
+    return takes_both and (not takes_events or hasattr(handler, "refused"))
+
+
+def _fits(handle: Callable[..., object] | None, *arguments: object) -> bool:
+    if not callable(handle):
+        return False
+    try:
+        inspect.signature(handle).bind(*arguments)
+    except TypeError:
+        return False
+    return True

@@ -5,12 +5,14 @@ from trunkline.client.store.failures.ledger import add, discard, failed_again, g
 from trunkline.client.store.failures.queries import (
     EVERYTHING,
     Filter,
+    StillParked,
     Total,
     counts,
     listed,
     newest_open,
     open_ids,
     quarantined,
+    still_parked,
     totals,
 )
 
@@ -23,6 +25,7 @@ __all__ = [
     "Failure",
     "Filter",
     "Status",
+    "StillParked",
     "Total",
     "add",
     "counts",
@@ -35,5 +38,6 @@ __all__ = [
     "open_ids",
     "quarantined",
     "settle",
+    "still_parked",
     "totals",
 ]

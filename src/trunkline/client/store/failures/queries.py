@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from trunkline.client.store.failures.failure import Failure, Status, failure_of
-from trunkline.client.store.tables import FAILURE
+from trunkline.client.store.tables import FAILURE, PARKED_TENANT
 
 LIST_MAX: Final = 1_000
 
@@ -45,6 +45,15 @@ class Total:
     tenants: int
     attempts: int
     oldest_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillParked:
+    """A parked tenant and how many open failures it has in a topic."""
+
+    topic: str
+    tenantid: str
+    failures: int
 
 
 def listed(
@@ -91,6 +100,26 @@ def quarantined(tx: Connection, *, group: str, matching: Filter) -> int:
     others = replace(matching, attempts_max=None)
     query = select(func.count()).where(*_open_of(group, others), _T.attempts >= matching.attempts_max)
     return int(tx.execute(query).scalar_one())
+
+
+def still_parked(tx: Connection, *, group: str, matching: Filter = EVERYTHING) -> list[StillParked]:
+    """The parked tenants whose open failures a filter matches, those with the most first."""
+    parked = PARKED_TENANT.c
+    number = func.count()
+    rows = tx.execute(
+        select(_T.topic, _T.tenantid, number)
+        .join(
+            PARKED_TENANT,
+            (parked.consumer_group == _T.consumer_group)
+            & (parked.topic == _T.topic)
+            & (parked.tenantid == _T.tenantid),
+        )
+        .where(*_open_of(group, matching))
+        .group_by(_T.topic, _T.tenantid)
+        .order_by(number.desc(), _T.topic, _T.tenantid)
+        .limit(LIST_MAX)
+    )
+    return [StillParked(topic=topic, tenantid=tenant, failures=found) for topic, tenant, found in rows]
 
 
 def totals(tx: Connection, *, group: str, matching: Filter | None = None) -> list[Total]:
