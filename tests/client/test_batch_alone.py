@@ -1,6 +1,7 @@
 """Batches in which one event fails where no savepoint holds: at the commit, or with its whole transaction."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from typing import Final
@@ -9,18 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.names import TenantId
 from trunkline.client.batch import BatchProcessor
 from trunkline.client.breaker import Breaker
-from trunkline.client.errors import BreakerOpen, TransactionLost
+from trunkline.client.errors import BreakerOpen, StoreUnavailable, TransactionLost
 from trunkline.client.handler import PermanentFailure, Received, Refusal, RetryLater
 from trunkline.client.store import Store, failures, migrate, open_store, parking, position
 from trunkline.client.store.position import Fenced, Lane
 from trunkline.codec import Record, encode, new_envelope
 from trunkline.testing.consuming import CountingHandler, effects
+from trunkline.testing.postgres import PostgresServer
 
 LANE = Lane(group="g", cluster_id="c", topic="query.execution.events", topic_id="i", partition=0)
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -172,6 +174,27 @@ def test_a_transaction_in_which_an_error_was_swallowed_is_not_taken_for_committe
         write()
     with store.read() as tx:
         assert tx.execute(text("SELECT count(*) FROM parent")).scalar() == (1 if aborts else 2)
+
+
+def test_a_lost_connection_that_the_handler_keeps_quiet_about_is_no_events_fault(
+    postgres_server: PostgresServer, records: Records
+) -> None:
+    store = open_store(postgres_server.create_database())
+    migrate(store)
+    times = iter([True, True])
+
+    def hang_up(tx: Connection) -> None:
+        if next(times, False):
+            with suppress(OperationalError):
+                tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    runs = processor(store, Acting(store, {"2": hang_up}))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="the connection was lost"):
+            runs.process(LANE, records("1", "2"), expected=None)
+        assert (applied(store), ledger(store)) == ([], [])
+    assert runs.process(LANE, records("1", "2"), expected=None).handled == 2
+    store.close()
 
 
 def test_a_handler_that_cannot_take_note_of_a_refused_record_does_not_keep_it_out_of_the_ledger(

@@ -47,8 +47,10 @@ class Store:
         """Raise `TransactionLost` if a transaction cannot be committed whole any more.
 
         PostgreSQL answers the commit of a transaction in which a statement has failed by rolling it back,
-        and calls that a success.
+        and calls that a success. Raises `StoreUnavailable` if its connection was lost.
         """
+        if tx.invalidated:
+            raise StoreUnavailable(f"store {self.url}: the connection was lost; it is tried again")
         if not tx.in_transaction() or self._is_aborted(tx):
             raise TransactionLost(
                 "the transaction is lost: an error of the database was caught inside of it, or it was "
