@@ -1,15 +1,29 @@
 """What the relay and its operator ask of the outbox's table.
 
 Anybody's SQL may have written a row. Whatever is in it, it stops its own tenant at the most: SQLite keeps
-bytes in a column of texts, and a row may be older than the rule that it names a tenant.
+bytes in a column of texts, and texts that are no UTF-8, which its driver refuses to read, so there all of it
+is read as bytes. A row may also be older than the rule that it names a tenant (`migrations/r0002`).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, TextClause, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    TextClause,
+    bindparam,
+    cast,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 
 from trunkline.catalogue.events import Event
 from trunkline.client.errors import UnknownFailure
@@ -39,26 +53,61 @@ _IS_TEXT: Final = "aggregateid < x''"
 _SQLITE: Final = "sqlite"
 
 
-def _tenants(named: str) -> TextClause:
+def _tenants(named: str, told: str) -> TextClause:
     """From tenant to tenant through the index, however many events each of them has."""
     return text(
-        "WITH RECURSIVE found (tenant) AS ("  # noqa: S608 - both conditions are constants
+        "WITH RECURSIVE found (tenant) AS ("  # noqa: S608 - of constants
         f"SELECT min(aggregateid) FROM outbox_event WHERE discarded_ms IS NULL AND {named} "
         "AND aggregateid > :after "
         f"UNION ALL SELECT (SELECT min(aggregateid) FROM outbox_event WHERE discarded_ms IS NULL AND {named} "
         "AND aggregateid > found.tenant) FROM found WHERE found.tenant IS NOT NULL"
-        ") SELECT tenant FROM found WHERE tenant IS NOT NULL LIMIT :most"
+        f") SELECT {told} FROM found WHERE tenant IS NOT NULL LIMIT :most"
     )
 
 
-_TENANTS: Final = _tenants("true")
-_TENANTS_OF_SQLITE: Final = _tenants(_IS_TEXT)
-_HEADS: Final = (
-    select(_T.position, _T.id, _T.aggregatetype, _T.aggregateid, _T.payload, _T.headers)
-    .where(_T.aggregateid == bindparam("tenant"), _PENDING)
-    .order_by(_T.position)
-    .limit(PER_TENANT_MAX)
-)
+_TENANTS: Final = _tenants("true", "tenant")
+_TENANTS_OF_SQLITE: Final = _tenants(_IS_TEXT, "CAST(tenant AS BLOB)")
+Reading: TypeAlias = Callable[[ColumnElement[Any]], ColumnElement[Any]]
+
+
+def _as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column
+
+
+def _as_bytes(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return cast(column, LargeBinary)
+
+
+def _heads(read: Reading) -> Select[Any]:
+    return (
+        select(_T.position, read(_T.id), read(_T.aggregatetype), read(_T.payload), read(_T.headers))
+        .where(_T.aggregateid == bindparam("tenant"), _PENDING)
+        .order_by(_T.position)
+        .limit(PER_TENANT_MAX)
+    )
+
+
+def _stuck(read: Reading) -> Select[Any]:
+    return (
+        select(
+            _T.position,
+            read(_T.aggregateid).label("tenant"),
+            read(_T.aggregatetype).label("topic"),
+            read(_T.type).label("type"),
+            read(_T.id).label("id"),
+            _T.attempts,
+            _T.stuck_since_ms,
+            _T.error,
+        )
+        .where(_T.stuck_since_ms.is_not(None), _PENDING)
+        .order_by(_T.position)
+    )
+
+
+_HEADS: Final = _heads(_as_it_is)
+_HEADS_OF_SQLITE: Final = _heads(_as_bytes)
+_STUCK: Final = _stuck(_as_it_is)
+_STUCK_OF_SQLITE: Final = _stuck(_as_bytes)
 _REMOVE: Final = delete(OUTBOX_EVENT).where(_T.position.in_(bindparam("positions", expanding=True)))
 
 
@@ -73,7 +122,7 @@ class Pending:
     id: str
     topic: str
     tenant: str
-    payload: bytes | str
+    payload: bytes
     headers: str
 
     def envelope(self) -> Envelope[Event]:
@@ -93,7 +142,7 @@ class Pending:
             offset=0,
             timestamp_ms=0,
             key=self.tenant.encode(),
-            value=self.payload.encode() if isinstance(self.payload, str) else self.payload,
+            value=self.payload,
             headers=tuple((name, value.encode()) for name, value in headers.items()),
         )
         return decode(record)
@@ -123,12 +172,39 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def tenants_behind(tx: Connection, after: str) -> list[str]:
     """The next tenants that have pending events, in the order of the index, at most `TENANTS_MAX`."""
     query = _TENANTS_OF_SQLITE if tx.dialect.name == _SQLITE else _TENANTS
-    return list(tx.execute(query, {"after": after, "most": TENANTS_MAX}).scalars())
+    found = tx.execute(query, {"after": after, "most": TENANTS_MAX}).scalars()
+    return [tenant for tenant in map(_text, found) if isinstance(tenant, str)]
 
 
 def heads(tx: Connection, tenants: Iterable[str]) -> list[Pending]:
     """The first events of each tenant, in order."""
-    return [Pending(*row) for tenant in tenants for row in tx.execute(_HEADS, {"tenant": tenant})]
+    query = _HEADS_OF_SQLITE if tx.dialect.name == _SQLITE else _HEADS
+    return [
+        _pending(tenant, tuple(row)) for tenant in tenants for row in tx.execute(query, {"tenant": tenant})
+    ]
+
+
+def _pending(tenant: str, row: Sequence[Any]) -> Pending:
+    position, event_id, topic, payload, headers = row
+    return Pending(position, _text(event_id), _text(topic), tenant, payload, _text(headers))
+
+
+def _shown(row: Mapping[Any, Any]) -> Stuck:
+    readable: dict[str, Any] = {
+        name: value.decode(errors="replace") if isinstance(value, bytes) else value
+        for name, value in row.items()
+    }
+    return Stuck(**readable)
+
+
+def _text(value: Any) -> Any:
+    """The text that these bytes are; as they are if they are none."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def remove(tx: Connection, positions: Sequence[int]) -> None:
@@ -149,29 +225,8 @@ def failed(tx: Connection, position: int, *, error: str, refused: bool, now_ms: 
 
 def stuck(tx: Connection, *, limit: int = LIST_MAX) -> list[Stuck]:
     """The events that were refused and hold up their tenants, oldest first."""
-    query = (
-        select(
-            _T.position,
-            _T.aggregateid.label("tenant"),
-            _T.aggregatetype.label("topic"),
-            _T.type,
-            _T.id,
-            _T.attempts,
-            _T.stuck_since_ms,
-            _T.error,
-        )
-        .where(_T.stuck_since_ms.is_not(None), _PENDING)
-        .order_by(_T.position)
-        .limit(min(limit, LIST_MAX))
-    )
-    return [
-        Stuck(**{name: _readable(value) for name, value in row.items()})
-        for row in tx.execute(query).mappings()
-    ]
-
-
-def _readable(value: object) -> Any:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+    query = _STUCK_OF_SQLITE if tx.dialect.name == _SQLITE else _STUCK
+    return [_shown(row) for row in tx.execute(query.limit(min(limit, LIST_MAX))).mappings()]
 
 
 def discard(tx: Connection, positions: Collection[int], *, note: str, now_ms: int) -> None:

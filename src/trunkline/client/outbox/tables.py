@@ -25,7 +25,7 @@ OUTBOX_EVENT: Final = Table(
     Column("id", Text, nullable=False),
     # The topic.
     Column("aggregatetype", Text, nullable=False),
-    # The tenant, which is the record's key. Never empty, and on SQLite never bytes: `migrations/r0002`.
+    # The tenant, which is the record's key: letters, digits, `.`, `_` and `-` (`migrations/r0002`).
     Column("aggregateid", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("source", Text, nullable=False),
