@@ -282,3 +282,25 @@ def test_a_consumer_that_may_not_read_how_topics_have_grown_ends_and_names_the_r
     )
     with pytest.raises(KafkaFailed, match=r"grant its principal Read on topic trunkline\.growth\.journal"):
         runtime.run()
+
+
+@pytest.mark.slow
+def test_a_partition_that_its_broker_cannot_read_makes_the_consumer_unready_and_says_where(
+    build: Build,
+    broker_factory: Callable[..., BrokerProcess],
+    catalogue: Catalogue,
+    event: Event,
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "broken"
+    there = ConnectionOptions(bootstrap_servers=broker_factory(directory).address)
+    ensure_topics(there, catalogue, "development")
+    with Publisher(service="query-engine", connection=there, catalogue=catalogue) as publisher:
+        deliveries = [publisher.publish(event, tenant="acme") for _ in range(1_000)]
+        for delivery in deliveries:
+            delivery.result(10)
+    log = max(directory.rglob("*.log"), key=lambda file: file.stat().st_size)
+    os.truncate(log, log.stat().st_size // 2)
+    runtime = build(connection=there, health_limits=HealthLimits(fetching=1.0))
+    with running(runtime, wait=False):
+        eventually(lambda: any("does not hand out the records" in why for why in runtime.not_ready()))

@@ -21,12 +21,14 @@ class HealthLimits:
     `loop` bounds the age of the last poll of a live consumer, `poll` that of a ready one: a batch that takes
     longer makes it unready. `cluster` bounds how long the group's coordinator may be silent, `holding` how
     long a partition may wait for the store or whatever its handler needs, be it to start or to go on.
+    `fetching` bounds how long a partition may have no leader, or records that are not handed out.
     """
 
     loop: float = 120.0
     poll: float = 30.0
     cluster: float = 10.0
     holding: float = 30.0
+    fetching: float = 20.0
 
 
 DEFAULT_LIMITS: Final = HealthLimits()

@@ -26,7 +26,7 @@ from trunkline.client.errors import BreakerOpen, KafkaFailed, StopOverdue, Store
 from trunkline.client.gaps import Gaps
 from trunkline.client.handler import RetryLater
 from trunkline.client.health import DEFAULT_LIMITS, Health, HealthLimits
-from trunkline.client.kafka import Admin, Consumer, Partition
+from trunkline.client.kafka import Admin, Consumer, Fetching, Partition
 from trunkline.client.log import Log
 from trunkline.client.member import Member
 from trunkline.client.metrics import ConsumerMetrics
@@ -34,6 +34,7 @@ from trunkline.client.progress import Owned, Phase, Progress
 from trunkline.client.reports import Reports
 from trunkline.client.starts import Start
 from trunkline.client.store.position import Fenced, Lane
+from trunkline.client.stuck import Stuck
 from trunkline.client.telemetry import spans_of_consumer
 from trunkline.client.telling import about, shown
 from trunkline.client.topic_watch import TopicWatch
@@ -104,7 +105,9 @@ class ConsumerLoop:
         self._stop_seconds = stop_seconds
         self._start_seconds = start_seconds
         self._monotonic = monotonic
-        self._health = Health(health_limits or DEFAULT_LIMITS, now=monotonic())
+        limits = health_limits or DEFAULT_LIMITS
+        self._health = Health(limits, now=monotonic())
+        self._stuck = Stuck(limits.fetching)
         self._topics = TopicWatch(self._situation, self._complain)
         self._reports = Reports(self._group, self._metrics)
         self._arrivals = Arrivals(self._progress, health=self._health, reports=self._reports)
@@ -219,6 +222,7 @@ class ConsumerLoop:
             start_seconds=self._start_seconds,
             monotonic=self._monotonic,
             spans=self._spans,
+            on_fetching=self._fetching,
         )
         try:
             while not self._stopping:
@@ -333,6 +337,10 @@ class ConsumerLoop:
             outcome = self._work.process(lane, records, expected=expected)
         self._reports.refused(lane.topic, outcome)
         return outcome
+
+    def _fetching(self, states: Mapping[Partition, Fetching]) -> None:
+        reading = {key: owned.next for key, owned in self._progress.reading()}
+        self._complain("partitions cannot be read", self._stuck.look(reading, states, self._monotonic()))
 
     def _complain(self, about: str, text: str | None) -> None:
         if self._health.complain(about, text) and text is not None:

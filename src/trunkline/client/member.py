@@ -16,7 +16,7 @@ from trunkline.client.config import GroupProtocol, consumer_config
 from trunkline.client.diagnosis import Situation
 from trunkline.client.errors import ClusterUnavailable, KafkaFailed, KafkaFatal
 from trunkline.client.health import Health
-from trunkline.client.kafka import Consumer, GroupStanding, Partition, Rebalance
+from trunkline.client.kafka import Consumer, Fetching, GroupStanding, Partition, Rebalance
 from trunkline.client.log import Log
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.progress import Progress
@@ -44,8 +44,12 @@ class Member:
         start_seconds: float | None,
         monotonic: Callable[[], float],
         spans: ConsumerSpans | None,
+        on_fetching: Callable[[Mapping[Partition, Fetching]], None],
     ) -> None:
-        """With `start_seconds`, a cluster that has not answered by then ends the consumer; None waits."""
+        """With `start_seconds`, a cluster that has not answered by then ends the consumer; None waits.
+
+        `on_fetching` hears now and then, from inside `poll`, how partitions are fetched. It may not raise.
+        """
         self._situation = situation
         self._group = situation.options.group
         self._rebalance = rebalance
@@ -53,6 +57,7 @@ class Member:
         self._start_seconds = start_seconds
         self._monotonic = monotonic
         self._spans = spans
+        self._on_fetching = on_fetching
         self._trouble = Trouble()
         self._refused: dict[str, tuple[float, str]] = {}
         self._heard: dict[str, str] = {}
@@ -178,7 +183,7 @@ class Member:
             text = diagnosis.explain(self._situation, code, text)
             _log.warning("cluster trouble", group=self._group, error=text)
 
-    def _hear_standing(self, standing: GroupStanding) -> None:
+    def _hear_standing(self, standing: GroupStanding, fetching: Mapping[Partition, Fetching]) -> None:
         now = self._monotonic()
         self._health.stands(standing, now)
         self._coordinated = standing.coordinated
@@ -187,6 +192,7 @@ class Member:
         if standing.coordinated:
             self._coordinated_at = now if self._coordinated_at is None else self._coordinated_at
             self._answered()
+        self._on_fetching(fetching)
 
     def _answered(self) -> None:
         if passed := self._trouble.answered(self._monotonic()):

@@ -6,7 +6,7 @@ what follows from it, is said where it is dealt with.
 """
 
 from trunkline.client.kafka.admin import Admin, ClusterState, Replicas, TopicState
-from trunkline.client.kafka.consumer import Consumer, GroupStanding, Rebalance
+from trunkline.client.kafka.consumer import Consumer, Fetching, GroupStanding, Rebalance
 from trunkline.client.kafka.producer import TOO_LARGE, Producer, Report, Sendable
 from trunkline.client.kafka.records import UNREADABLE_HEADERS, Partition, partition_of
 
@@ -16,6 +16,7 @@ __all__ = [
     "Admin",
     "ClusterState",
     "Consumer",
+    "Fetching",
     "GroupStanding",
     "Partition",
     "Producer",

@@ -52,6 +52,22 @@ class GroupStanding(msgspec.Struct, frozen=True):
     joined: bool
 
 
+class Fetching(msgspec.Struct, frozen=True):
+    """How the library fetches a partition: from which broker, or -1, from where, and where its log ends.
+
+    `queued` is how many records of it are here and have not been polled.
+    """
+
+    leader: int
+    queued: int = msgspec.field(name="fetchq_cnt")
+    position: int = msgspec.field(name="next_offset")
+    end: int = msgspec.field(name="ls_offset")
+
+
+class _TopicStatistics(msgspec.Struct):
+    partitions: dict[int, Fetching]
+
+
 class _GroupStatistics(msgspec.Struct):
     state: str
     join_state: str
@@ -61,6 +77,7 @@ class _Statistics(msgspec.Struct):
     """What is read of librdkafka's statistics; it leaves `cgrp` out for a consumer that never subscribed."""
 
     cgrp: _GroupStatistics | None = None
+    topics: dict[str, _TopicStatistics] = {}
 
 
 _decode_statistics: Final = msgspec.json.Decoder(_Statistics).decode
@@ -74,11 +91,12 @@ class Consumer:
         config: Config,
         *,
         on_trouble: Callable[[str, str], None] | None = None,
-        on_standing: Callable[[GroupStanding], None] | None = None,
+        on_standing: Callable[[GroupStanding, Mapping[Partition, Fetching]], None] | None = None,
     ) -> None:
         """`on_trouble` hears, as code and text, what passes by itself, such as brokers that are down.
 
-        `on_standing` hears now and then how the member stands, where the configuration asks for statistics.
+        `on_standing` hears now and then how the member stands and how partitions of its topics, its own or
+        not, are fetched, where the configuration asks for statistics.
         Neither may raise.
         """
         self._on_trouble = on_trouble or partial(LOGGER.warning, "%s: %s")
@@ -216,9 +234,17 @@ class Consumer:
         self._on_trouble(error.name(), error.str())
 
     def _tell_standing(self, statistics: str) -> None:
-        group = _decode_statistics(statistics).cgrp
-        if group is not None and self._on_standing is not None:
-            self._on_standing(GroupStanding(group.state == "up", group.join_state == "steady"))
+        found = _decode_statistics(statistics)
+        if found.cgrp is None or self._on_standing is None:
+            return
+        fetching = {
+            (topic, number): partition
+            for topic, topic_statistics in found.topics.items()
+            for number, partition in topic_statistics.partitions.items()
+        }
+        self._on_standing(
+            GroupStanding(found.cgrp.state == "up", found.cgrp.join_state == "steady"), fetching
+        )
 
 
 def _mark(topic_id: str) -> str:
