@@ -15,10 +15,11 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
 from trunkline.client.admin import ensure_topics
-from trunkline.client.config import ConnectionOptions, ConsumerOptions, GroupProtocol
+from trunkline.client.config import ConnectionOptions, ConsumerOptions, GroupProtocol, admin_config
 from trunkline.client.errors import ClusterUnavailable, KafkaFailed, StopOverdue, TopicMissing
 from trunkline.client.handler import Received
 from trunkline.client.health import HealthLimits
+from trunkline.client.kafka import Admin
 from trunkline.client.publisher import Publisher
 from trunkline.client.runtime import ConsumerRuntime
 from trunkline.client.store import Store, migrate, open_store
@@ -304,3 +305,24 @@ def test_a_partition_that_its_broker_cannot_read_makes_the_consumer_unready_and_
     runtime = build(connection=there, health_limits=HealthLimits(fetching=1.0))
     with running(runtime, wait=False):
         eventually(lambda: any("does not hand out the records" in why for why in runtime.not_ready()))
+
+
+@pytest.mark.kafka
+def test_a_partition_that_no_broker_leads_makes_the_consumer_unready_and_keeps_no_other_from_being_read(
+    build: Build, kafka_factory: Callable[..., KafkaCluster]
+) -> None:
+    cluster = kafka_factory(brokers=3)
+    there = cluster.connection()
+    admin = Admin(admin_config(there))
+    admin.create(TOPIC, partitions=3, replication_factor=1, config={"min.insync.replicas": "1"})
+    eventually(lambda: all(leader > 0 for leader in leaders(admin).values()) and len(leaders(admin)) == 3)
+    cluster.brokers[leaders(admin)[0] - 1].kill()
+    eventually(lambda: leaders(admin)[0] == -1, seconds=60)
+    runtime = build(connection=there, health_limits=HealthLimits(holding=1.0))
+    with running(runtime, wait=False):
+        assert runtime.wait_started(60)
+        eventually(lambda: any("no broker leads them" in why for why in runtime.not_ready()), seconds=60)
+
+
+def leaders(admin: Admin) -> dict[int, int]:
+    return {number: it.leader for (topic, number), it in admin.cluster().partitions.items() if topic == TOPIC}

@@ -6,8 +6,8 @@ from trunkline.client.config import ConnectionOptions, ProducerOptions, admin_co
 from trunkline.client.growth import plan
 from trunkline.client.growth.journal import Journal
 from trunkline.client.growth.plan import Stage
-from trunkline.client.kafka import Admin, Producer, partition_of
-from trunkline.client.starts import Gate, decide, find_starts
+from trunkline.client.kafka import Admin, Producer, TopicState, partition_of
+from trunkline.client.starts import Gate, can_be_read, decide, find_starts
 from trunkline.client.store import Store, position
 from trunkline.client.store.position import Lane
 from trunkline.codec.record import Encoded
@@ -116,3 +116,9 @@ def key_of_partition(number: int, partitions: int) -> bytes:
     return next(
         key for key in (str(n).encode() for n in range(1000)) if partition_of(key, partitions) == number
     )
+
+
+def test_a_partition_without_a_leader_or_topic_is_left_out_before_anything_is_asked_about_it() -> None:
+    topics = {"t": TopicState("t", "id", 3, 1, frozenset({1}))}
+    wanted = [("t", 0), ("t", 1), ("t", 2), ("gone", 0)]
+    assert can_be_read(wanted, topics) == [("t", 0), ("t", 2)]

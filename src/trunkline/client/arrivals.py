@@ -17,7 +17,10 @@ from trunkline.client.starts import Start
 from trunkline.client.store.position import Fenced
 from trunkline.errors import Unavailable
 
-WITHHELD: Final = "their topic is missing, or a growth added them and the older ones are not read so far yet"
+WITHHELD: Final = (
+    "no broker leads them, their topic is missing, or a growth added them and the older ones "
+    "are not read so far yet"
+)
 
 
 class Arrivals:
@@ -56,13 +59,13 @@ class Arrivals:
             self._end_if_forbidden(error, now)
             return False
         self._forbidden_since = None
-        for key in due:
-            if (found := starts.get(key)) is None:
-                self._progress.start_again(key, now)
-                self._health.cannot_start(WITHHELD)
-            else:
-                self._progress.started(key, found)
-                self._reports.started(key, found)
+        for key, found in starts.items():
+            self._progress.started(key, found)
+            self._reports.started(key, found)
+        if withheld := [key for key in due if key not in starts]:
+            wait = max([self._progress.start_again(key, now) for key in withheld])
+            self._reports.cannot_start(withheld, WITHHELD, wait)
+            self._health.cannot_start(WITHHELD)
         return True
 
     def _end_if_forbidden(self, error: Exception, now: float) -> None:

@@ -34,7 +34,7 @@ from trunkline.client.health import HealthLimits
 from trunkline.client.kafka import Admin, Consumer, Partition
 from trunkline.client.loop import STOP_SECONDS, ConsumerLoop
 from trunkline.client.refusing import Refused, hand_over
-from trunkline.client.starts import Gate, Start, decide
+from trunkline.client.starts import Gate, Start, can_be_read, decide
 from trunkline.client.store import Store, failures
 from trunkline.client.store.position import Lane
 from trunkline.codec.record import Record
@@ -121,7 +121,7 @@ class _PlainWork:
             self._taken.pop(key, None)
         cluster_id = admin.cluster_id()
         topics = admin.describe({topic for topic, _ in keys})
-        there = [key for key in keys if key[0] in topics]
+        there = can_be_read(keys, topics)
         positions = partial(
             consumer.committed, topic_ids={name: state.topic_id for name, state in topics.items()}
         )

@@ -127,7 +127,7 @@ def find_starts(
             stored = position.read(tx, lanes.values())
         return {key: stored[own] for key, own in lanes.items()}
 
-    there = [key for key in keys if key[0] in topics]
+    there = can_be_read(keys, topics)
     held = (gate or Gate()).held(admin, topics, partitions=there, positions=positions)
     ready = [key for key in there if key not in held]
     bounds, stored = admin.offsets(ready), positions(ready)
@@ -138,6 +138,15 @@ def find_starts(
             for start in rewound:
                 position.advance(tx, start.lane, expected=start.rewound_from, target=start.offset)
     return starts
+
+
+def can_be_read(partitions: Iterable[Partition], topics: Mapping[str, TopicState]) -> list[Partition]:
+    """Those of these partitions that are there and have a leader; asking about another one fails for all."""
+    return [
+        (topic, number)
+        for topic, number in partitions
+        if topic in topics and number not in topics[topic].leaderless
+    ]
 
 
 def decide(lane: Lane, stored: int | None, low: int, high: int) -> Start:

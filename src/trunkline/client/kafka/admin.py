@@ -25,12 +25,16 @@ _LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call
 
 
 class TopicState(NamedTuple):
-    """A topic as the cluster has it. `topic_id` is empty where the cluster has none."""
+    """A topic as the cluster has it. `topic_id` is empty where the cluster has none.
+
+    `leaderless` are the partitions that no broker can serve now.
+    """
 
     name: str
     topic_id: str
     partitions: int
     replication_factor: int
+    leaderless: frozenset[int] = frozenset()
 
 
 class Replicas(NamedTuple):
@@ -272,4 +276,5 @@ def _topic_state(described: Any) -> TopicState:
         str(described.topic_id),
         len(described.partitions),
         len(described.partitions[0].replicas),
+        frozenset(partition.id for partition in described.partitions if partition.leader is None),
     )
