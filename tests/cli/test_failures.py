@@ -132,3 +132,12 @@ def test_a_service_without_a_store_is_a_wrong_path_not_an_empty_ledger(
     done = trunkline("failures", "list", "--data-dir", str(tmp_path / "elsewhere"))
     assert done.code == 2
     assert "audit-service has no store at" in done.err
+
+
+def test_a_store_that_is_not_there_is_a_wrong_path_and_is_not_made(
+    trunkline: Trunkline, tmp_path: Path
+) -> None:
+    missing = tmp_path / "none.db"
+    done = trunkline("failures", "list", "--store", f"sqlite:///{missing}")
+    assert (done.code, missing.exists()) == (2, False)
+    assert f"has no store at {missing}" in done.err

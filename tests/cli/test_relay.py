@@ -4,6 +4,7 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -167,6 +168,15 @@ def test_an_outbox_that_is_not_named_is_asked_for(trunkline: Callable[..., Any],
     done = trunkline("relay", *command)
     assert done.code == 2
     assert "--store URL" in done.err
+
+
+def test_an_outbox_that_is_not_there_is_a_wrong_path_and_is_not_made(
+    trunkline: Callable[..., Any], tmp_path: Path
+) -> None:
+    missing = tmp_path / "none.db"
+    done = trunkline("relay", "stuck", "--store", f"sqlite:///{missing}")
+    assert (done.code, missing.exists()) == (2, False)
+    assert f"there is no database at {missing}" in done.err
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import gc
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from trunkline.catalogue.events import Event
 from trunkline.catalogue.model import Catalogue
 from trunkline.client.config import ConnectionOptions, ProducerOptions
 from trunkline.client.delivery import Delivered, Delivery
-from trunkline.client.errors import DeliveryUnknown, QueueFull
-from trunkline.client.publisher import Publisher
+from trunkline.client.errors import DeliveryRejected, DeliveryUnknown, QueueFull
+from trunkline.client.publisher import CLOSE_SECONDS, Publisher
 from trunkline.testing.consuming import eventually
 
 ROUNDS = 12
@@ -117,6 +118,20 @@ def test_a_full_queue_says_so_when_it_is_full_behind_a_failure(
         publish_without_end(publisher, event, tenant)
     assert publisher.give_up(failed)
     publisher.close()
+
+
+def test_leaving_by_an_interrupt_does_not_wait_for_a_cluster_that_is_away(
+    catalogue: Catalogue, event: Event
+) -> None:
+    nowhere = ConnectionOptions(bootstrap_servers="127.0.0.1:1")
+    publisher = Publisher(service="query-engine", connection=nowhere, catalogue=catalogue)
+    began = time.monotonic()
+    delivery = publisher.publish(event, tenant="acme")
+    with pytest.raises(KeyboardInterrupt), publisher:
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < CLOSE_SECONDS / 2
+    with pytest.raises(DeliveryRejected, match="closed before it was sent"):
+        delivery.result(0)
 
 
 def publish_without_end(publisher: Publisher, event: Event, tenant: str) -> None:

@@ -154,7 +154,7 @@ def test_a_full_queue_is_waited_for_and_then_said_plainly(catalogue: Catalogue, 
 def test_what_was_not_sent_at_the_end_is_rejected_and_never_open(catalogue: Catalogue, event: Event) -> None:
     publisher = Publisher(service="query-engine", connection=NOWHERE, catalogue=catalogue)
     sent = [publisher.publish(event, tenant="acme") for _ in range(5)]
-    with pytest.raises(TimeoutError, match=r"is not acknowledged after 0\.01 s"):
+    with pytest.raises(TimeoutError, match=r"has no outcome after 0\.01 s"):
         sent[0].result(0.01)
     assert publisher.flush(0.05) == 5
     publisher.close(timeout=0.05)

@@ -26,11 +26,10 @@ def opened(service: str, data_dir: Path, store: str | None) -> Iterator["Store"]
     """The service's store, which must exist: a ledger that is not there is a wrong path, not an empty one."""
     from trunkline.client.store import migrate, open_store
 
-    if store is None:
-        store = _common.service_store_url(data_dir, service)
-        path = Path(store.removeprefix("sqlite:///"))
-        if not path.exists():
-            raise InvalidInput(f"{service} has no store at {path}; give its --data-dir or --store")
+    store = store or _common.service_store_url(data_dir, service)
+    path = Path(store.removeprefix("sqlite:///"))
+    if store.startswith("sqlite:///") and not path.exists():
+        raise InvalidInput(f"{service} has no store at {path}; give its --data-dir or --store")
     found = open_store(store)
     try:
         migrate(found)

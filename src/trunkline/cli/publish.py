@@ -62,6 +62,9 @@ def publish(
             at = publisher.publish_envelope(envelope).result(OUTCOME_SECONDS)
         except TimeoutError as error:
             raise Unavailable(f"{error}; publish it again with --id {envelope.id}") from error
+        except KeyboardInterrupt:
+            _common.note(f"no outcome yet; publish it again with --id {envelope.id} to be sure")
+            raise
     if as_json:
         position = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
         _common.print_json({"id": envelope.id, "type": envelope.type, "tenant": tenant, **position})

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -160,6 +161,11 @@ def _open(url: str | None) -> "Store":
 
     if url is None:
         raise InvalidInput("no store: say with --store URL which database holds the outbox")
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not path.exists():
+        raise InvalidInput(
+            f"there is no database at {path}; start the service that keeps its outbox there first"
+        )
     opened = open_store(url)
     migrate(opened, OUTBOX)
     return opened

@@ -156,7 +156,17 @@ def _print_table(report: "TortureReport") -> None:
     table.add_column(justify="right")
     for name, value in dataclasses.asdict(report).items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            table.add_row(name.replace("_", " "), f"{value:,}")
+            table.add_row(_WORDS.get(name, name.replace("_", " ")), f"{value:,}")
     for kind, number in report.faults_by_kind.items():
         table.add_row(f"  {kind}", f"{number:,}")
     _common.console().print(table)
+    if report.ok:
+        _common.console().print("every promise was kept: the four counts are 0")
+
+
+_WORDS: Final = {
+    "faults_wanted": "faults wanted at least",
+    "in_log": "in log, with what was sent again",
+    "throughput": "effects a second",
+    "drain_seconds": "seconds to drain",
+}

@@ -69,7 +69,10 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
             self._changed.wait_for(lambda: self._outcome is not None, timeout)
         outcome = self._outcome
         if outcome is None:
-            raise TimeoutError(f"event {self.event_id} is not acknowledged after {timeout} s")
+            raise TimeoutError(
+                f"event {self.event_id} has no outcome after {timeout} s; it is still on its way, and may "
+                "get into the log yet"
+            )
         if isinstance(outcome, Delivered):
             return outcome
         raise outcome

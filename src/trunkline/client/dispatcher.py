@@ -285,7 +285,18 @@ class Dispatcher:
         if self._closed:
             self._note([(item, _rejected(item, TOO_LARGE, "too large")) for item in refused])
         elif refused:
+            for topic in {item.lane[0] for item in refused}:
+                self._tell_of_closing(topic)
             self._lanes.returned(refused, fenced_at=now())
+
+    def _tell_of_closing(self, topic: str) -> None:
+        if not self._lanes.is_closed(topic):
+            _log.warning(
+                "the topic is closed to publishers, as a growth closes it; its events wait",
+                service=self._service,
+                topic=topic,
+                seconds=self._timeout,
+            )
 
     def _resolve(self, channel: Channel, failed: Sequence[tuple[Delivery, Outcome]]) -> None:
         """Under the lock: these were handed over, or could not be, and are not known to be in the log."""

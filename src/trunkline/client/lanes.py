@@ -72,6 +72,11 @@ class Lanes(Generic[E, A]):
         lane = self._lanes.get(key)
         return lane is not None and lane.held is not None
 
+    def is_closed(self, name: str) -> bool:
+        """Whether the brokers have refused an event for size, and taken none since."""
+        topic = self._topics.get(name)
+        return topic is not None and topic.refused_at is not None
+
     def add(self, event: E) -> bool:
         """An event was published; it goes to the end of its lane, or in place of its failed self.
 

@@ -25,6 +25,9 @@ QUEUE_WAIT_SECONDS: Final = 10.0
 
 CLOSE_SECONDS: Final = 30.0
 
+INTERRUPTED_SECONDS: Final = 1.0
+"""How long leaving by Ctrl-C waits for outcomes; whoever presses it wants to go."""
+
 
 class Context(TypedDict, total=False):
     """The optional context attributes of a new event."""
@@ -194,7 +197,8 @@ class Publisher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.close(INTERRUPTED_SECONDS if interrupted else CLOSE_SECONDS)
 
     def _not_publisher(self, envelope: Envelope[Event], topic: TopicName) -> NotPublisher:
         own = ", ".join(sorted(self._topics)) or "nothing"
