@@ -27,6 +27,8 @@ from trunkline.codec.record import Record
 REBUILD_SECONDS: Final = 600.0
 """A second fatal error within this time is no accident: an instance id in use twice would go on for ever."""
 
+_NOT_ANSWERED: Final = GroupStanding(coordinated=False, joined=True)
+
 _log = Log("trunkline.consumer")
 
 
@@ -106,22 +108,33 @@ class Member:
             self._spans.polled(records, began_ns=began_ns)
         return records
 
+    def waits_no_more(self, timeout: float) -> bool:
+        """Wait for a commit that nobody has answered yet; False if there is still no answer.
+
+        Nothing else may be asked of the member then.
+        """
+        if self._consumer.waits_no_more(timeout):
+            return True
+        self._health.stands(_NOT_ANSWERED, self._monotonic())
+        self._coordinated = False
+        return False
+
     def joined(self) -> None:
         """The group has told this member what is its own, be it nothing."""
         self._joined_once = True
         self._refused.clear()
 
     def commit_pending(self) -> None:
-        """Commit what is pending and wait for the answer; see `Commits`."""
-        self._commits.pending(self._consumer)
+        """Commit what is pending and wait for the answer; see `Commits`. Not while nobody would answer."""
+        if self._commits_are_answered():
+            self._commits.pending(self._consumer)
 
     def commit_now(self, offsets: Mapping[Partition, int]) -> bool:
         """Commit these and wait; False if it did not take, or if nothing says that it would be answered.
 
         One that nobody answers takes a whole session time-out.
         """
-        expected = self._commits.answering or (self._coordinated and not self._trouble)
-        return expected and self._commits.now(self._consumer, offsets)
+        return self._commits_are_answered() and self._commits.now(self._consumer, offsets)
 
     def abandon(self) -> None:
         """Commit nothing more. From any thread."""
@@ -130,6 +143,9 @@ class Member:
     def close(self) -> None:
         """Leave the group; `rebalance` hears about the last partitions."""
         self._consumer.close()
+
+    def _commits_are_answered(self) -> bool:
+        return self._commits.answering or (self._coordinated and not self._trouble)
 
     def _build(self) -> Consumer:
         config = consumer_config(self._situation.connection, self._situation.options)
