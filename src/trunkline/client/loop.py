@@ -236,6 +236,8 @@ class ConsumerLoop:
 
     def _turn(self) -> None:
         self._health.turned(self._monotonic())
+        if not self._member.waits_no_more(POLL_SECONDS):
+            return
         records = self._member.poll(POLL_RECORDS_MAX, POLL_SECONDS)
         now = self._monotonic()
         # Before partitions start: what was read of one that had not started may lie behind its start.

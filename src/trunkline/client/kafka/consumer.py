@@ -15,9 +15,9 @@ import msgspec
 
 from trunkline.client.config import Config
 from trunkline.client.errors import ClusterUnavailable, KafkaFailed
+from trunkline.client.kafka.committing import Committer
 from trunkline.client.kafka.errors import (
     UNREACHABLE,
-    commit_refused,
     is_fatal,
     raise_if_hopeless,
     translated,
@@ -109,6 +109,7 @@ class Consumer:
             told["stats_cb"] = self._tell_standing
         with settings_checked():
             self._consumer = ck.Consumer(told, logger=LOGGER)
+        self._committer = Committer(self._consumer)
         self._topic_ids: dict[Partition, str] = {}
         self.at_end: dict[Partition, int] = {}
         """Where partitions ended when their end was met, if `enable.partition.eof` asks for it."""
@@ -124,7 +125,8 @@ class Consumer:
             rebalance.assigned(keys_of(partitions))
 
         def on_revoke(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
-            rebalance.revoked(keys_of(partitions))
+            with self._committer.on_this_thread():
+                rebalance.revoked(keys_of(partitions))
 
         def on_lost(_: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
             rebalance.lost(keys_of(partitions))
@@ -181,24 +183,34 @@ class Consumer:
         return records
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Commit synchronously; an offset is that of the next record to read. Raises `CommitRefused`."""
+        """Commit synchronously; an offset is that of the next record to read.
+
+        Raises `CommitRefused`, also when no answer has come for long.
+        """
         told = [
             ck.TopicPartition(
                 topic, partition, offset, metadata=_mark(self._topic_ids.get((topic, partition), ""))
             )
             for (topic, partition), offset in offsets.items()
         ]
-        try:
-            answers = self._consumer.commit(offsets=told, asynchronous=False)
-        except ck.KafkaException as error:
-            raise commit_refused(error.args[0]) from error
-        for answer in answers:
-            if answer.error is not None:
-                raise commit_refused(answer.error)
+        self._committer.commit(told)
+
+    def waits_no_more(self, timeout: float) -> bool:
+        """Wait for the answer to a commit that had none in time; False if there is still none.
+
+        Until then nothing else may be asked of this consumer: the library would keep the caller waiting, too.
+        """
+        return self._committer.is_idle(timeout)
 
     def close(self) -> None:
-        """Leave the group; the rebalance listener hears about its last partitions."""
-        self._consumer.close()
+        """Leave the group; the rebalance listener hears about its last partitions.
+
+        While a commit has no answer there is no coordinator to tell, and nobody is told.
+        """
+        # Nor may the library's client be freed while it is used.
+        if self.waits_no_more(REPLY_SECONDS):
+            self._consumer.close()
+        self._committer.close()
 
     def committed(
         self, partitions: Iterable[Partition], *, topic_ids: Mapping[str, str]
