@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -32,27 +32,34 @@ class Lines:
         self._stream = stream
         self._lock = threading.Lock()
         self._held: deque[str] | None = None
+        self._timer: threading.Timer | None = None
 
     def hold(self, seconds: float) -> None:
         """Write nothing until `release`, or until so much time has passed."""
         with self._lock:
             self._held = deque(maxlen=HELD_MAX)
-        timer = threading.Timer(seconds, self.release)
-        timer.daemon = True
-        timer.start()
+            self._timer = threading.Timer(seconds, self.release)
+            self._timer.daemon = True
+            self._timer.start()
 
     def release(self) -> None:
         """Write what is held, and hold nothing more. Safe to call at any time."""
         with self._lock:
-            held, self._held = self._held, None
-            for text in held or ():
+            for text in self._let_go():
                 self._stream.write(text)
-            self._stream.flush()
+                self._stream.flush()
 
     def drop(self) -> None:
         """Forget what is held, and hold nothing more."""
         with self._lock:
-            self._held = None
+            self._let_go()
+
+    def _let_go(self) -> Iterable[str]:
+        held, self._held = self._held, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return held or ()
 
     def write(self, text: str) -> None:
         """Called by the log, line by line."""

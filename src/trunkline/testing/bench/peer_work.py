@@ -5,6 +5,7 @@ drop what has been processed before, insert a row an event.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -95,18 +96,22 @@ def apply_records(store: Store, group: str, records: Iterable[Record]) -> None:
         _apply_partition(store, group, list(batch))
 
 
+class _KnownError(Exception):
+    """Some of the batch was applied before; rolls back."""
+
+
 def _apply_partition(store: Store, group: str, records: Sequence[Record]) -> None:
     received = [decode_or_refuse(record) for record in records]
     events = [item for item in received if isinstance(item, Received)]
     first, target = records[0], records[-1].offset + 1
     lane = Lane(group=group, cluster_id="", topic=first.topic, topic_id="", partition=first.partition)
-    with store.write() as tx:
+    with suppress(_KnownError), store.write() as tx:
         stored = position.read(tx, [lane])[lane]
         position.advance(tx, lane, expected=stored, target=target)
-        if dedupe.claim(tx, group, events):
-            insert_rows(tx, events)
-            return
-        tx.rollback()
+        if not dedupe.claim(tx, group, events):
+            raise _KnownError
+        insert_rows(tx, events)
+        return
     with store.write() as tx:
         position.advance(tx, lane, expected=stored, target=target)
         sifted = dedupe.sift(tx, group, events)
