@@ -1,6 +1,7 @@
 """Fixtures of every suite: brokers as processes of their own, embedded and real, and what was not run."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -93,6 +94,11 @@ def engine(request: pytest.FixtureRequest) -> ConnectionOptions:
         return cluster.connection()
     embedded: BrokerProcess = request.getfixturevalue("broker")
     return ConnectionOptions(bootstrap_servers=embedded.address)
+
+
+def pytest_configure() -> None:
+    # Whoever starts this in the background has it ignored, by all that is started here, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
