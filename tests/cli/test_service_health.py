@@ -126,8 +126,9 @@ def test_a_service_that_cannot_end_its_batch_in_time_ends_with_exit_code_1_and_r
             event = ConfigValueSet(key="a.b", level="global", value=1, version=1, actor_id="ana")
             publisher.publish(event, tenant=SYSTEM_TENANT, id="blocked").result(10)
         assert service.process.terminate(timeout_s=STOP_DEADLINE_SECONDS) == 1
-        last = service.process.stderr.text.splitlines()[-1]
-        assert last.startswith("error: audit-service did not stop within 0.5 s")
+        last = msgspec.json.decode(service.process.stderr.text.splitlines()[-1])
+        assert (last["event"], last["exit_code"]) == ("ended", 1)
+        assert last["error"].startswith("audit-service did not stop within 0.5 s")
         blocker.close()
     with audit_service(broker.address, data_dir) as again:
         eventually(lambda: again.is_ready)
