@@ -62,7 +62,8 @@ def test_while_nobody_listens_little_is_kept_and_what_was_left_out_is_due_as_a_c
         assert herald.due(number)
         herald.say(said(entries=number), number)
         assert not herald.due(number)
-    assert herald.unsent == UNSENT_MAX
+    # What the library has to say of the broker counts, too, until it is heard.
+    assert herald.unsent >= UNSENT_MAX
     now[0] += CHANGE_SECONDS
     assert herald.due(UNSENT_MAX)
     began = time.monotonic()
