@@ -28,17 +28,11 @@ from trunkline.client.config import (
 )
 from trunkline.client.counting import Counted, PartitionCounter
 from trunkline.client.delivery import Delivered, Delivery, Outcome
-from trunkline.client.errors import (
-    DeliveryRejected,
-    DeliveryUnknown,
-    KafkaFailed,
-    KafkaFatal,
-    PublisherClosed,
-    QueueFull,
-)
+from trunkline.client.errors import KafkaFailed, KafkaFatal, PublisherClosed, QueueFull
 from trunkline.client.kafka import TOO_LARGE, Report, partition_of
 from trunkline.client.lanes import Lanes
 from trunkline.client.log import Log
+from trunkline.client.outcomes import failure, rejected, unknown
 from trunkline.client.publisher_metrics import PublisherMetrics, Standing
 from trunkline.client.unresolved import Unresolved
 
@@ -54,6 +48,11 @@ TURN_SECONDS: Final = 0.005
 so many events it gives way, for so many seconds at the most."""
 
 QUEUE_BYTES_MAX: Final = QUEUE_KIB_MAX * 1024
+
+_CLOSED_BEFORE_SENT: Final = "the publisher was closed before it was sent"
+_CLOSED_BEFORE_KNOWN: Final = "the publisher was closed before its place was certain"
+_UNVERIFIED: Final = "it was acknowledged so late that the topic may have grown, and no broker says whether"
+_INTERRUPTED: Final = "publishing was interrupted"
 
 _log = Log("trunkline.publisher")
 
@@ -163,9 +162,9 @@ class Dispatcher:
         for channel in self._channels():
             channel.close()
         with self._lock:
-            self._note([(item, _rejected(item, "_PURGE_QUEUE", _CLOSED_BEFORE_SENT)) for item in unsent])
+            self._note([(item, rejected(item, "_PURGE_QUEUE", _CLOSED_BEFORE_SENT)) for item in unsent])
             # Acknowledged, but so late that the partitions had to be counted again first.
-            self._note([(item, _unknown(item, _CLOSED_BEFORE_KNOWN)) for item in self._unresolved.events])
+            self._note([(item, unknown(item, _CLOSED_BEFORE_KNOWN)) for item in self._unresolved.events])
         self._tell()
         metrics, self._metrics = self._metrics, None
         if metrics is not None:
@@ -229,7 +228,7 @@ class Dispatcher:
             except KafkaFailed as error:
                 # A lone event fails alone; what follows one in a run fails with it.
                 failed = events[index:] if channel is self._runs else [delivery]
-                self._resolve(channel, [(item, _rejected(item, error.code, str(error))) for item in failed])
+                self._resolve(channel, [(item, rejected(item, error.code, str(error))) for item in failed])
                 if channel is self._singles:
                     continue
             else:
@@ -278,12 +277,12 @@ class Dispatcher:
     def _settle_failed(self, channel: Channel, reports: Sequence[Report[Delivery]]) -> None:
         """Under the lock: what was handed over and is not known to be in the log."""
         self._resolve(
-            channel, [(report.token, _failure(report)) for report in reports if report.code != TOO_LARGE]
+            channel, [(report.token, failure(report)) for report in reports if report.code != TOO_LARGE]
         )
         refused = [report.token for report in reports if report.code == TOO_LARGE]
         # They are known to fit, so the topic is closed (`trunkline.client.growth`): they were not appended.
         if self._closed:
-            self._note([(item, _rejected(item, TOO_LARGE, "too large")) for item in refused])
+            self._note([(item, rejected(item, TOO_LARGE, "too large")) for item in refused])
         elif refused:
             for topic in {item.lane[0] for item in refused}:
                 self._tell_of_closing(topic)
@@ -309,7 +308,7 @@ class Dispatcher:
     def _lose(self, channel: Channel, why: str) -> None:
         with self._lock:
             self._mend()
-            self._resolve(channel, [(event, _unknown(event, why)) for event in channel.sent])
+            self._resolve(channel, [(event, unknown(event, why)) for event in channel.sent])
         self._tell()
 
     def _note(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
@@ -335,8 +334,8 @@ class Dispatcher:
             if at >= self._expire_due:
                 self._expire_due = at + EXPIRE_SECONDS
                 expired = self._lanes.expired(at)
-                self._note([(event, _rejected(event, "_TIMED_OUT", why)) for event, why in expired])
-                self._note([(event, _unknown(event, _UNVERIFIED)) for event in self._lanes.overdue(at)])
+                self._note([(event, rejected(event, "_TIMED_OUT", why)) for event, why in expired])
+                self._note([(event, unknown(event, _UNVERIFIED)) for event in self._lanes.overdue(at)])
         if self._unresolved.anyone_to_tell:
             self._tell()
 
@@ -352,7 +351,7 @@ class Dispatcher:
         lost = sorted(self._unresolved.events, key=lambda delivery: delivery.at)
         for delivery in lost:
             self._lanes.hold(delivery, at)
-        self._note([(delivery, _unknown(delivery, _INTERRUPTED)) for delivery in lost])
+        self._note([(delivery, unknown(delivery, _INTERRUPTED)) for delivery in lost])
         self._interrupted = False
 
     # Partitions, on the counting thread
@@ -380,8 +379,8 @@ class Dispatcher:
         at = now()
         with self._lock:
             self._mend()
-            rejected = self._lanes.reject(topic, at, before=at - waited_seconds)
-            self._note([(event, _rejected(event, code, why)) for event in rejected])
+            let_go = self._lanes.reject(topic, at, before=at - waited_seconds)
+            self._note([(event, rejected(event, code, why)) for event in let_go])
         self._tell()
 
     # Parts
@@ -411,29 +410,3 @@ class Dispatcher:
             lose=self._lose,
             tick=tick,
         )
-
-
-_CLOSED_BEFORE_SENT: Final = "the publisher was closed before it was sent"
-_CLOSED_BEFORE_KNOWN: Final = "the publisher was closed before its place was certain"
-_UNVERIFIED: Final = "it was acknowledged so late that the topic may have grown, and no broker says whether"
-_INTERRUPTED: Final = "publishing was interrupted"
-
-
-def _rejected(delivery: Delivery, code: str, why: str) -> DeliveryRejected:
-    return DeliveryRejected(
-        code, f"event {delivery.event_id} to {delivery.lane[0]}: {why} ({code}); it is not in the log"
-    )
-
-
-def _unknown(delivery: Delivery, why: str) -> DeliveryUnknown:
-    return DeliveryUnknown(
-        f"event {delivery.event_id} to {delivery.lane[0]}: {why}; it may be in the log, and may be published "
-        "again with the same id"
-    )
-
-
-def _failure(report: Report[Delivery]) -> Outcome:
-    assert report.code is not None
-    if report.lost:
-        return _rejected(report.token, report.code, report.message)
-    return _unknown(report.token, f"{report.message} ({report.code})")
