@@ -28,7 +28,7 @@ def data_dir(tmp_path: Path) -> Path:
 def store(data_dir: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{data_dir}/services/{SERVICE}.db")
     migrate(opened)
-    migrate(opened, runnable(SERVICE).component)
+    migrate(opened, runnable(SERVICE).components[0])
     yield opened
     opened.close()
 

@@ -26,7 +26,7 @@ SEEN_MS = 1_700_000_000_000
 def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{tmp_path}/services/{SERVICE}.db")
     migrate(opened)
-    migrate(opened, runnable(SERVICE).component)
+    migrate(opened, runnable(SERVICE).components[0])
     yield opened
     opened.close()
 

@@ -72,6 +72,26 @@ def service_store_url(data_dir: Path, service: str) -> str:
     return f"sqlite:///{data_dir / 'services' / f'{service}.db'}"
 
 
+def service_keys_url(data_dir: Path, service: str) -> str:
+    """The key ring of a service on this machine: apart from its store, so that they are backed up apart."""
+    return f"sqlite:///{data_dir / 'keys' / f'{service}.db'}"
+
+
+def master_key_path(data_dir: Path) -> Path:
+    """The key that wraps all data keys of this machine."""
+    return data_dir / "keys" / "master.key"
+
+
+def kept_config_path(data_dir: Path, service: str) -> Path:
+    """The configuration that a service knew last."""
+    return data_dir / "services" / f"{service}.config.json"
+
+
+def token_key_path(data_dir: Path) -> Path:
+    """The private key that signs this machine's API tokens."""
+    return data_dir / "keys" / "api-tokens.pem"
+
+
 def print_json(value: object) -> None:
     """One JSON document on one line of standard output."""
     typer.echo(msgspec.json.encode(value).decode())

@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "replay": ("replay", WORK, "Give failed events to their service again, and to no other."),
     "import": ("import_", WORK, "Turn real logs into events."),
     "config": ("config", QUERY, "Look up the configuration, and see which instance has it."),
+    "token": ("token", QUERY, "Issue a token for the services' HTTP APIs."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
     "torture": ("torture", CONTRACT, "Hurt everything on a seeded schedule; exit 1 if a promise breaks."),

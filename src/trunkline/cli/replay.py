@@ -13,6 +13,7 @@ from trunkline.cli import _common, _ledger
 from trunkline.cli._audit_input import parse_moment
 from trunkline.cli._common import AsJson, DataDir
 from trunkline.cli._ledger import ServiceName, StoreUrl
+from trunkline.cli._offline import context_on
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 
 if TYPE_CHECKING:
@@ -89,8 +90,14 @@ def replay(
         raise InvalidInput("say which failures to replay: ids, --all, --reason, --tenant, --topic or --since")
     pace = None if rate is None else Pace(rate)
     made = _service(service)
-    with _ledger.opened(service, data_dir, store) as opened:
-        handler = made.build(opened, data_dir, on_failure=_raise).handler
+    contract = _common.read_catalogue(None)
+    with (
+        _ledger.opened(service, data_dir, store) as opened,
+        context_on(opened, service, data_dir=data_dir, catalogue=contract) as context,
+    ):
+        handler = made.build(context).handler
+        if handler is None:
+            raise InvalidInput(f"{service} consumes nothing, so it has nothing to replay")
         wanted: Iterable[int] = sorted(set(ids or ()))
         if not ids:
             wanted = open_failures(opened, group=service, matching=matching, limit=limit)
@@ -257,7 +264,3 @@ def _world_at_fault_told() -> Iterator[None]:
             f"stopped where the event was not at fault: {error}; what was replayed before has taken effect, "
             "run the same command again"
         ) from error
-
-
-def _raise(error: TrunklineError) -> None:
-    raise error

@@ -4,8 +4,9 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,13 +16,13 @@ from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile, DataD
 from trunkline.cli._connection import ClientProperties
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX
 from trunkline.client.config import GroupProtocol
-from trunkline.errors import TrunklineError, Unavailable
+from trunkline.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from trunkline.client.runtime import ConsumerRuntime
-    from trunkline.services.app import Companion
+    from trunkline.services.kit.api.server import ApiServer
+    from trunkline.services.running import ServiceProcess
 
 READY_POLL_S: Final = 0.2
 START_SECONDS: Final = 10.0
@@ -62,9 +63,28 @@ def service(
         int | None,
         typer.Option("--health-port", min=0, max=65_535, help="Serve /livez and /readyz on this port."),
     ] = None,
+    api_port: Annotated[
+        int | None,
+        typer.Option("--api-port", min=0, max=65_535, help="Serve the HTTP query API on this port."),
+    ] = None,
+    token_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-key",
+            metavar="FILE",
+            help="The public key of the API's tokens; without it the one in DIR, as `trunkline token` uses.",
+        ),
+    ] = None,
     listen_address: Annotated[
-        str, typer.Option("--listen-address", metavar="HOST", help="Where these two ports are.")
+        str, typer.Option("--listen-address", metavar="HOST", help="Where these ports are.")
     ] = "127.0.0.1",
+    keys: Annotated[
+        str | None,
+        typer.Option("--keys", metavar="URL", help="The database of the tenants' keys, if not in DIR."),
+    ] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", help="The environment of the catalogue that this is.")
+    ] = "development",
     failures_in_a_row: Annotated[
         int,
         typer.Option(
@@ -109,95 +129,89 @@ def service(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
-    from prometheus_client import CollectorRegistry
-
     from trunkline.cli._logging import keeping_a_log
-    from trunkline.client.broadcast.instance import Broadcast
-    from trunkline.client.broadcast.options import BroadcastOptions
     from trunkline.client.config import ConsumerOptions
-    from trunkline.client.runtime import ConsumerRuntime
-    from trunkline.client.store import migrate, open_store
     from trunkline.services import runnable
+    from trunkline.services.running import ServiceProcess, Setup
 
     with keeping_a_log(as_json=as_json) as lines:
         if start_seconds:
             lines.hold(max(start_seconds, START_SECONDS) + DECIDED_SECONDS)
         contract = _common.read_catalogue(catalogue)
-        topics = [topic.name for topic in contract.consumed_by(name)]
-        chosen = runnable(name)
-        connection = _connection.connection(bootstrap_servers, client_id=name, properties=client_properties)
-        options = ConsumerOptions(group=name, protocol=group_protocol, instance_id=instance_id)
-        with closing(open_store(store or _common.service_store_url(data_dir, name))) as opened:
-            migrate(opened)
-            migrate(opened, chosen.component)
-            failures: list[TrunklineError] = []
-
-            def fail(error: TrunklineError) -> None:
-                failures.append(error)
-                runtime.stop()
-
-            made = chosen.build(opened, data_dir, on_failure=fail)
-            registry = CollectorRegistry()
-            broadcast = Broadcast(
-                service=name,
-                instance=instance_id or f"{socket.gethostname()}-{os.getpid()}",
-                connection=connection,
-                catalogue=contract,
-                options=BroadcastOptions(last_known_good=data_dir / "services" / f"{name}.config.json"),
-                registry=registry,
-            )
-
-            def not_ready() -> list[str]:
-                stale = broadcast.unready_reason
-                return [*runtime.not_ready(), *([stale] if stale else [])]
-
-            runtime = ConsumerRuntime(
-                service=name,
-                topics=topics,
-                handler=made.handler,
-                store=opened,
-                connection=connection,
-                options=options,
-                registry=registry,
-                failures_in_a_row_max=failures_in_a_row,
-                park_tenants=park_tenants,
-                start_seconds=start_seconds or None,
-                stop_seconds=stop_seconds,
-            )
+        contract.service(name)
+        setup = Setup(
+            name=name,
+            instance=instance_id or f"{socket.gethostname()}-{os.getpid()}",
+            runnable=runnable(name),
+            catalogue=contract,
+            environment=contract.environment(environment),
+            connection=_connection.connection(
+                bootstrap_servers, client_id=name, properties=client_properties
+            ),
+            store_url=store or _common.service_store_url(data_dir, name),
+            data_dir=data_dir,
+            keys_url=keys or _common.service_keys_url(data_dir, name),
+            master_key=_common.master_key_path(data_dir),
+            kept_config=_common.kept_config_path(data_dir, name),
+            options=ConsumerOptions(group=name, protocol=group_protocol, instance_id=instance_id),
+            failures_in_a_row_max=failures_in_a_row,
+            park_tenants=park_tenants,
+            start_seconds=start_seconds or None,
+            stop_seconds=stop_seconds,
+        )
+        with ServiceProcess(setup) as process:
+            api = _api(process, api_port, listen_address, token_key or _api_key(data_dir))
             with (
                 _health.serving(
-                    health_port, host=listen_address, live=runtime.not_live, ready=not_ready
+                    health_port, host=listen_address, live=process.not_live, ready=process.not_ready
                 ) as serving_health,
-                _companions([*made.companions, broadcast]),
-                _common.on_stop_signal(runtime.stop),
+                _common.on_stop_signal(process.stop),
                 _said_when_ready(
-                    runtime,
+                    process,
                     {
                         "service": name,
                         "bootstrap_servers": bootstrap_servers,
-                        "store": opened.url,
-                        "metrics_port": _serve_metrics(registry, metrics_port, listen_address),
+                        "store": process.store.url,
+                        "metrics_port": _serve_metrics(setup.registry, metrics_port, listen_address),
                         "health_port": serving_health,
+                        "api_port": None if api is None else api.port,
                     },
                     as_json=as_json,
                     decided=lines.release,
                 ),
             ):
-                runtime.run()
-            if failures:
-                raise failures[0]
+                process.run([] if api is None else [api])
 
 
-@contextmanager
-def _companions(companions: "Sequence[Companion]") -> Iterator[None]:
-    """What runs beside the consumer: started before it, stopped after it, in reverse order."""
-    try:
-        for companion in companions:
-            companion.start()
-        yield
-    finally:
-        for companion in reversed(companions):
-            companion.stop()
+def _api_key(data_dir: Path) -> Path:
+    """The public key that this machine's tokens are checked with; made with the private one on first use."""
+    from trunkline.services.kit.api.tokens import load_or_create_key, public_path
+
+    private = _common.token_key_path(data_dir)
+    load_or_create_key(private)
+    return public_path(private)
+
+
+def _api(process: "ServiceProcess", port: int | None, host: str, key: Path) -> "ApiServer | None":
+    """The service's HTTP API, where one was asked for and the service has one."""
+    if port is None:
+        return None
+    if process.app.router is None:
+        raise InvalidInput(f"{process.setup.name} has no HTTP API; leave --api-port out")
+    from trunkline.services.kit.api.server import ApiServer, new_api
+    from trunkline.services.kit.api.tokens import load_verifier
+
+    setup = process.setup
+    title = setup.catalogue.service(setup.name).title
+    app = new_api(
+        setup.name, [process.app.router()], store=process.store, verifier=load_verifier(key), title=title
+    )
+    return ApiServer(
+        app,
+        host=host,
+        port=port,
+        on_failure=lambda error: process.fail(Unavailable(f"the API of {setup.name} failed: {error!r}")),
+    )
 
 
 def _serve_metrics(registry: "CollectorRegistry", port: int | None, host: str) -> int | None:
@@ -215,14 +229,14 @@ def _serve_metrics(registry: "CollectorRegistry", port: int | None, host: str) -
 
 @contextmanager
 def _said_when_ready(
-    runtime: "ConsumerRuntime", ready: Mapping[str, object], *, as_json: bool, decided: Callable[[], None]
+    process: "ServiceProcess", ready: Mapping[str, object], *, as_json: bool, decided: Callable[[], None]
 ) -> Iterator[None]:
     """Call `decided` and print one line once the service reads its partitions; nothing if it ends before."""
     ended = threading.Event()
 
     def wait() -> None:
         while not ended.is_set():
-            if runtime.wait_started(READY_POLL_S):
+            if process.wait_started(READY_POLL_S):
                 decided()
                 if as_json:
                     _common.print_json(ready)

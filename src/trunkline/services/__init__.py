@@ -8,7 +8,11 @@ from typing import Final
 from trunkline.errors import InvalidInput
 from trunkline.services.app import Runnable
 
-RUNNABLE: Final[Mapping[str, str]] = MappingProxyType({"audit-service": "trunkline.services.audit.app"})
+RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "audit-service": "trunkline.services.audit.app",
+    }
+)
 """Service name -> the module whose `SERVICE` is its `Runnable`, imported only when the service is run."""
 
 

@@ -108,6 +108,11 @@ class Broadcast:
             return found
         return self._answered(found, default)
 
+    def under(self, prefix: str) -> dict[tuple[str | None, str], Resolution]:
+        """Every value in force whose key begins so, by tenant and key; None for what holds for everybody."""
+        found = self._replica.view.under(prefix, service=self.service, environment=self._environment)
+        return {name: self._answered(value, None) for name, value in found.items()}
+
     def flag(self, key: str, *, tenant: str, tier: str | None = None, default: bool = False) -> Resolution:
         """Whether a feature flag is on for a tenant of this tier; `value` is a bool."""
         found = self._replica.view.flag(key, tenant=tenant, tier=tier, now=self._wall())

@@ -70,6 +70,23 @@ class View:
             return found
         return get(("global", None, key))
 
+    def under(
+        self, prefix: str, *, service: str | None = None, environment: str | None = None
+    ) -> dict[tuple[str | None, str], Resolution]:
+        """Every value whose key begins so, by tenant and key; None for what holds for every tenant.
+
+        Of what holds for all, the service's goes before the environment's, and that before the global one.
+        """
+        found: dict[tuple[str | None, str], Resolution] = {}
+        for (level, scope, key), value in self._values.items():
+            if not key.startswith(prefix):
+                continue
+            if level == "tenant":
+                found[scope, key] = value
+            elif (wide := self.value(key, service=service, environment=environment)) is not None:
+                found[None, key] = wide
+        return found
+
     def flag(self, key: str, *, tenant: str, tier: str | None, now: datetime) -> Resolution | None:
         """Whether a flag is on for a tenant; one of the tenant's own goes before everybody's."""
         level: Level = "tenant"

@@ -50,6 +50,17 @@ def read(tx: Connection, lanes: Iterable[Lane]) -> dict[Lane, int | None]:
     return {lane: tx.execute(_READ, _parameters(lane)).scalar() for lane in lanes}
 
 
+def positions(tx: Connection) -> dict[tuple[str, int], int]:
+    """The next offset of every partition that has been read, by topic and partition.
+
+    Of several incarnations of a topic or several clusters it is the one that was read furthest.
+    """
+    found: dict[tuple[str, int], int] = {}
+    for topic, partition, offset in tx.execute(select(_T.topic, _T.partition, _T.next_offset)):
+        found[topic, partition] = max(offset, found.get((topic, partition), 0))
+    return found
+
+
 def advance(tx: Connection, lane: Lane, *, expected: int | None, target: int) -> None:
     """Move the position from `expected` to `target`. Raises `Fenced` if it is elsewhere.
 

@@ -1,12 +1,9 @@
 """The audit service, put together, and where its files are."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from trunkline.client.store import Store
-from trunkline.errors import TrunklineError
-from trunkline.services.app import App, Runnable
+from trunkline.services.app import App, Context, Runnable
 from trunkline.services.audit.checkpoint import CheckpointFiles
 from trunkline.services.audit.checkpointer import Checkpointer, CheckpointThread
 from trunkline.services.audit.handler import AuditHandler
@@ -24,11 +21,14 @@ def signing_key_path(data_dir: Path) -> Path:
     return data_dir / "audit" / "signing-key.pem"
 
 
-def build(store: Store, data_dir: Path, *, on_failure: Callable[[TrunklineError], None]) -> App:
+def build(context: Context) -> App:
     """The service on its store; makes the signing key on first use. Raises `InvalidInput`."""
-    signer = load_or_create_signer(signing_key_path(data_dir))
-    checkpointer = Checkpointer(store, checkpoint_files(data_dir), signer)
-    return App(AuditHandler(), (CheckpointThread(checkpointer, on_failure=on_failure),))
+    signer = load_or_create_signer(signing_key_path(context.data_dir))
+    checkpointer = Checkpointer(context.store, checkpoint_files(context.data_dir), signer)
+    return App(
+        handler=AuditHandler(),
+        companions=(CheckpointThread(checkpointer, on_failure=context.on_failure),),
+    )
 
 
-SERVICE: Final = Runnable(AUDIT_LEDGER, build)
+SERVICE: Final = Runnable(components=(AUDIT_LEDGER,), build=build, records_config=True)

@@ -1,0 +1,1 @@
+"""The settings that services define and check, one module a service: what `config set` may set them to."""
