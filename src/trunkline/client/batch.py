@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection
 
+from trunkline.client import failpoints
 from trunkline.client.blame import is_world_at_fault, one_line
 from trunkline.client.breaker import Breaker
 from trunkline.client.errors import BreakerOpen, StopOverdue, StoreUnavailable
@@ -135,6 +136,8 @@ class BatchProcessor:
                 raise _NotAllNew
             self._hand_over(tx, events)
             self._stop_if_abandoned(lane, target)
+            failpoints.reach("batch.applied")
+        failpoints.reach("batch.committed")
         self._breaker.record([True])
         return Outcome(handled=len(events), duplicates=0, refused=())
 
@@ -191,6 +194,8 @@ class BatchProcessor:
             if self._breaker.would_open(successes):
                 raise BreakerOpen(breaker_text(self._breaker, lane, refused))
             self._stop_if_abandoned(lane, target)
+            failpoints.reach("batch.applied")
+        failpoints.reach("batch.committed")
         self._breaker.record(successes)
         return Outcome(handled=len(handled), duplicates=len(sifted.duplicates), refused=tuple(refused))
 
