@@ -1,0 +1,109 @@
+"""The key ring: what is sealed is read again, elsewhere it is not, and nothing is left of a destroyed key."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.errors import InvalidInput
+from trunkline.services.kit.keys import KEY_BYTES, KeyRing, Sealed, load_or_create_master
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="module")
+def ring(directory: Path) -> Iterator[KeyRing]:
+    with closing(KeyRing.open(f"sqlite:///{directory / 'keys.db'}", directory / "master.key")) as opened:
+        yield opened
+
+
+def again(directory: Path) -> KeyRing:
+    return KeyRing.open(f"sqlite:///{directory / 'keys.db'}", directory / "master.key")
+
+
+@given(value=st.binary(max_size=2_000), place=st.text(max_size=40))
+def test_what_was_sealed_is_read_again(ring: KeyRing, value: bytes, place: str) -> None:
+    sealed = ring.seal("acme", value, place=place)
+    assert ring.unseal("acme", sealed, place=place) == value
+    assert len(value) < 8 or value not in sealed
+
+
+def test_another_instance_reads_it_too(ring: KeyRing, directory: Path) -> None:
+    sealed = ring.seal("globex", b"ada@globex.example", place="user.email")
+    with closing(again(directory)) as other:
+        assert other.unseal("globex", sealed, place="user.email") == b"ada@globex.example"
+
+
+@pytest.mark.parametrize(("tenant", "place"), [("globex", "user.email"), ("acme", "user.name")])
+def test_it_cannot_be_read_for_another_tenant_or_in_another_place(
+    ring: KeyRing, tenant: str, place: str
+) -> None:
+    ring.seal("globex", b"so that there is a key", place="user.email")
+    sealed = ring.seal("acme", b"ada@acme.example", place="user.email")
+    with pytest.raises(Sealed, match=f"a value of {tenant} in {place} cannot be read"):
+        ring.unseal(tenant, sealed, place=place)
+
+
+@given(flipped=st.integers(min_value=0, max_value=44))
+def test_every_changed_byte_is_noticed(ring: KeyRing, flipped: int) -> None:
+    sealed = bytearray(ring.seal("acme", b"0123456789abcdef", place="p"))
+    assert len(sealed) == 45
+    sealed[flipped] ^= 1
+    with pytest.raises(Sealed):
+        ring.unseal("acme", bytes(sealed), place="p")
+
+
+@pytest.mark.parametrize("torn", [b"", b"\x01", b"\x01abc"])
+def test_what_is_too_short_is_refused(ring: KeyRing, torn: bytes) -> None:
+    ring.seal("acme", b"", place="p")
+    with pytest.raises(Sealed):
+        ring.unseal("acme", torn, place="p")
+
+
+def test_a_destroyed_key_leaves_nothing_readable_and_no_bytes_in_the_file(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as ring:
+        sealed = ring.seal("acme", b"secret", place="p")
+        assert ring.destroy("acme")
+        assert not ring.destroy("acme")
+        assert ring.unseal("acme", sealed, place="p") is None
+    with closing(again(tmp_path)) as later:
+        assert later.unseal("acme", sealed, place="p") is None
+
+
+def test_what_is_sealed_after_a_destruction_is_under_a_new_key(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as ring:
+        old = ring.seal("acme", b"old", place="p")
+        ring.destroy("acme")
+        new = ring.seal("acme", b"new", place="p")
+        assert ring.unseal("acme", new, place="p") == b"new"
+        with pytest.raises(Sealed):
+            ring.unseal("acme", old, place="p")
+
+
+def test_the_master_key_is_its_owners_alone_and_stays_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "master.key"
+    first = load_or_create_master(path)
+    assert len(first) == KEY_BYTES
+    assert path.stat().st_mode & 0o077 == 0
+    assert load_or_create_master(path) == first
+
+
+def test_a_damaged_master_key_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.write_bytes(b"short")
+    with pytest.raises(InvalidInput, match="5 bytes instead of 32; restore it from a backup"):
+        load_or_create_master(path)
+
+
+def test_keys_of_another_master_are_told_apart_from_changed_values(tmp_path: Path) -> None:
+    with closing(again(tmp_path)) as ring:
+        sealed = ring.seal("acme", b"x", place="p")
+    (tmp_path / "master.key").write_bytes(b"0" * KEY_BYTES)
+    with closing(again(tmp_path)) as other, pytest.raises(Sealed, match="of another master key"):
+        other.unseal("acme", sealed, place="p")
