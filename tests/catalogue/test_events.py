@@ -22,7 +22,7 @@ tenant: created activated tier_changed suspended reactivated deletion_scheduled 
 query: submitted completed failed cancelled denied
 agent: run_started run_completed run_failed tool_called tokens_used
 model: registered version_created alias_set alias_removed tag_set stage_changed
-model: deployed undeployed drift_detected
+model: tag_removed deployed undeployed drift_detected deleted
 pipeline: run_started run_running run_completed run_failed run_aborted
 quality: check_passed check_failed anomaly_detected anomaly_resolved score_changed sla_breached
 usage: threshold_reached quota_exceeded period_closed correction_recorded
@@ -31,6 +31,7 @@ auth: login_succeeded login_failed
 access: permission_granted permission_revoked role_assigned api_key_created api_key_revoked data_accessed
 access: api_called erasure_requested erasure_completed
 policy: published revoked bundle_activated asset_quarantined asset_released classification_changed
+policy: snapshot_published heartbeat
 """
 
 

@@ -1,13 +1,17 @@
 """Policies and what they decided about assets: what Governance Service publishes."""
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
+
+from msgspec import Meta
 
 from trunkline.catalogue.events.audit_view import AuditRule
 from trunkline.catalogue.events.base import Event, event
 from trunkline.catalogue.events.fields import (
     Count,
+    DurationMs,
     Identifier,
     Instant,
+    JsonObject,
     Percent,
     Positive,
     Reason,
@@ -21,6 +25,9 @@ TOPIC = "governance.policy.events"
 
 Kind: TypeAlias = Literal["access", "row_filter", "mask", "retention", "quarantine"]
 Mode: TypeAlias = Literal["monitor", "warn", "enforce"]
+
+PARTS_MAX: Final = 64
+"""Of a snapshot: what is larger is no bundle."""
 
 _POLICY = AuditRule(resource="policy", resource_id="policy_id", actor_id="actor_id")
 _ASSET = AuditRule(resource="asset", resource_id="asset", actor_id="actor_id")
@@ -161,3 +168,64 @@ class ClassificationChanged(Event, frozen=True, kw_only=True):
     actor_id: Identifier
     previous: Word | None = None
     confidence_percent: Percent | None = None
+
+
+@event(
+    "policy.snapshot_published.v1",
+    topic=TOPIC,
+    audit=AuditRule(resource="policy_bundle", resource_id="digest"),
+    example={
+        "revision": 5,
+        "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "policies": [
+            {
+                "policy_id": "p-emea",
+                "version": 1,
+                "kind": "row_filter",
+                "mode": "enforce",
+                "scope": "urn:table:sales.orders",
+                "body": "region = 'EMEA'",
+            }
+        ],
+        "part": 1,
+        "parts": 1,
+    },
+)
+class PolicySnapshotPublished(Event, frozen=True, kw_only=True):
+    """The active bundle with its whole policies, repeated before retention forgets what it is made of.
+
+    An item of `policies` has the members of `policy.published.v1` but the actor. Parts are numbered from 1
+    and published in a row; the digest is of the whole.
+    """
+
+    revision: Count
+    digest: Sha256
+    policies: tuple[JsonObject, ...]
+    part: Positive = 1
+    parts: Annotated[int, Meta(ge=1, le=PARTS_MAX)] = 1
+
+
+@event(
+    "policy.heartbeat.v1",
+    topic=TOPIC,
+    audit=AuditRule(resource="policy_heartbeat", resource_id="sequence"),
+    example={
+        "sequence": 17,
+        "sent_at": "2026-11-23T08:00:05Z",
+        "every_ms": 5000,
+        "bundles": 12,
+        "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+)
+class PolicyHeartbeat(Event, frozen=True, kw_only=True):
+    """Governance is there, under the tenant `system`: who hears none for long cannot know what it missed.
+
+    `bundles` tells how many tenants have an active bundle, `digest` is over all of them: SHA-256 of the lines
+    `TENANT REVISION DIGEST`, sorted.
+    """
+
+    sequence: Positive
+    sent_at: Instant
+    every_ms: DurationMs
+    bundles: Count
+    digest: Sha256

@@ -1,0 +1,1 @@
+"""Policies as governance and its enforcers share them."""
