@@ -28,4 +28,17 @@ BROADCAST_POSITIONS: Final = InternalTopic(
 )
 """How far each instance has applied what is broadcast; every instance repeats it every few seconds."""
 
-INTERNAL_TOPICS: Final = (GROWTH_JOURNAL, BROADCAST_POSITIONS)
+TENANT_ENDS: Final = InternalTopic(
+    name="trunkline.tenant.ends",
+    # Kept for ever: a store that is built anew from the topics must not bring an ended tenant back.
+    config={"retention.ms": "-1"},
+)
+"""One record a deleted tenant; written by tenant-service, read whole by every instance of every service."""
+
+ERASURE_RECEIPTS: Final = InternalTopic(
+    name="trunkline.erasure.receipts",
+    config={"retention.ms": "-1"},
+)
+"""What each service has erased of an ended tenant; written by every service, read by iam-service."""
+
+INTERNAL_TOPICS: Final = (GROWTH_JOURNAL, BROADCAST_POSITIONS, TENANT_ENDS, ERASURE_RECEIPTS)

@@ -15,6 +15,7 @@ from trunkline.catalogue.events.fields import (
     JsonObject,
     LongName,
     Reason,
+    Sha256,
     Title,
     Urn,
     UserAgent,
@@ -279,10 +280,17 @@ class ErasureRequested(Event, frozen=True, kw_only=True):
     },
 )
 class ErasureCompleted(Event, frozen=True, kw_only=True):
-    """A person's data is gone from every service that answered."""
+    """A person's data is gone from every service that answered; or a whole tenant's is from one service.
+
+    For a tenant `subject_id` is the tenant, `request_id` the deletion, and `service` the one that answers:
+    with how many `keys_destroyed`, and the `digest` of its receipt.
+    """
 
     actor_id: Identifier
     subject_id: Identifier
     request_id: Identifier
     services: Count
     records_erased: Count
+    service: Identifier | None = None
+    keys_destroyed: Count | None = None
+    digest: Sha256 | None = None
