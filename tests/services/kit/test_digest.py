@@ -17,7 +17,9 @@ TABLE = Table(
     Column("amount", Numeric(30, 9, asdecimal=True).with_variant(Text, "sqlite")),
     Column("body", LargeBinary),
 )
-ROWS: list[dict[str, object]] = [{"name": f"n{number}", "amount": f"{number}.5", "body": bytes([number])} for number in range(20)]
+ROWS: list[dict[str, object]] = [
+    {"name": f"n{number}", "amount": f"{number}.5", "body": bytes([number])} for number in range(20)
+]
 
 
 def digest(url: str, rows: list[dict[str, object]]) -> str:
