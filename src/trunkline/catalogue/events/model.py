@@ -102,6 +102,21 @@ class ModelTagSet(Event, frozen=True, kw_only=True):
 
 
 @event(
+    "model.tag_removed.v1",
+    topic=TOPIC,
+    audit=_MODEL,
+    example=_EXAMPLE | {"key": "reviewed", "version": 3},
+)
+class ModelTagRemoved(Event, frozen=True, kw_only=True):
+    """A model, or one version of it, has this tag no more."""
+
+    model: Identifier
+    key: Identifier
+    actor_id: Identifier
+    version: Positive | None = None
+
+
+@event(
     "model.stage_changed.v1",
     topic=TOPIC,
     audit=_MODEL,
@@ -172,3 +187,21 @@ class ModelDriftDetected(Event, frozen=True, kw_only=True):
     value: Measure
     threshold: Measure
     feature: Identifier | None = None
+
+
+@event(
+    "model.deleted.v1",
+    topic=TOPIC,
+    audit=_MODEL,
+    example=_EXAMPLE | {"version": 1, "reason": "trained on the wrong table"},
+)
+class ModelDeleted(Event, frozen=True, kw_only=True):
+    """A version of a model is gone, or, without `version`, a model that has none any more.
+
+    The number of a version is not given to another one.
+    """
+
+    model: Identifier
+    actor_id: Identifier
+    version: Positive | None = None
+    reason: Reason | None = None

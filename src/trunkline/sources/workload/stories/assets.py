@@ -7,10 +7,12 @@ from trunkline.catalogue.events import Event
 from trunkline.catalogue.events.model import (
     ModelAliasRemoved,
     ModelAliasSet,
+    ModelDeleted,
     ModelDeployed,
     ModelDriftDetected,
     ModelRegistered,
     ModelStageChanged,
+    ModelTagRemoved,
     ModelTagSet,
     ModelUndeployed,
     ModelVersionCreated,
@@ -39,6 +41,8 @@ FEW_ROWS: Final = 4_000
 """A run that writes fewer rows than this is unusual."""
 
 MODELS: Final = ("churn", "demand", "fraud", "recommendations")
+VERSIONS_KEPT: Final = 3
+"""Every so many versions an old one is deleted."""
 
 
 def trained_model(world: World, tenant: TenantState) -> Iterator[Event]:
@@ -64,6 +68,9 @@ def trained_model(world: World, tenant: TenantState) -> Iterator[Event]:
     endpoint = f"{model}-live"
     if version > 1:
         yield ModelUndeployed(model=model, version=version - 1, endpoint=endpoint, actor_id=user)
+    if version % VERSIONS_KEPT == 0:
+        yield ModelTagRemoved(model=model, version=version - 1, key="reviewed", actor_id=user)
+        yield ModelDeleted(model=model, version=version - 2, actor_id=user, reason="out of use")
     yield ModelDeployed(model=model, version=version, endpoint=endpoint, actor_id=user, replicas=2)
     if rng.random() < 0.2:
         yield ModelDriftDetected(
