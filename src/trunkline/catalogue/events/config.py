@@ -90,7 +90,11 @@ class ConfigValueUnset(Event, frozen=True, kw_only=True):
     },
 )
 class ConfigFlagChanged(Event, frozen=True, kw_only=True):
-    """A feature flag: on for the tiers named, and for this share of the other tenants."""
+    """A feature flag: on for the tiers named, and for this share of the other tenants.
+
+    `removed` takes it off the record: everybody's flag shows through a tenant's, and the default through that.
+    A reader that does not know the field sees a flag that is off.
+    """
 
     key: Key
     version: Positive
@@ -100,6 +104,7 @@ class ConfigFlagChanged(Event, frozen=True, kw_only=True):
     tiers: tuple[Identifier, ...] = ()
     starts_at: Instant | None = None
     reason: Reason | None = None
+    removed: bool = False
 
 
 @event(

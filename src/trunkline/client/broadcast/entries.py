@@ -125,7 +125,8 @@ def change_of(envelope: Envelope[Event]) -> Change:
             name = Name("value", event.level, event.scope, event.key)
             return _change(name, event.version, msgspec.UNSET, tenant)
         case ConfigFlagChanged():
-            return _change(_flag_name(event.key, tenant), event.version, _rule(event), tenant)
+            rule = msgspec.UNSET if event.removed else _rule(event)
+            return _change(_flag_name(event.key, tenant), event.version, rule, tenant)
         case _:
             raise Rejected("not_config", f"{envelope.type} says nothing about a setting")
 
