@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.catalogue.assets import URN_LENGTH_MAX, TableName, asset_urn, dataset_urn, table_of, table_urn
+from trunkline.catalogue.assets import (
+    URN_LENGTH_MAX,
+    TableName,
+    asset_urn,
+    columns_hash,
+    dataset_urn,
+    table_of,
+    table_urn,
+)
 
 ORDERS = "urn:table:main.orders"
 
@@ -76,3 +84,8 @@ def test_long_names_differ_after_they_are_cut() -> None:
     one, other = table_urn("t" * 600), table_urn("t" * 601)
     assert max(len(one), len(other)) <= URN_LENGTH_MAX
     assert one != other
+
+
+def test_a_column_set_has_one_hash_in_any_order_and_letters() -> None:
+    assert columns_hash(["id", "Amount"]) == columns_hash(["amount", "ID"])
+    assert columns_hash(["id", "amount"]) != columns_hash(["id", "amount_eur"])

@@ -13,6 +13,7 @@ schema and name in common are therefore one asset, in whichever database they ar
 | OpenLineage `s3://lake`, `raw/orders` | `urn:dataset:s3://lake/raw/orders` |
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
@@ -76,6 +77,11 @@ def table_of(urn: str) -> TableName | None:
     if not urn.startswith(TABLE) or not dot:
         return None
     return TableName(unquote(schema), unquote(table))
+
+
+def columns_hash(columns: Iterable[str]) -> str:
+    """Tells column sets apart: SHA-256 over the names in lower case, sorted, as 64 hexadecimal digits."""
+    return sha256("\0".join(sorted(name.lower() for name in columns)).encode()).hexdigest()
 
 
 def _split(name: str) -> list[str]:

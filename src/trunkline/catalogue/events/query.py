@@ -69,7 +69,10 @@ class QuerySubmitted(Event, frozen=True, kw_only=True):
 class QueryCompleted(Event, frozen=True, kw_only=True):
     """A query ended with a result. Billing counts it, its scanned bytes and its processor time.
 
-    `tables` are the relations read. `policy_revision` is the bundle of policies that allowed it.
+    `tables` are the relations read, `tables_written` those that got rows, both as `catalogue.assets` names
+    them; `rows_written` and `bytes_written` are of all of these together, and unknown where they are None.
+    `columns_hash` is `catalogue.assets.columns_hash` of the table written, where it is one. `policy_revision`
+    is the bundle of policies that allowed it.
     """
 
     query_id: Identifier
@@ -85,6 +88,10 @@ class QueryCompleted(Event, frozen=True, kw_only=True):
     cache_hit: bool = False
     origin: Word = "user"
     policy_revision: Count | None = None
+    tables_written: tuple[Urn, ...] = ()
+    rows_written: Count | None = None
+    bytes_written: Count | None = None
+    columns_hash: Sha256 | None = None
 
 
 @event(
@@ -101,7 +108,7 @@ class QueryCompleted(Event, frozen=True, kw_only=True):
     },
 )
 class QueryFailed(Event, frozen=True, kw_only=True):
-    """A query ended with an error. It is not billed."""
+    """A query ended with an error. It is not billed. `tables` are those it names, as far as that is known."""
 
     query_id: Identifier
     user_id: Identifier
@@ -109,6 +116,8 @@ class QueryFailed(Event, frozen=True, kw_only=True):
     error_code: Word
     message: Reason
     duration_us: DurationUs = 0
+    tables: tuple[Urn, ...] = ()
+    origin: Word = "user"
 
 
 @event(
