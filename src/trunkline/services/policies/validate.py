@@ -70,10 +70,11 @@ _PURE: Final = tuple(
     for name in """
         Abs And Array ArrayContains ArraySize Ascii Case Cast Ceil Chr Coalesce Concat ConcatWs Contains
         CurrentDate CurrentTimestamp Date DateAdd DateDiff DateSub DateTrunc Day DayOfWeek EndsWith Exp
-        Extract Floor Greatest Hex If Initcap JSONExtract JSONExtractScalar Least Left Length Levenshtein Ln Log
-        Lower MD5 Month Nullif Or Pad Pow RegexpExtract RegexpFullMatch RegexpLike RegexpReplace Repeat Replace
-        Reverse Right Round SHA SHA2 Sign Split SplitPart Sqrt StartsWith StrPosition StrToTime Substring
-        TimeToStr TimestampTrunc Translate Trim TryCast Unhex Unicode Upper Xor Year
+        Extract Floor Greatest Hex If Initcap JSONExtract JSONExtractScalar Least Left Length
+        Levenshtein Ln Log Lower MD5 Month Nullif Or Pad Pow RegexpExtract RegexpFullMatch RegexpLike
+        RegexpReplace Repeat Replace Reverse Right Round SHA SHA2 Sign Split SplitPart Sqrt StartsWith
+        StrPosition StrToTime Substring TimeToStr TimestampTrunc Translate Trim TryCast Unhex Unicode
+        Upper Xor Year
     """.split()  # noqa: SIM905 - a list literal would be a screen of quotes
 )
 """Functions, in the parser's words, that read and change nothing."""
