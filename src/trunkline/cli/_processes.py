@@ -19,7 +19,9 @@ import msgspec
 from trunkline.cli._parent import PARENT_PIPE
 from trunkline.errors import Unavailable
 
-READY_SECONDS_MAX: Final = 30.0
+READY_SECONDS_MAX: Final = 60.0
+"""Thirteen services that start at once on two cores take a while."""
+
 STOP_SECONDS_MAX: Final = 20.0
 """After SIGTERM a child finishes its batch in hand and syncs; after this long it is killed."""
 BACKOFF_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -49,11 +51,21 @@ class Child:
         self._arguments[self._arguments.index(flag) + 1] = value
 
     def start(self) -> dict[str, object]:
-        """Start and wait for the ready line, which is returned.
+        """Start and wait for the ready line, which is returned. Raises as `begin` and `ready`."""
+        self.begin()
+        return self.ready()
+
+    def begin(self) -> None:
+        """Start, and do not wait. Raises `Unavailable` if its log cannot be written."""
+        self._running = self._spawn()
+
+    def ready(self) -> dict[str, object]:
+        """Wait for the ready line of a child that was begun.
 
         Raises `Unavailable` with the child's own complaint if it ends or stays silent too long.
         """
-        running = self._running = self._spawn()
+        running = self._running
+        assert running is not None
         line = running.first_line(READY_SECONDS_MAX)
         if not line:
             ended = running.process.poll()

@@ -166,14 +166,15 @@ def _feed(
 
 def _drain(stack: "Stack", catalogue: "Catalogue") -> None:
     """Wait until the services have read everything; a service that does not is a broken claim later on."""
-    from trunkline.cli._stack import SERVICES
     from trunkline.client.admin import group_lag
 
     _common.note("draining")
     stack.wait(
         lambda: (
             not any(
-                lag.lag for service in SERVICES for lag in group_lag(stack.connection, catalogue, service)
+                lag.lag
+                for service in stack.services
+                for lag in group_lag(stack.connection, catalogue, service)
             )
         ),
         seconds=DRAIN_SECONDS_MAX,

@@ -16,7 +16,7 @@ from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile, DataD
 from trunkline.cli._connection import ClientProperties
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX
 from trunkline.client.config import GroupProtocol
-from trunkline.errors import InvalidInput, Unavailable
+from trunkline.errors import Unavailable
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -197,7 +197,7 @@ def _api(process: "ServiceProcess", port: int | None, host: str, key: Path) -> "
     if port is None:
         return None
     if process.app.router is None:
-        raise InvalidInput(f"{process.setup.name} has no HTTP API; leave --api-port out")
+        return None
     from trunkline.services.kit.api.server import ApiServer, new_api
     from trunkline.services.kit.api.tokens import load_verifier
 

@@ -64,13 +64,27 @@ def up(
             envvar="KAFKA_HOME", metavar="DIR", help="An unpacked Kafka; without it Maven fetches one."
         ),
     ] = None,
+    service: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run this service only; may be repeated.")
+    ] = None,
+    api_port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65_000,
+            help="The port of the first service's HTTP API, the others' follow; 0 takes free ones.",
+        ),
+    ] = 8100,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
     from trunkline.cli._display import display_for
     from trunkline.cli._stack import Machine, Stack
+    from trunkline.services import RUNNABLE, runnable
 
     contract = _common.read_catalogue(catalogue)
+    for name in service or ():
+        runnable(contract.service(name).name)
     machine = Machine(
         data_dir=data_dir,
         catalogue=contract,
@@ -80,6 +94,8 @@ def up(
         engine=engine,
         brokers=brokers,
         kafka_home=kafka_home,
+        services=tuple(service or RUNNABLE),
+        api_port=api_port,
     )
     stopping = threading.Event()
     failed: list[TrunklineError] = []
@@ -109,6 +125,7 @@ def _announce(stack: "Stack", data_dir: Path, *, as_json: bool) -> None:
                 "cluster_id": stack.cluster_id,
                 "data_dir": str(data_dir),
                 "processes": {child.name: child.pid for child in stack.children},
+                "api_ports": stack.api_ports,
             }
         )
         return
