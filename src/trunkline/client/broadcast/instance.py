@@ -10,7 +10,7 @@ topic alone. While the cluster is away, the last known good values stay, and aft
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,8 +19,6 @@ from prometheus_client import CollectorRegistry
 
 from trunkline.catalogue.events.config import TOPIC
 from trunkline.catalogue.model import Catalogue
-from trunkline.client import diagnosis
-from trunkline.client.backoff import Backoff
 from trunkline.client.broadcast.acknowledgement import Acknowledgement
 from trunkline.client.broadcast.course import NEVER
 from trunkline.client.broadcast.entries import Reason, Rejected, Resolution
@@ -30,20 +28,15 @@ from trunkline.client.broadcast.metrics import BroadcastMetrics
 from trunkline.client.broadcast.options import BroadcastOptions
 from trunkline.client.broadcast.replica import Rejection, Replica
 from trunkline.client.broadcast.state import EMPTY, View
-from trunkline.client.broadcast.watch import Watch
-from trunkline.client.config import ConnectionOptions, reader_config
-from trunkline.client.errors import KafkaFailed
-from trunkline.client.kafka import Consumer
+from trunkline.client.config import ConnectionOptions
+from trunkline.client.following import TopicFollower
 from trunkline.client.log import Log
-from trunkline.client.trouble import Trouble
+from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput
 
-POLL_RECORDS_MAX: Final = 500
-POLL_SECONDS: Final = 0.1
 KEEP_SECONDS: Final = 5.0
 """How long a change may be missing in the file of what is known."""
 
-STOP_SECONDS: Final = 1.0
 REJECTED_LOGGED_MAX: Final = 20
 """Of one batch; the rest is counted."""
 
@@ -84,13 +77,19 @@ class Broadcast:
         self._wall = wall
         self._replica = Replica(stale_seconds=self._options.stale_seconds)
         self._kept: View = EMPTY
+        self._shown: View = EMPTY
         self._keep_due = NEVER
-        self._trouble = Trouble()
-        self._failed, self._failed_at = "", NEVER
         self._current = threading.Event()
-        self._stopping = threading.Event()
-        self._watch = Watch(connection, TOPIC, every_seconds=self._options.check_seconds, monotonic=monotonic)
-        self._thread = threading.Thread(target=self._run, name=f"broadcast-{service}", daemon=True)
+        self._herald: Herald | None = None
+        self._follower = TopicFollower(
+            connection,
+            TOPIC,
+            _Copy(self, self._replica),
+            what="the configuration",
+            check_seconds=self._options.check_seconds,
+            log=_log,
+            monotonic=monotonic,
+        )
         self._metrics = BroadcastMetrics(
             registry or CollectorRegistry(),
             stale=lambda: self.stale,
@@ -138,9 +137,7 @@ class Broadcast:
         """Why this instance should get no traffic, as a sentence; None when it is up to date."""
         if not self.stale:
             return None
-        why = self._watch.trouble or "not everything that is in the topic has been read"
-        if self._failed_at > self._replica.current_at:
-            why = self._failed
+        why = self._follower.why_behind
         if self._replica.emptied:
             why = "the topic is empty, and what was known before is kept"
         if self._replica.fresh_until == NEVER:
@@ -152,18 +149,15 @@ class Broadcast:
     def start(self) -> None:
         """Begin to read; look-ups answer from the file of what was known, if there is one, until then."""
         self._load_kept()
-        self._watch.start()
-        self._thread.start()
+        self._shown = self._replica.view
+        self._follower.start()
 
     def stop(self) -> None:
         """Read no more, and say so to the others. What is known stays, and becomes stale.
 
         Safe to call twice, and without `start`.
         """
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-            self._watch.stop(STOP_SECONDS)
+        self._follower.stop()
 
     def wait_current(self, timeout: float) -> bool:
         """Wait until everything was read that was in the topic at the start; False after the time-out."""
@@ -178,50 +172,27 @@ class Broadcast:
     ) -> None:
         self.stop()
 
-    # Its thread
+    # On its follower's thread
 
-    def _run(self) -> None:
-        herald = Herald(self._connection, monotonic=self._monotonic)
-        backoff, failures = Backoff(first=1.0), 0
-        while not self._stopping.is_set():
-            began = self._monotonic()
-            try:
-                self._follow(herald)
-            except Exception as error:  # noqa: BLE001 - an instance that reads no more would be worse
-                failures = 1 if self._replica.current_at >= began else failures + 1
-                self._failed, self._failed_at = _explained(error), self._monotonic()
-                _log.error("reading the configuration failed, starting over", error=self._failed)
-                self._stopping.wait(backoff.wait(failures))
+    def _read(self, records: Sequence[Record], ends: Mapping[int, int]) -> None:
+        self._metrics.read(len(records))
+        self._tell_of_rejected(self._replica.read(records, ends))
+
+    def _turned(self) -> None:
+        before, self._shown = self._shown, self._replica.view
+        self._tell_of_change(before)
+        self._acknowledge(self._heard())
+        if self._monotonic() >= self._keep_due:
+            self._keep()
+
+    def _ended(self) -> None:
         self._keep()
-        herald.close(self._acknowledgement(stopped=True))
+        self._heard().close(self._acknowledgement(stopped=True))
 
-    def _follow(self, herald: Herald) -> None:
-        consumer = Consumer(reader_config(self._connection), on_trouble=self._tell_of_trouble)
-        self._replica.start_over()
-        try:
-            while not self._stopping.is_set():
-                before = self._replica.view
-                self._turn(consumer)
-                self._tell_of_change(before)
-                self._acknowledge(herald)
-                if self._monotonic() >= self._keep_due:
-                    self._keep()
-        finally:
-            consumer.close()
-
-    def _turn(self, consumer: Consumer) -> None:
-        sighting = self._watch.take()
-        assignment = None if sighting is None else self._replica.seen(sighting)
-        if assignment is not None:
-            consumer.at_end.clear()
-            consumer.assign({(TOPIC, number): offset for number, offset in assignment.offsets.items()})
-            _log.info("reading the configuration", partitions=len(assignment.offsets), fresh=assignment.fresh)
-        records = consumer.poll(POLL_RECORDS_MAX, POLL_SECONDS)
-        ends = {number: offset for (_, number), offset in consumer.at_end.items()}
-        consumer.at_end.clear()
-        if records or ends:
-            self._metrics.read(len(records))
-            self._tell_of_rejected(self._replica.read(records, ends))
+    def _heard(self) -> Herald:
+        if self._herald is None:
+            self._herald = Herald(self._connection, monotonic=self._monotonic)
+        return self._herald
 
     def _tell_of_change(self, before: View) -> None:
         if self._replica.adopted:
@@ -237,10 +208,6 @@ class Broadcast:
             self._metrics.rejected(rejection.reason)
             if number < REJECTED_LOGGED_MAX:
                 _log.warning("config event rejected, the old value stays", rejected=str(rejection))
-
-    def _tell_of_trouble(self, code: str, text: str) -> None:
-        if self._trouble.met(code, self._monotonic()):
-            _log.warning("the cluster is in trouble", code=code, error=text)
 
     def _acknowledge(self, herald: Herald) -> None:
         replica = self._replica
@@ -295,9 +262,17 @@ class Broadcast:
         self._kept = view
 
 
-def _explained(error: Exception) -> str:
-    """Why reading failed, and what to change where that is known."""
-    if not isinstance(error, KafkaFailed):
-        return repr(error)
-    advice = diagnosis.grant(error.code, f"topic {TOPIC}", "Read")
-    return f"{error}; {advice}" if advice else str(error)
+class _Copy:
+    """What the follower feeds: the replica, and around it what the instance has to tell."""
+
+    def __init__(self, instance: Broadcast, replica: Replica) -> None:
+        self.start_over = replica.start_over
+        self.seen = replica.seen
+        self.read = instance._read
+        self.turned = instance._turned
+        self.ended = instance._ended
+        self._replica = replica
+
+    @property
+    def current_at(self) -> float:
+        return self._replica.current_at

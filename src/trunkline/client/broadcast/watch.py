@@ -11,8 +11,6 @@ from trunkline.client.kafka import Admin
 from trunkline.client.log import Log
 from trunkline.errors import Unavailable
 
-_log = Log("trunkline.broadcast")
-
 
 def sight(admin: Admin, topic: str, *, at: float) -> Sighting | None:
     """The topic as it is now, None where there is none. Raises `ClusterUnavailable` and `KafkaFailed`."""
@@ -35,16 +33,23 @@ class Watch:
         *,
         every_seconds: float,
         monotonic: Callable[[], float],
+        what: str,
+        log: Log,
     ) -> None:
-        """Raises `InvalidInput` for settings that the Kafka client refuses."""
+        """`what` names in log lines what the topic adds up to.
+
+        Raises `InvalidInput` for settings that the Kafka client refuses.
+        """
         self._admin = Admin(admin_config(connection))
         self._topic = topic
         self._every_seconds = every_seconds
         self._monotonic = monotonic
+        self._what = what
+        self._log = log
         self._latest: deque[Sighting] = deque(maxlen=1)
         self._stopping = threading.Event()
         self._trouble: str | None = None
-        self._thread = threading.Thread(target=self._run, name="broadcast-watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"watch-{topic}", daemon=True)
 
     @property
     def trouble(self) -> str | None:
@@ -86,7 +91,7 @@ class Watch:
 
     def _tell(self, trouble: str | None) -> None:
         if trouble is not None and self._trouble is None:
-            _log.warning("cannot see whether the configuration is up to date", error=trouble)
+            self._log.warning(f"cannot see whether all of {self._what} has been read", error=trouble)
         elif trouble is None and self._trouble is not None:
-            _log.info("the config topic is in sight again", topic=self._topic)
+            self._log.info("the topic is in sight again", topic=self._topic)
         self._trouble = trouble
