@@ -1,14 +1,17 @@
 """The audit service, put together, and where its files are."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from trunkline.services.app import App, Context, Runnable
 from trunkline.services.audit.checkpoint import CheckpointFiles
 from trunkline.services.audit.checkpointer import Checkpointer, CheckpointThread
 from trunkline.services.audit.handler import AuditHandler
-from trunkline.services.audit.note import load_or_create_signer
+from trunkline.services.audit.note import load_or_create_signer, load_verifier, public_key_path
 from trunkline.services.audit.tables import AUDIT_LEDGER
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 
 def checkpoint_files(data_dir: Path) -> CheckpointFiles:
@@ -24,9 +27,18 @@ def signing_key_path(data_dir: Path) -> Path:
 def build(context: Context) -> App:
     """The service on its store; makes the signing key on first use. Raises `InvalidInput`."""
     signer = load_or_create_signer(signing_key_path(context.data_dir))
-    checkpointer = Checkpointer(context.store, checkpoint_files(context.data_dir), signer)
+    files = checkpoint_files(context.data_dir)
+    checkpointer = Checkpointer(context.store, files, signer)
+
+    def router() -> "APIRouter":
+        from trunkline.services.audit.api import routes
+
+        verifier = load_verifier(public_key_path(signing_key_path(context.data_dir)))
+        return routes(context.store, files, verifier)
+
     return App(
         handler=AuditHandler(),
+        router=router,
         companions=(CheckpointThread(checkpointer, on_failure=context.on_failure),),
     )
 

@@ -109,6 +109,19 @@ def find(tx: Connection, event_id: str, *, tenant: str | None = None) -> list[En
     return [_entry(row) for row in tx.execute(query.limit(PAGE_MAX)).mappings()]
 
 
+def last_seq(tx: Connection, tenant: str) -> int:
+    """The place of the tenant's newest entry; -1 without one."""
+    size = tx.execute(select(AUDIT_HEAD.c.size).where(AUDIT_HEAD.c.tenant == tenant)).scalar()
+    return (size or 0) - 1
+
+
+def behind(tx: Connection, tenant: str, *, after: int, limit: int) -> list[EntryView]:
+    """The tenant's entries behind a place, oldest first."""
+    table = AUDIT_EVENT.c
+    query = select(*ENTRY_COLUMNS).where(table.tenant == tenant, table.seq > after)
+    return [view(_entry(row)) for row in tx.execute(query.order_by(table.seq).limit(limit)).mappings()]
+
+
 def heads(tx: Connection, *, tenant: str | None = None) -> list[Head]:
     """The tenants that have a ledger, by name."""
     query = select(AUDIT_HEAD).order_by(AUDIT_HEAD.c.tenant)
