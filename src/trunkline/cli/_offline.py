@@ -35,6 +35,7 @@ def offline(
     from trunkline.client.outbox import OUTBOX
     from trunkline.client.store import migrate, open_store
     from trunkline.services import runnable
+    from trunkline.services.kit.ending import ENDING
 
     with ExitStack() as opened:
         if create:
@@ -46,7 +47,7 @@ def offline(
         contract = catalogue or _common.read_catalogue(None)
         if contract.published_by(service):
             migrate(open_one, OUTBOX)
-        for component in runnable(service).components:
+        for component in (ENDING, *runnable(service).components):
             migrate(open_one, component)
         yield opened.enter_context(context_on(open_one, service, data_dir=data_dir, catalogue=contract))
 

@@ -75,7 +75,8 @@ def replay(
 ) -> None:
     from trunkline.client.pace import Pace
     from trunkline.client.replay import open_failures, rehearse, replaying
-    from trunkline.client.store import failures
+    from trunkline.client.store import failures, migrate
+    from trunkline.services.kit.ending import ENDING, Ending
 
     moment = parse_moment("--since", since)
     matching = failures.Filter(
@@ -95,7 +96,8 @@ def replay(
         _ledger.opened(service, data_dir, store) as opened,
         context_on(opened, service, data_dir=data_dir, catalogue=contract) as context,
     ):
-        handler = made.build(context).handler
+        migrate(opened, ENDING)
+        handler = Ending(context, made.build(context)).handler
         if handler is None:
             raise InvalidInput(f"{service} consumes nothing, so it has nothing to replay")
         wanted: Iterable[int] = sorted(set(ids or ()))

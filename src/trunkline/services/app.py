@@ -91,10 +91,12 @@ class App:
     `handler` gets the events of the topics it consumes, without config.change.events unless the service's
     declaration asks for them; None for a service that consumes nothing else. `router` makes the routes of its
     HTTP API, only when that is served. `on_settings` is called after every change of the configuration, on a
-    thread of its own; `not_ready` gives reasons, as sentences, why it should get no traffic.
+    thread of its own; `not_ready` gives reasons, as sentences, why it should get no traffic. `late` handles
+    what still arrives of tenants that have ended, for a service that may not drop it.
     """
 
     handler: Handler | None = None
+    late: Handler | None = None
     companions: tuple[Companion, ...] = ()
     router: "Callable[[], APIRouter] | None" = None
     eraser: Eraser | None = None

@@ -21,6 +21,7 @@ from trunkline.client.runtime import ConsumerRuntime
 from trunkline.client.store import Store, migrate, open_store
 from trunkline.errors import TrunklineError
 from trunkline.services.app import App, Companion, Context, Runnable
+from trunkline.services.kit.ending import ENDING, Ending
 from trunkline.services.kit.keys import KeyRing
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ STOP_SECONDS: Final = 25.0
 
 SETTINGS_SECONDS: Final = 10.0
 """How long a service that depends on its settings waits for them; then it goes on with those it had last."""
+
+ENDS_SECONDS: Final = 10.0
+"""How long a service waits until it knows which tenants have ended. What it then takes of one is erased as
+soon as it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +113,8 @@ class ServiceProcess:
             registry=setup.registry,
         )
         self.app = self._app = setup.runnable.build(context)
-        self._runtime = self._new_runtime(self.app)
+        self._ending = Ending(context, self.app)
+        self._runtime = self._new_runtime()
 
     @property
     def topics(self) -> list[str]:
@@ -129,7 +135,7 @@ class ServiceProcess:
         """Why it should get no traffic, as sentences."""
         stale = self._broadcast.unready_reason
         consuming = [] if self._runtime is None else self._runtime.not_ready()
-        return [*consuming, *([stale] if stale else []), *self.app.not_ready()]
+        return [*consuming, *([stale] if stale else []), *self._ending.not_ready(), *self.app.not_ready()]
 
     def wait_started(self, seconds: float) -> bool:
         """Wait until it does its work: reads its partitions, or knows the configuration."""
@@ -140,10 +146,12 @@ class ServiceProcess:
     def run(self, beside: Sequence[Companion] = ()) -> None:
         """Run with these beside it until `stop`. Raises what ended it early."""
         relay: Sequence[Companion] = [] if self._relay is None else [_Relaying(self._relay, self.fail)]
-        with companions([self._broadcast]), companions([*relay, *self.app.companions, *beside]):
+        first = [self._broadcast, *self._ending.companions]
+        with companions(first), companions([*relay, *self.app.companions, *beside]):
             if self.app.on_settings is not None:
                 # What is configured decides what the first event means; yet a service may start without.
                 self._broadcast.wait_current(SETTINGS_SECONDS)
+            self._ending.wait_current(ENDS_SECONDS)
             if self._runtime is not None:
                 self._runtime.run()
             else:
@@ -179,14 +187,14 @@ class ServiceProcess:
         self._opened.callback(publisher.close, 0)
         return Relay(self.store, publisher, registry=setup.registry)
 
-    def _new_runtime(self, app: App) -> ConsumerRuntime | None:
+    def _new_runtime(self) -> ConsumerRuntime | None:
         setup = self.setup
-        if app.handler is None:
+        if self._ending.handler is None:
             return None
         return ConsumerRuntime(
             service=setup.name,
             topics=self.topics,
-            handler=app.handler,
+            handler=self._ending.handler,
             store=self.store,
             connection=setup.connection,
             options=setup.options,
@@ -236,5 +244,5 @@ def _migrate(store: Store, runnable: Runnable, *, publishes: bool) -> None:
     migrate(store)
     if publishes:
         migrate(store, OUTBOX)
-    for component in runnable.components:
+    for component in (ENDING, *runnable.components):
         migrate(store, component)

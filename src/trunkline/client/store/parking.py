@@ -112,11 +112,12 @@ def release(tx: Connection, failure_id: int) -> bool:
 
 
 def _lock(tx: Connection, failure_id: int) -> tuple[str, str, str] | None:
-    """Group, topic and tenant of a failure, locked if parked; None if not."""
+    """Group, topic and tenant of a failure, locked if parked; None if not, or if its row is gone."""
     own = select(FAILURE.c.consumer_group, FAILURE.c.topic, FAILURE.c.tenantid)
-    group, topic, tenant = tx.execute(own.where(FAILURE.c.id == failure_id)).one()
-    if tenant is None:
+    found = tx.execute(own.where(FAILURE.c.id == failure_id)).one_or_none()
+    if found is None or found.tenantid is None:
         return None
+    group, topic, tenant = found
     row = select(_T.tenantid).where(_T.consumer_group == group, _T.topic == topic, _T.tenantid == tenant)
     return None if tx.execute(row.with_for_update()).first() is None else (group, topic, tenant)
 

@@ -98,6 +98,14 @@ class KeyRing:
         except (InvalidTag, ValueError) as error:
             raise Sealed(f"a value of {tenant} in {place} cannot be read: it was changed or moved") from error
 
+    def holds(self, tenant: str) -> bool:
+        """Whether there is a key of the tenant."""
+        with self._store.read() as tx:
+            return (
+                tx.execute(select(TENANT_KEY.c.tenant).where(TENANT_KEY.c.tenant == tenant)).first()
+                is not None
+            )
+
     def destroy(self, tenant: str) -> bool:
         """Destroy the tenant's key, for good; returns whether there was one. What it sealed is unreadable."""
         self._known.pop(tenant, None)
