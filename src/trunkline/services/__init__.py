@@ -11,6 +11,7 @@ from trunkline.services.app import Runnable
 RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "audit-service": "trunkline.services.audit.app",
+        "catalog-service": "trunkline.services.catalog.app",
     }
 )
 """Service name -> the module whose `SERVICE` is its `Runnable`, imported only when the service is run."""
