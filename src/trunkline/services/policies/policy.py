@@ -1,11 +1,11 @@
 """A version of a policy, as publisher and enforcers share it, and what its scope covers. Pure and light."""
 
-import re
 from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote, unquote
 
 import msgspec
 
-from trunkline.catalogue.assets import table_of, table_urn
+from trunkline.catalogue.assets import TABLE
 from trunkline.catalogue.events.fields import Identifier, Positive, Reason, Sql, Urn
 from trunkline.catalogue.events.policy import Kind, Mode, PolicyPublished
 from trunkline.errors import InvalidInput
@@ -17,7 +17,8 @@ COLUMN: Final = "urn:column:"
 
 Covers: TypeAlias = Literal["all", "tag", "schema", "table", "column"]
 
-_NAME: Final = re.compile(r"[^\s.\"'`]{1,240}")
+NAME_LENGTH_MAX: Final = 240
+"""Of a schema, a table, a column or a tag."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,7 +40,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Scope(NamedTuple):
-    """What a scope covers. Names are in lower case, as `catalogue.assets` has them; a tag is as written."""
+    """What a scope covers. Names are as `catalogue.assets.table_of` gives them, a tag is as written."""
 
     covers: Covers
     schema: str | None = None
@@ -68,31 +69,27 @@ def scope_of(text: str) -> Scope:
         return Scope("tag", tag=_name(text.removeprefix(TAG), text))
     if text.startswith(SCHEMA):
         return Scope("schema", schema=_name(text.removeprefix(SCHEMA), text).lower())
-    if text.startswith(COLUMN):
-        owner, _, column = text.removeprefix(COLUMN).rpartition(".")
-        schema, _, table = owner.partition(".")
-        names = [_name(part, text).lower() for part in (schema, table, column)]
-        return Scope("column", names[0], names[1], names[2])
-    named = table_of(text)
-    if named is None:
-        raise _refused(text)
-    return Scope("table", _name(named.schema, text).lower(), _name(named.table, text).lower())
+    if text.startswith((TABLE, COLUMN)):
+        covers: Covers = "table" if text.startswith(TABLE) else "column"
+        names = [_name(part, text).lower() for part in text.split(":", 2)[2].split(".")]
+        if len(names) == (2 if covers == "table" else 3):
+            return Scope(covers, *names)
+    raise _refused(text)
 
 
 def written(scope: Scope) -> str:
-    """The one written form of a scope: `scope_of` reads it back, whatever form it was given in."""
-    match scope:
-        case Scope(covers="all"):
+    """The one written form of a scope: `scope_of` reads it back."""
+    match scope.covers:
+        case "all":
             return ALL
-        case Scope(covers="tag", tag=str(tag)):
-            return f"{TAG}{tag}"
-        case Scope(covers="schema", schema=str(schema)):
-            return f"{SCHEMA}{schema}"
-        case Scope(covers="column", schema=str(schema), table=str(table), column=str(column)):
-            return f"{COLUMN}{schema}.{table}.{column}"
-        case Scope(covers="table", schema=str(schema), table=str(table)):
-            return table_urn(table, schema=schema)
-    raise AssertionError(scope)
+        case "tag":
+            return f"{TAG}{_part(scope.tag)}"
+        case "schema":
+            return f"{SCHEMA}{_part(scope.schema)}"
+        case "table":
+            return f"{TABLE}{_part(scope.schema)}.{_part(scope.table)}"
+        case "column":
+            return f"{COLUMN}{_part(scope.schema)}.{_part(scope.table)}.{_part(scope.column)}"
 
 
 def table_covering(urn: str) -> str | None:
@@ -101,9 +98,7 @@ def table_covering(urn: str) -> str | None:
         scope = scope_of(urn)
     except InvalidInput:
         return None
-    if scope.table is None or scope.schema is None:
-        return None
-    return table_urn(scope.table, schema=scope.schema)
+    return None if scope.table is None else written(Scope("table", scope.schema, scope.table))
 
 
 def policy_published(event: PolicyPublished) -> Policy:
@@ -120,9 +115,16 @@ def policy_published(event: PolicyPublished) -> Policy:
 
 
 def _name(part: str, text: str) -> str:
-    if not _NAME.fullmatch(part):
+    name = unquote(part)
+    if not 1 <= len(name) <= NAME_LENGTH_MAX or "\0" in name:
         raise _refused(text)
-    return part
+    return name
+
+
+def _part(name: str | None) -> str:
+    """As `catalogue.assets` writes it: a dot inside of a name must not pass for the one between two names."""
+    assert name is not None
+    return quote(name, safe="").replace(".", "%2E")
 
 
 def _refused(text: str) -> InvalidInput:
