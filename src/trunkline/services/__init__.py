@@ -11,6 +11,8 @@ from trunkline.services.app import Runnable
 RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "audit-service": "trunkline.services.audit.app",
+        "notification-service": "trunkline.services.notification.app",
+        "billing-service": "trunkline.services.billing.app",
         "catalog-service": "trunkline.services.catalog.app",
     }
 )

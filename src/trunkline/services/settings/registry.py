@@ -27,7 +27,7 @@ from trunkline.catalogue.events.config import Key, Level
 from trunkline.catalogue.model import near
 from trunkline.errors import InvalidInput
 
-MODULES: Final = ("config", "governance", "notification", "platform", "quality")
+MODULES: Final = ("billing", "config", "governance", "notification", "platform", "quality")
 """Those of this package that have `DEFINITIONS`; imported when the first definition is looked up."""
 
 RESERVED: Final = frozenset(

@@ -1,0 +1,1 @@
+"""Billing: what every tenant uses, counted exactly, against what it may use."""
