@@ -13,7 +13,9 @@ RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
         "audit-service": "trunkline.services.audit.app",
         "notification-service": "trunkline.services.notification.app",
         "billing-service": "trunkline.services.billing.app",
+        "config-service": "trunkline.services.config.app",
         "catalog-service": "trunkline.services.catalog.app",
+        "ml-service": "trunkline.services.ml.app",
     }
 )
 """Service name -> the module whose `SERVICE` is its `Runnable`, imported only when the service is run."""

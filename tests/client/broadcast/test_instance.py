@@ -15,13 +15,14 @@ from confluent_kafka.cimpl import NewPartitions
 
 from trunkline.catalogue.events.config import TOPIC, ConfigValueSet
 from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.client.admin import ensure_topics
 from trunkline.client.broadcast.entries import Reason
 from trunkline.client.broadcast.instance import Broadcast
 from trunkline.client.broadcast.options import BroadcastOptions
 from trunkline.client.broadcast.overview import Standing
-from trunkline.client.broadcast.publishing import SnapshotPublisher
 from trunkline.client.broadcast.reading import WholeState, read_overview, read_state
+from trunkline.client.broadcast.snapshot import snapshot_events
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.errors import KafkaFailed
 from trunkline.client.kafka import Admin
@@ -267,27 +268,12 @@ def test_a_snapshot_alone_makes_a_new_instance_the_same(
         set_value(config_service, "limit", number, 1, tenant=f"tenant-{number}")
     before = read_state(cluster).state
     create_again(own.address, catalogue)
-    snapshots = SnapshotPublisher(
-        config_service, lambda: before.entries, environment=catalogue.environment("development")
-    )
-    assert snapshots.publish().startswith("snap-")
+    for part in snapshot_events(before.entries, snapshot_id="snap-1", version=1):
+        config_service.publish(part, tenant=SYSTEM_TENANT).result(20)
     config = start()
     assert config.wait_current(20)
     assert config.digest == before.digest
     assert value(config, "limit", "tenant-7") == 7
-
-
-@pytest.mark.parametrize("own", ["embedded"], indirect=True)
-def test_snapshots_that_are_too_rare_for_the_retention_are_refused(
-    config_service: Publisher, catalogue: Catalogue
-) -> None:
-    with pytest.raises(InvalidInput, match="too rare for the retention of development"):
-        SnapshotPublisher(
-            config_service,
-            dict,
-            environment=catalogue.environment("development"),
-            every_seconds=2 * 86_400,
-        )
 
 
 @pytest.mark.parametrize("own", ["embedded"], indirect=True)

@@ -182,11 +182,7 @@ class State:
             self._values.pop(value, None)
 
     def _take_part(self, envelope: Envelope[Event], part: ConfigSnapshotPublished) -> None:
-        if part.part > part.parts or part.parts > PARTS_MAX:
-            raise Rejected(
-                "invalid_part",
-                f"part {part.part} of {part.parts} of snapshot {part.snapshot_id}, at most {PARTS_MAX}",
-            )
+        check_part(part)
         changes = [change_listed(item, envelope.tenantid) for item in part.values]
         of = f"{envelope.tenantid}/{part.snapshot_id}/{part.version}"
         open_one = self._open.setdefault(of, _Parts(part.parts, part.digest, part.entries))
@@ -197,11 +193,21 @@ class State:
             return
         del self._open[of]
         whole = [change for changes in open_one.there.values() for change in changes]
-        _check_whole(part, whole)
+        check_whole(part, whole)
         self._merge(whole)
 
 
-def _check_whole(part: ConfigSnapshotPublished, changes: list[Change]) -> None:
+def check_part(part: ConfigSnapshotPublished) -> None:
+    """Raise `Rejected` for a part that no snapshot can have."""
+    if part.part > part.parts or part.parts > PARTS_MAX:
+        raise Rejected(
+            "invalid_part",
+            f"part {part.part} of {part.parts} of snapshot {part.snapshot_id}, at most {PARTS_MAX}",
+        )
+
+
+def check_whole(part: ConfigSnapshotPublished, changes: list[Change]) -> None:
+    """Raise `Rejected` unless these are all the entries of the snapshot that the part is of."""
     digest = digest_text(sum(entry.digest for _, entry in changes))
     if len(changes) != part.entries or digest != part.digest:
         raise Rejected(
