@@ -11,6 +11,7 @@ from trunkline.services.app import Runnable
 RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "audit-service": "trunkline.services.audit.app",
+        "governance-service": "trunkline.services.governance.app",
         "notification-service": "trunkline.services.notification.app",
         "billing-service": "trunkline.services.billing.app",
         "config-service": "trunkline.services.config.app",

@@ -1,0 +1,1 @@
+"""The registry of models: which versions there are, what they are called, and which of them serve."""
