@@ -26,6 +26,15 @@ from trunkline.testing.suite.streams import Batch, batches, consumed, repeated, 
 SEED = 11
 ORDERS = 2
 ORDERS_LONG = 25
+AUDIT = "audit-service"
+"""It drops no evidence: not poison, and not what comes after a tenant's end."""
+
+ERASED = "globex"
+STAYS_EVERYWHERE: dict[str, str] = {
+    "ended_tenant": "the tombstone",
+    "processed_event": "ids and hashes, so that nothing is taken for new",
+    "outbox_event": "what the service has yet to tell others, such as that something is gone",
+}
 KILLS = ("batch.applied", "batch.committed")
 
 Place = Callable[[], tuple[str, Path]]
@@ -143,10 +152,48 @@ def test_poison_at_every_position_changes_nothing_but_the_failure_ledger(case: C
         harness.apply_all(batches(events, random.Random(0), poisoned=frozenset(places)))
         with harness.store.read() as tx:
             found = tx.execute(select(FAILURE.c.reason)).scalars().all()
-        if case.service != "audit-service":
+        if case.service != AUDIT:
             assert (harness.digest(), harness.emitted()) == expected
         assert len(found) == len(places)
         assert set(found) <= set(failures.REASONS)
+
+
+def of_others(events: list[Envelope[Event]]) -> list[Envelope[Event]]:
+    return [event for event in events if event.tenantid != ERASED]
+
+
+def left_of(harness: Harness) -> dict[str, int]:
+    """What still names the erased tenant and may not."""
+    allowed = {*STAYS_EVERYWHERE, *harness.case.keeps}
+    return {table: number for table, number in harness.rows_of(ERASED).items() if table not in allowed}
+
+
+def test_an_erasure_leaves_nothing_and_a_replay_brings_nothing_back(case: Case, place: Place) -> None:
+    given = in_order(stream(case))
+    with fresh(case, place) as harness:
+        harness.apply_all(given)
+        assert harness.rows_of(ERASED), "nothing of the tenant to erase"
+        harness.end(ERASED)
+        assert left_of(harness) == {}
+        erased = harness.digest()
+        harness.rewind()
+        harness.apply_all(given)
+        assert left_of(harness) == {}
+        assert harness.digest() == erased
+
+
+def test_a_store_that_is_built_anew_takes_in_nothing_of_an_ended_tenant(case: Case, place: Place) -> None:
+    events = stream(case)
+    with fresh(case, place) as without:
+        without.apply_all(in_order(of_others(events)))
+        without.end(ERASED)
+        expected = without.digest()
+    with fresh(case, place) as harness:
+        harness.end(ERASED)
+        harness.apply_all(in_order(events))
+        assert left_of(harness) == {}
+        if case.service != AUDIT:
+            assert harness.digest() == expected
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from trunkline.codec import Envelope, new_envelope
 from trunkline.errors import TrunklineError
 from trunkline.services import runnable
 from trunkline.services.app import App, Context
+from trunkline.services.kit.ending import ENDING, End, Ending
 from trunkline.services.kit.keys import KeyRing
 from trunkline.services.kit.settings import FixedSettings
 from trunkline.testing.suite.case import Case
@@ -42,12 +43,13 @@ UNREACHABLE: Final = ConnectionOptions(bootstrap_servers="127.0.0.1:1")
 class Harness:
     """One instance of a service. Two on one store are two members of its group."""
 
-    def __init__(self, case: Case, store: Store, app: App) -> None:
-        assert app.handler is not None
+    def __init__(self, case: Case, context: Context, app: App) -> None:
         self.case = case
-        self.store = store
+        self.store = store = context.store
         self.app = app
-        self._processor = BatchProcessor(store, app.handler, breaker=Breaker(0), wall_ms=lambda: 1)
+        self._ending = Ending(context, app)
+        assert self._ending.handler is not None
+        self._processor = BatchProcessor(store, self._ending.handler, breaker=Breaker(0), wall_ms=lambda: 1)
         self._expected: dict[Part, int | None] = {}
 
     def apply(self, batch: Batch) -> None:
@@ -67,6 +69,10 @@ class Harness:
         """Apply them in order."""
         for batch in batches:
             self.apply(batch)
+
+    def end(self, tenant: str) -> None:
+        """The tenant is deleted: its end is announced to the service."""
+        self._ending.end(End(tenant=tenant, deletion_id=f"deletion-of-{tenant}", deleted_at=NOW))
 
     def digest(self) -> str:
         """What the service's state comes to."""
@@ -106,7 +112,7 @@ def running(case: Case, url: str, directory: Path, *, now: datetime = NOW) -> It
     with ExitStack() as opened:
         store = opened.enter_context(closing(open_store(url)))
         context = opened.enter_context(context_of(case, store, directory, now=now))
-        yield Harness(case, store, runnable(case.service).build(context))
+        yield Harness(case, context, runnable(case.service).build(context))
 
 
 @contextmanager
@@ -116,7 +122,7 @@ def context_of(case: Case, store: Store, directory: Path, *, now: datetime = NOW
     migrate(store)
     if catalogue.published_by(case.service):
         migrate(store, OUTBOX)
-    for component in runnable(case.service).components:
+    for component in (ENDING, *runnable(case.service).components):
         migrate(store, component)
     directory.mkdir(parents=True, exist_ok=True)
     with closing(KeyRing.open(f"sqlite:///{directory / 'keys.db'}", directory / "master.key")) as keys:
