@@ -16,6 +16,7 @@ from trunkline.cli.main import run
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.kafka import Admin
+from trunkline.testing.lineage import assertion, run_of_tests
 from trunkline.testing.processes import BrokerProcess, CommandProcess
 
 TOPIC = "security.audit.events"
@@ -167,3 +168,25 @@ def test_a_users_mistake_is_one_line(
     assert shown.err.startswith("error: ")
     assert complaint in shown.err
     assert len(shown.err.splitlines()) == 1
+
+
+def test_openlineage_runs_and_their_checks_go_to_two_topics(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(run_of_tests(assertion("unique"), assertion("not_null", success=False)) + b"\n")
+    before = in_log(address, "pipeline.job.events"), in_log(address, "data.quality.events")
+    assert run(["import", "openlineage", str(path), "--tenant", "acme", "-b", address, "--json"]) == 0
+    assert counts(capsys.readouterr().out) == summary(3, 3)
+    after = in_log(address, "pipeline.job.events"), in_log(address, "data.quality.events")
+    assert after == (before[0] + 1, before[1] + 2)
+
+
+def test_a_bad_line_of_openlineage_is_named_and_the_exit_code_is_1(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(b"{}\n")
+    assert run(["import", "openlineage", str(path), "-b", address, "--json"]) == 1
+    assert capsys.readouterr().err.startswith(f"{path}:1: not an OpenLineage run event")
+    assert run(["import", "openlineage", str(path), "-b", address, "--tenant", "no tenant"]) == 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
+from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.cli._connection import ClientProperties
@@ -50,6 +51,17 @@ make the exit code 1.
 [bold]Example[/bold]
 
   trunkline import cloudevents events.jsonl --json
+"""
+
+OPENLINEAGE_HELP: Final = """Import OpenLineage run events: files of JSON lines, or directories of them.
+
+Runs go to pipeline.job.events, the results of data quality assertions to data.quality.events. Ids are derived
+from the runs, so importing the same files again changes nothing. Bad files and lines are named, skipped, and
+make the exit code 1.
+
+[bold]Example[/bold]
+
+  trunkline import openlineage target/openlineage.jsonl --tenant acme
 """
 
 app = _common.new_app("Turn real logs into events.", no_args_is_help=True)
@@ -99,6 +111,30 @@ def cloudevents(
     from trunkline.sources.cloudevents import read_events
 
     items = read_events(path)
+    to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
+    _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+
+
+@app.command(help=OPENLINEAGE_HELP)
+def openlineage(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE|DIR…", help="Files, or directories that are searched.")
+    ],
+    *,
+    tenant: Annotated[
+        str, typer.Option(help="Whose runs these are; OpenLineage does not say.")
+    ] = SYSTEM_TENANT,
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.catalogue.names import TENANT_PATTERN
+    from trunkline.sources.openlineage import find_files, read_events
+
+    if not TENANT_PATTERN.fullmatch(tenant):
+        raise InvalidInput(f"--tenant {tenant!r}: use up to 64 letters, digits, '.', '_' or '-'")
+    items = read_events(find_files(paths), tenant=tenant)
     to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
     _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
 

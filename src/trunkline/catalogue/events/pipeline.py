@@ -40,7 +40,7 @@ _EXAMPLE = {"run_id": "7f0c1a52-0000-7000-8000-000000000001", "job": "dbt.orders
     },
 )
 class PipelineRunStarted(Event, frozen=True, kw_only=True):
-    """A run of a job began. `inputs` are datasets, `namespace.name`."""
+    """A run of a job began. `inputs` and `outputs` are assets, by URN or by a name that has one."""
 
     run_id: Identifier
     job: LongName
