@@ -34,7 +34,7 @@ from trunkline.catalogue.events.policy import (
 from trunkline.services.policies.policy import Policy, policy_published
 
 POLICIES_MAX: Final = 1_000
-"""Members of a bundle: with ids of full length they fit into one activation event."""
+"""That people publish for a tenant: with ids of full length a third of an activation event."""
 
 BUNDLE_BYTES_MAX: Final = 4 << 20
 """Of all policies as JSON."""

@@ -121,8 +121,11 @@ def checked(policy: Policy) -> Policy:
 
 
 def require_bounded(policies: Iterable[Policy]) -> None:
-    """Raises `InvalidInput` for policies that are too many or too large for one bundle."""
-    members = list(policies)
+    """Raises `InvalidInput` for policies that are too many or too large for one bundle.
+
+    Quarantines are not counted: no policy that is there already may keep one from being made.
+    """
+    members = [policy for policy in policies if policy.kind != "quarantine"]
     if len(members) > POLICIES_MAX:
         raise InvalidInput(f"a tenant has up to {POLICIES_MAX} policies; revoke some first")
     if (size := bundle_bytes(members)) > BUNDLE_BYTES_MAX:
