@@ -19,7 +19,7 @@ from trunkline.services.billing.sql import values_rows
 
 _READ_HEAD: Final = (
     "SELECT found.tenant, found.period, found.meter, found.grouping, found.value, found.events, "
-    "found.latest, found.quota FROM (VALUES "
+    "found.newest_us, found.latest, found.quota FROM (VALUES "
 )
 # SQLite would walk through the table for `(a, b, c, d) IN (...)`; a cross join fixes the order of its loops.
 _READ_TAIL: Final = (
@@ -27,11 +27,12 @@ _READ_TAIL: Final = (
     "found.period = wanted.column2 AND found.meter = wanted.column3 AND found.grouping = wanted.column4"
 )
 _WRITE_HEAD: Final = (
-    "INSERT INTO usage_agg (tenant, period, meter, grouping, value, events, latest, quota) VALUES "
+    "INSERT INTO usage_agg (tenant, period, meter, grouping, value, events, newest_us, latest, quota) VALUES "
 )
 _WRITE_TAIL: Final = (
     " ON CONFLICT (tenant, period, meter, grouping) DO UPDATE SET value = excluded.value, "
-    "events = excluded.events, latest = excluded.latest, quota = excluded.quota"
+    "events = excluded.events, newest_us = excluded.newest_us, latest = excluded.latest, "
+    "quota = excluded.quota"
 )
 _JOIN_HEAD: Final = "INSERT INTO usage_unique (tenant, period, meter, grouping, member) VALUES "
 _JOIN_TAIL: Final = " ON CONFLICT DO NOTHING RETURNING tenant, period, meter, grouping, member"
@@ -75,9 +76,9 @@ def read(tx: Connection, keys: Collection[Key]) -> dict[Key, Kept]:
     rows = values_rows(tx, _READ_HEAD, _READ_TAIL, keys)
     return {
         (tenant, period, meter, group): Kept(
-            Total(Decimal(value), events, latest), None if quota is None else Decimal(quota)
+            Total(Decimal(value), events, newest_us, latest), None if quota is None else Decimal(quota)
         )
-        for tenant, period, meter, group, value, events, latest, quota in rows
+        for tenant, period, meter, group, value, events, newest_us, latest, quota in rows
     }
 
 
@@ -88,6 +89,7 @@ def write(tx: Connection, numbers: Mapping[Key, Kept]) -> None:
             *key,
             for_driver(tx, kept.total.value),
             kept.total.events,
+            kept.total.newest_us,
             kept.total.latest,
             None if kept.quota is None else for_driver(tx, kept.quota),
         )

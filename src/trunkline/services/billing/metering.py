@@ -16,7 +16,7 @@ import msgspec
 from trunkline.client.handler import PermanentFailure
 from trunkline.services.billing.exact import EXACT, ZERO
 from trunkline.services.billing.facts import Fact
-from trunkline.services.billing.meters import Meters, Version
+from trunkline.services.billing.meters import FOR_EVER, Meters, Version
 
 WHOLE: Final = ""
 """The group that is the whole of a meter."""
@@ -47,6 +47,7 @@ class Total(msgspec.Struct, frozen=True):
 
     value: Decimal = ZERO
     events: int = 0
+    newest_us: int = -FOR_EVER
     latest: str | None = None
 
 
@@ -96,6 +97,7 @@ def add(before: Total, line: Line, new_members: Iterable[str] = ()) -> Total:
     Raises `PermanentFailure` for a quantity that is none.
     """
     events = before.events + len(line.values)
+    newest_us = max(before.newest_us, *(fact.time_us for fact in line.facts))
     match line.version.aggregation:
         case "count" | "sum":
             value = EXACT.add(before.value, _sum(line.values))
@@ -108,13 +110,13 @@ def add(before: Total, line: Line, new_members: Iterable[str] = ()) -> Total:
         case "latest":
             last = max(range(len(line.facts)), key=lambda place: order_of(line.facts[place]))
             if before.latest is not None and before.latest > order_of(line.facts[last]):
-                return Total(before.value, events, before.latest)
-            return Total(Decimal(line.values[last]), events, order_of(line.facts[last]))
+                return Total(before.value, events, newest_us, before.latest)
+            return Total(Decimal(line.values[last]), events, newest_us, order_of(line.facts[last]))
     if value >= QUANTITY_MAX:
         raise PermanentFailure(
             f"{line.version.code} would come to {value:e} {line.version.unit}: that is no usage"
         )
-    return Total(value, events)
+    return Total(value, events, newest_us)
 
 
 def walk(before: Total, line: Line, new_members: Iterable[str] = ()) -> Iterator[tuple[Fact, Total]]:

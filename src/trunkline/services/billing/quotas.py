@@ -66,7 +66,16 @@ def reassess(
     """
     used, state = USAGE_AGG.c, PERIOD.c
     query = (
-        select(used.tenant, used.period, used.meter, used.value, used.events, used.latest, used.quota)
+        select(
+            used.tenant,
+            used.period,
+            used.meter,
+            used.value,
+            used.events,
+            used.newest_us,
+            used.latest,
+            used.quota,
+        )
         .join(PERIOD, (state.tenant == used.tenant) & (state.period == used.period))
         .where(used.grouping == WHOLE, state.closed_us.is_(None))
     )
@@ -82,7 +91,7 @@ def reassess(
         key: Key = (row.tenant, row.period, row.meter, WHOLE)
         quota = None if limit is None else limit.limit
         if quota != row.quota:
-            changed[key] = Kept(Total(row.value, row.events, row.latest), quota)
+            changed[key] = Kept(Total(row.value, row.events, row.newest_us, row.latest), quota)
         if limit is not None:
             _look_back(tx, books, key, row.value, limit)
     aggregates.write(tx, changed)

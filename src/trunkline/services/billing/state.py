@@ -32,7 +32,7 @@ from trunkline.services.kit.digest import digest_of
 
 _COLUMNS: Final = (
     (USAGE_EVENT, ("tenant", "source", "id", "type", "time_us")),
-    (USAGE_AGG, ("tenant", "period", "meter", "grouping", "value", "events", "latest")),
+    (USAGE_AGG, ("tenant", "period", "meter", "grouping", "value", "events", "newest_us", "latest")),
     (TENANT_CHANGE, ("tenant", "source", "id", "at_us", "kind", "tier")),
     (QUARANTINE, ("tenant", "source", "id", "type", "time_us", "reason")),
 )

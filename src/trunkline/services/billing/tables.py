@@ -34,6 +34,8 @@ METER: Final = Table(
     Column("version", Int64, nullable=False),
     Column("effective_us", Int64, nullable=False),
     Column("definition", Text, nullable=False),
+    # Whether what had been counted before was counted again under this version; 0 or 1.
+    Column("recounted", Int64, nullable=False),
     PrimaryKeyConstraint("code", "version"),
     sqlite_strict=True,
 )
@@ -67,6 +69,8 @@ USAGE_AGG: Final = Table(
     Column("grouping", Text, nullable=False),
     Column("value", Exact, nullable=False),
     Column("events", Int64, nullable=False),
+    # When the newest of them happened.
+    Column("newest_us", Int64, nullable=False),
     # Which event gave the value, for a meter that takes the latest: its time and identity, as ordered text.
     Column("latest", Text),
     # The limit that the value was last compared with; null while there is none.

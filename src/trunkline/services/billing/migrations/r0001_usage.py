@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("version", INT64, nullable=False),
         sa.Column("effective_us", INT64, nullable=False),
         *_texts("definition"),
+        sa.Column("recounted", INT64, nullable=False),
         sa.PrimaryKeyConstraint("code", "version"),
         **ROWS,
     )
@@ -60,6 +61,7 @@ def _aggregates() -> None:
         *_texts("tenant", "period", "meter", "grouping"),
         sa.Column("value", EXACT, nullable=False),
         sa.Column("events", INT64, nullable=False),
+        sa.Column("newest_us", INT64, nullable=False),
         sa.Column("latest", sa.Text),
         sa.Column("quota", EXACT),
         sa.PrimaryKeyConstraint("tenant", "period", "meter", "grouping"),

@@ -7,6 +7,16 @@ from trunkline.testing.suite.case import Case
 
 _KEPT: Final = "tax law wants the numbers, and what they follow from; people stand in it as blind hashes"
 
+_KEPT_TABLES: Final = (
+    "usage_event",
+    "usage_agg",
+    "usage_unique",
+    "usage_period",
+    "correction",
+    "tenant_change",
+    "erased_tenant",
+)
+
 CASE: Final = Case(
     service="billing-service",
     digest=state_digest,
@@ -22,16 +32,5 @@ CASE: Final = Case(
             "group_by": ["engine"],
         },
     },
-    keeps={
-        table: _KEPT
-        for table in (
-            "usage_event",
-            "usage_agg",
-            "usage_unique",
-            "usage_period",
-            "correction",
-            "tenant_change",
-            "erased_tenant",
-        )
-    },
+    keeps=dict.fromkeys(_KEPT_TABLES, _KEPT),
 )
