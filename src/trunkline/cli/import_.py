@@ -1,7 +1,7 @@
 """`trunkline import`: real logs become events."""
 
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,7 +11,7 @@ import typer
 
 from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.cli import _common, _connection
-from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile, DataDir
 from trunkline.cli._connection import ClientProperties
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 
@@ -62,6 +62,16 @@ make the exit code 1.
 [bold]Example[/bold]
 
   trunkline import openlineage target/openlineage.jsonl --tenant acme
+"""
+
+MLFLOW_HELP: Final = """Import an MLflow model registry from its database or server. Needs the extra mlflow.
+
+Only what has changed since the last import into this data directory is published, also aliases and tags that
+were moved or removed, and versions that were deleted.
+
+[bold]Example[/bold]
+
+  trunkline import mlflow sqlite:///mlflow.db --tenant acme
 """
 
 app = _common.new_app("Turn real logs into events.", no_args_is_help=True)
@@ -139,13 +149,48 @@ def openlineage(
     _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
 
 
+@app.command(help=MLFLOW_HELP)
+def mlflow(
+    uri: Annotated[
+        str, typer.Argument(metavar="URI", help="sqlite:///PATH, postgresql://…, http://HOST:PORT")
+    ],
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose models these are; MLflow does not say.")] = SYSTEM_TENANT,
+    registry: Annotated[
+        str, typer.Option(help="Tells registries of one tenant apart; part of the events' source and ids.")
+    ] = "mlflow",
+    all_gone: Annotated[
+        bool, typer.Option("--all-gone", help="Every model of the last import was deleted, indeed.")
+    ] = False,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.catalogue.names import TENANT_PATTERN
+    from trunkline.cli._mlflow import Import, StateFile, quieten_mlflow
+
+    for option, name in (("--tenant", tenant), ("--registry", registry)):
+        if not TENANT_PATTERN.fullmatch(name):
+            raise InvalidInput(f"{option} {name!r}: use up to 64 letters, digits, '.', '_' or '-'")
+    quieten_mlflow()
+    file = StateFile.of(data_dir, registry=registry, tenant=tenant)
+    reading = Import(file, uri=uri, tenant=tenant, registry=registry, all_gone=all_gone)
+    to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
+    contract = _common.read_catalogue(catalogue)
+    _import(reading.items(), to, catalogue=contract, as_json=as_json, acknowledged=reading.done)
+
+
 def _import(
     items: "Generator[Envelope[Event] | BadInput, None, None]",
     connection: "ConnectionOptions",
     *,
     catalogue: "Catalogue",
     as_json: bool,
+    acknowledged: "Callable[[], None] | None" = None,
 ) -> None:
+    """Publish everything; `acknowledged` is called when all that could be published is in the log."""
     from trunkline.cli._logging import log_to_stderr
 
     log_to_stderr(as_json=as_json)
@@ -170,6 +215,8 @@ def _import(
     if stopped is not None:
         _common.note("stopped early; import again: what is in the log already does not count twice")
         raise stopped
+    if acknowledged is not None and not summary.failed:
+        acknowledged()
     if summary.bad or summary.failed:
         raise typer.Exit(1)
 
