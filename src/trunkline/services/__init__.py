@@ -17,6 +17,8 @@ RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
         "config-service": "trunkline.services.config.app",
         "catalog-service": "trunkline.services.catalog.app",
         "ml-service": "trunkline.services.ml.app",
+        "data-quality-service": "trunkline.services.quality.app",
+        "query-engine": "trunkline.services.query.app",
     }
 )
 """Service name -> the module whose `SERVICE` is its `Runnable`, imported only when the service is run."""

@@ -27,7 +27,7 @@ from trunkline.catalogue.events.config import Key, Level
 from trunkline.catalogue.model import near
 from trunkline.errors import InvalidInput
 
-MODULES: Final = ("billing", "config", "governance", "notification", "platform", "quality")
+MODULES: Final = ("billing", "config", "governance", "notification", "platform", "quality", "query")
 """Those of this package that have `DEFINITIONS`; imported when the first definition is looked up."""
 
 RESERVED: Final = frozenset(
@@ -120,8 +120,8 @@ class Registry:
             word = key.partition(".")[0]
             if word in RESERVED:
                 raise InvalidInput(
-                    f"{key} is no setting of the platform{near(key, self._by_pattern)}; keys of your own "
-                    f"begin with another word than {word}"
+                    f"{key} is no setting of the platform, and keys of your own begin with another word than "
+                    f"{word}{near(key, self._by_pattern)}"
                 )
             return None
         if level not in definition.levels:
