@@ -1,9 +1,9 @@
 """Usage and its cost in FOCUS 1.2, the FinOps Open Cost and Usage Specification (focus.finops.org).
 
 All 21 mandatory columns are there, and of the conditional ones those that hold for a platform that meters
-usage and has a list of prices. A sum or a count that groups has a row for each group, another meter a single row,
-and usage that came after its month was closed has rows of the class Correction. Columns that begin with `x_` are
-our own.
+usage and has a list of prices. A sum or a count that groups has a row for each group, another meter a single
+row, and usage that came after its month was closed has rows of the class Correction. Columns that begin with
+`x_` are our own.
 """
 
 import csv
