@@ -19,9 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from trunkline.catalogue.events.agent import AgentTokensUsed
-from trunkline.catalogue.events.fields import COUNT_MAX
-from trunkline.catalogue.names import TenantId
+from trunkline.catalogue.events.fields import COUNT_MAX, Identifier, Word
+from trunkline.catalogue.names import TENANT_PATTERN, TenantId
 from trunkline.codec import Envelope, derive_id, new_envelope
 from trunkline.errors import InvalidInput
 from trunkline.sources.bad import BadInput
@@ -53,6 +55,21 @@ class Origin:
     tenant: TenantId = TENANT_DEFAULT
     model: str = MODEL_DEFAULT
     provider: str = PROVIDER_DEFAULT
+
+
+def new_origin(*, tenant: str, model: str, provider: str) -> Origin:
+    """Checked. Raises `InvalidInput` for what no event could say."""
+    if not TENANT_PATTERN.fullmatch(tenant):
+        raise InvalidInput(f"tenant {tenant[:80]!r}: use up to 64 letters, digits, '.', '_' or '-'")
+    try:
+        msgspec.convert(model, Identifier)
+        msgspec.convert(provider, Word)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            f"model {model[:80]!r} of {provider[:80]!r}: a model has up to 256 characters, and a provider is a "
+            "word of up to 64 of a-z, 0-9 and _"
+        ) from error
+    return Origin(tenant=TenantId(tenant), model=model, provider=provider)
 
 
 @dataclass(frozen=True, slots=True)
