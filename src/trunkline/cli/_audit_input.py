@@ -86,11 +86,11 @@ def require_known(option: str, value: str | None, known: Collection[str]) -> Non
 
 
 def entry_types() -> set[str]:
-    """The event types of the contract, and those of entries for what was no event."""
+    """The event types of the contract, and those of entries that the service makes itself."""
     from trunkline.catalogue.events import EVENT_TYPES
-    from trunkline.services.audit.entry import ID_CONFLICT, UNDECODABLE
+    from trunkline.services.audit.entry import OWN_TYPES
 
-    return {*EVENT_TYPES, ID_CONFLICT, UNDECODABLE}
+    return {*EVENT_TYPES, *OWN_TYPES}
 
 
 def parse_moment(option: str, text: str | None) -> datetime | None:

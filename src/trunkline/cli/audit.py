@@ -9,6 +9,7 @@ import typer
 
 from trunkline.cli import _common
 from trunkline.cli._audit_input import (
+    SERVICE,
     entry_types,
     open_file,
     opened_store,
@@ -20,6 +21,7 @@ from trunkline.cli._audit_input import (
 )
 from trunkline.cli._audit_output import progress_of, show_page, show_report
 from trunkline.cli._common import AsJson, DataDir
+from trunkline.cli._offline import offline
 from trunkline.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -66,7 +68,24 @@ PROOF_HELP: Final = """Prove that an event is in the ledger, or check such a pro
   trunkline audit proof --check proof.json --public-key signing-key.pub
 """
 
-app = _common.new_app("Search, verify, export and prove the audit ledger.", no_args_is_help=True)
+HOLD_HELP: Final = """Hold a tenant's entries: they stay readable until the release, also after its end.
+
+[bold]Example[/bold]
+
+  trunkline audit hold acme --by counsel --reason "case 12/345"
+"""
+RELEASE_HELP: Final = """Release a tenant's entries. If it has ended, they are erased within seconds.
+
+[bold]Example[/bold]
+
+  trunkline audit release acme --by counsel --reason "case closed"
+"""
+
+By = Annotated[str, typer.Option("--by", help="Who decides it.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is recorded in the ledger.")]
+HeldTenant = Annotated[str, typer.Argument(help="The tenant.")]
+
+app = _common.new_app("Search, verify, export, prove and hold the audit ledger.", no_args_is_help=True)
 
 
 @app.command(help=SEARCH_HELP)
@@ -250,3 +269,62 @@ def _check(path: Path, verifier: "Verifier", *, as_json: bool) -> None:
             f"proved: event {proof.entry.id} is entry {proof.entry.seq} of tenant {checkpoint.tenant}, "
             f"under the checkpoint of {checkpoint.size} entries signed {checkpoint.time:%Y-%m-%dT%H:%M:%SZ}"
         )
+
+
+@app.command(help=HOLD_HELP)
+def hold(
+    tenant: HeldTenant,
+    *,
+    by: By,
+    reason: Why,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.services.audit.holds import place
+
+    with offline(SERVICE, data_dir=data_dir, store=store) as context, context.store.write() as tx:
+        place(tx, tenant, reason=reason, by=by, now=context.wall())
+    _held(tenant, held=True, as_json=as_json)
+
+
+@app.command(help=RELEASE_HELP)
+def release(
+    tenant: HeldTenant,
+    *,
+    by: By,
+    reason: Why,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.services.audit import holds as legal_holds
+
+    with offline(SERVICE, data_dir=data_dir, store=store) as context, context.store.write() as tx:
+        legal_holds.release(tx, tenant, reason=reason, by=by, now=context.wall())
+    _held(tenant, held=False, as_json=as_json)
+
+
+@app.command(help="List the tenants whose entries are held.")
+def holds(
+    *, data_dir: DataDir = _common.DEFAULT_DATA_DIR, store: StoreUrl = None, as_json: AsJson = False
+) -> None:
+    from trunkline.cli._tables import new_table, print_table
+    from trunkline.services.audit import holds as legal_holds
+
+    with offline(SERVICE, data_dir=data_dir, store=store) as context, context.store.read() as tx:
+        found = legal_holds.holds(tx)
+    if as_json:
+        _common.print_json(found)
+        return
+    table = new_table("tenant", "since", "by", "reason")
+    for one in found:
+        table.add_row(one.tenant, f"{one.placed_at:%Y-%m-%dT%H:%M:%SZ}", one.placed_by, one.reason)
+    print_table(table)
+
+
+def _held(tenant: str, *, held: bool, as_json: bool) -> None:
+    if as_json:
+        _common.print_json({"tenant": tenant, "held": held})
+    else:
+        _common.note(f"tenant {tenant} is {'held' if held else 'released'}")

@@ -40,7 +40,10 @@ Text = Annotated[str | None, Query(max_length=200)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One entry. `data` is the event's body as JSON where it is JSON, else as text."""
+    """One entry. `data` is the event's body as JSON where it is JSON, else as text.
+
+    `erased`: the tenant has ended, and what the entry said is gone.
+    """
 
     tenant: str
     seq: int
@@ -63,6 +66,7 @@ class AuditEntry:
     offset: int
     headers: dict[str, str | None]
     data: Any
+    erased: bool
 
 
 @dataclass(frozen=True, slots=True)

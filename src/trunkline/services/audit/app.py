@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 from trunkline.services.app import App, Context, Runnable
 from trunkline.services.audit.checkpoint import CheckpointFiles
 from trunkline.services.audit.checkpointer import Checkpointer, CheckpointThread
-from trunkline.services.audit.handler import AuditHandler
+from trunkline.services.audit.erasure import LedgerEraser
+from trunkline.services.audit.handler import AuditHandler, LateHandler
 from trunkline.services.audit.note import load_or_create_signer, load_verifier, public_key_path
 from trunkline.services.audit.tables import AUDIT_LEDGER
 
@@ -38,6 +39,8 @@ def build(context: Context) -> App:
 
     return App(
         handler=AuditHandler(),
+        late=LateHandler(),
+        eraser=LedgerEraser(),
         router=router,
         companions=(CheckpointThread(checkpointer, on_failure=context.on_failure),),
     )

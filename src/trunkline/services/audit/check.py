@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from trunkline.services.audit.checkpoint import FIRST, Checkpoint, note_hash, open_checkpoint
-from trunkline.services.audit.entry import Entry, entry_commitment, entry_leaf
+from trunkline.services.audit.entry import ERASED, Entry, entry_commitment, entry_leaf, is_erased
 from trunkline.services.audit.note import BadNote, Verifier
 from trunkline.services.audit.tiles import TileTree
 
@@ -140,6 +140,10 @@ class LedgerCheck:
         self._size = size
         self._findings = findings
         self._leaf_in_tree = leaf_in_tree
+        self._without_content: dict[bytes | None, tuple[Entry, int]] = {}
+        """By their key, entries whose content is gone: the first one, and how many."""
+        self._erased: set[bytes | None] = set()
+        """The keys whose entries were erased, as the ledger itself says."""
         self._due = sorted(checkpoints, key=lambda checkpoint: checkpoint.size, reverse=True)
         self._rewritten = False
         self._judge_checkpoints()
@@ -165,6 +169,10 @@ class LedgerCheck:
     def finish(self) -> None:
         """All entries are in: judges what should be there and is not."""
         self._missing(until=self._size)
+        for key, (first, number) in self._without_content.items():
+            if key not in self._erased:
+                several = f", and that of {number - 1} more," if number > 1 else ""
+                self._changed(first, f"its content{several} is gone, and no entry says that it was erased")
         if self._due and (newest := self._due[0]).size > self._size:
             self._findings.add(
                 self.tenant,
@@ -201,8 +209,13 @@ class LedgerCheck:
     def _leaf_of(self, entry: Entry) -> bytes | None:
         """The leaf by the stored commitment, so that a bent body is not reported as a bent envelope too."""
         try:
-            if entry_commitment(entry) != entry.commitment:
+            if entry.salt == b"" and is_erased(entry):
+                first, number = self._without_content.get(entry.key, (entry, 0))
+                self._without_content[entry.key] = (first, number + 1)
+            elif entry_commitment(entry) != entry.commitment:
                 self._changed(entry, "the body, or what was read out of it, is not what was recorded")
+            elif entry.type == ERASED:
+                self._erased.add(entry.key)
             return entry_leaf(entry)
         except (TypeError, AttributeError, ValueError, struct.error) as error:
             self._changed(entry, f"a column holds what cannot be in it: {error}")

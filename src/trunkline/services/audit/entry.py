@@ -12,9 +12,10 @@ Leaf format 1. `u32`, `i32` and `i64` are big-endian; a string is its UTF-8 byte
     headers    = for each header: u32 length of the name, i32 length of the value, name, value
 
 Every column a search can use is covered, and key, headers and body are covered as received. What may hold
-personal data (the body, and what was read out of it) is covered only through the salted commitment: body,
-summary and salt can be erased one day and the leaf still be computed from the commitment, while nobody can
-guess the body from it.
+personal data (the body, and what was read out of it) is covered only through the salted commitment: when
+their tenant ends, body, summary and salt are erased, and the leaf can still be computed from the commitment,
+while nobody can guess the body from it. An entry of type `audit.erased` then says so in the same ledger; its
+key is that of the entries that were erased.
 
 The leaf covers the position in the ledger and a random salt, so two ledgers built from the same topics have
 different leaves; what they share is the record behind each entry (topic, partition, offset, key, headers,
@@ -22,8 +23,10 @@ body). A change to this format is a new tag, and this file then documents both.
 """
 
 import struct
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -42,6 +45,27 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _ENVELOPE: Final = struct.Struct(">6q10i")
 _COMMITMENT: Final = struct.Struct(">7i")
 _HEADER: Final = struct.Struct(">Ii")
+
+ERASED: Final = "audit.erased"
+"""The type of the service's own entry that says: the content of all entries with this key was erased."""
+HOLD_PLACED: Final = "audit.hold_placed"
+HOLD_RELEASED: Final = "audit.hold_released"
+OWN_TYPES: Final = (UNDECODABLE, ID_CONFLICT, ERASED, HOLD_PLACED, HOLD_RELEASED)
+"""The types of entries that are not of an event."""
+
+NO_CONTENT: Final[Mapping[str, str | bytes | None]] = MappingProxyType(
+    {
+        "actor_type": None,
+        "actor_id": None,
+        "action": None,
+        "resource_type": None,
+        "resource_id": None,
+        "outcome": None,
+        "body": None,
+        "salt": b"",
+    }
+)
+"""What the committed columns hold once the content was erased; an entry that has it all has no empty salt."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -76,6 +100,16 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     body: bytes | None
     salt: bytes
     commitment: bytes
+
+
+def is_erased(entry: Entry) -> bool:
+    """Whether its content is gone, and only the envelope and the commitment are left."""
+    return all(getattr(entry, name) == value for name, value in NO_CONTENT.items())
+
+
+def without_content(entry: Entry) -> Entry:
+    """The entry as it is after an erasure. Its leaf hash is the same."""
+    return msgspec.structs.replace(entry, **NO_CONTENT)
 
 
 def entry_commitment(entry: Entry) -> bytes:

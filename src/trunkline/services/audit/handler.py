@@ -4,28 +4,25 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Final
 
-import msgspec
 from sqlalchemy import Connection
 
 from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.client.handler import Received, Refusal, RetryLater
+from trunkline.client.store import parking
 from trunkline.codec.identity import derive_id
 from trunkline.codec.record import Record
 from trunkline.services.audit import ledger
 from trunkline.services.audit.entry import (
     ID_CONFLICT,
-    SALT_BYTES,
     UNDECODABLE,
     Entry,
-    entry_commitment,
     pack_headers,
     to_us,
+    without_content,
 )
-
-SOURCE: Final = "/services/audit"
-"""The source of entries that the service makes itself, for records that are no events."""
+from trunkline.services.audit.own import SOURCE, sealed
+from trunkline.services.kit.ending import erased_among
 
 
 def unix_us() -> int:
@@ -51,7 +48,7 @@ class AuditHandler:
         for received, draft in zip(events, drafts, strict=True):
             there = already.get(ledger.identity(draft))
             if there is None:
-                new.append(self._sealed(draft))
+                new.append(sealed(draft, self._random_bytes))
             elif there != ledger.Content(draft.headers, draft.body):
                 refusal = Refusal("id_conflict", f"event {draft.id} is in the ledger with other content")
                 new += self._refused(tx, received.record, refusal, now_us=now_us)
@@ -64,11 +61,32 @@ class AuditHandler:
     def _refused(self, tx: Connection, record: Record, refusal: Refusal, *, now_us: int) -> list[Entry]:
         """The record's entry, unless it is there already: a failed replay refuses the same record again."""
         draft = refused_entry(record, refusal, now_us=now_us)
-        return [] if ledger.stored(tx, [ledger.identity(draft)]) else [self._sealed(draft)]
+        return [] if ledger.stored(tx, [ledger.identity(draft)]) else [sealed(draft, self._random_bytes)]
 
-    def _sealed(self, entry: Entry) -> Entry:
-        salted = msgspec.structs.replace(entry, salt=self._random_bytes(SALT_BYTES))
-        return msgspec.structs.replace(salted, commitment=entry_commitment(salted))
+
+class LateHandler(AuditHandler):
+    """Records what arrives of tenants that have ended: that it came, and a commitment to what it said.
+
+    Where the end is under a legal hold, entries are still recorded whole.
+    """
+
+    def handle(self, tx: Connection, events: Sequence[Received]) -> None:
+        erased = erased_among(tx, {received.event.tenantid for received in events})
+        whole = [received for received in events if received.event.tenantid not in erased]
+        if whole:
+            super().handle(tx, whole)
+        now_us = self._now_us()
+        drafts = [event_entry(item, now_us=now_us) for item in events if item.event.tenantid in erased]
+        already = ledger.stored(tx, [ledger.identity(draft) for draft in drafts])
+        # What is there says nothing any more, so nobody can tell whether this would be a conflict.
+        new = [draft for draft in drafts if ledger.identity(draft) not in already]
+        _append(tx, [without_content(sealed(draft, self._random_bytes)) for draft in new], now_us=now_us)
+
+    def _refused(self, tx: Connection, record: Record, refusal: Refusal, *, now_us: int) -> list[Entry]:
+        entries = super()._refused(tx, record, refusal, now_us=now_us)
+        tenant = parking.tenant_of(record)
+        erased = tenant is not None and bool(erased_among(tx, [tenant]))
+        return [without_content(entry) for entry in entries] if erased else entries
 
 
 def _append(tx: Connection, entries: Sequence[Entry], *, now_us: int) -> None:

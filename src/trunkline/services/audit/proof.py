@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from trunkline.errors import InvalidInput, TrunklineError
 from trunkline.services.audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
-from trunkline.services.audit.entry import Entry, entry_commitment, entry_leaf
+from trunkline.services.audit.entry import Entry, entry_commitment, entry_leaf, is_erased
 from trunkline.services.audit.ledger import read_tile
 from trunkline.services.audit.merkle import inclusion_proof, verify_inclusion
 from trunkline.services.audit.note import BadNote, Verifier, split_note
@@ -62,7 +62,9 @@ def check_proof(proof: InclusionProof, verifier: Verifier) -> Checkpoint:
         checkpoint = open_checkpoint(proof.checkpoint.encode(), verifier, tenant=entry.tenant)
     except BadNote as error:
         raise BadProof(f"the checkpoint cannot be trusted: {error}") from error
-    if entry_commitment(entry) != entry.commitment or entry_leaf(entry) != proof.leaf:
+    # Of an entry whose content was erased, the leaf proves the envelope and what was committed to.
+    honest = is_erased(entry) or entry_commitment(entry) == entry.commitment
+    if not honest or entry_leaf(entry) != proof.leaf:
         raise BadProof("the entry is not the one that the leaf hash was made of")
     if not verify_inclusion(proof.leaf, entry.seq, checkpoint.size, root=checkpoint.root, proof=proof.path):
         raise BadProof("the path does not lead from the leaf to the checkpoint's root")

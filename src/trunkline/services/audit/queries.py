@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, select, tuple_
 
 from trunkline.errors import InvalidInput
-from trunkline.services.audit.entry import Entry, from_us, to_us, unpack_headers
+from trunkline.services.audit.entry import Entry, from_us, is_erased, to_us, unpack_headers
 from trunkline.services.audit.tables import AUDIT_EVENT, AUDIT_HEAD
 from trunkline.services.audit.text_index import matches
 
@@ -38,7 +38,10 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntryView(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry for people and programs. `data` is the body as JSON where it is JSON, else as text."""
+    """An entry for people and programs. `data` is the body as JSON where it is JSON, else as text.
+
+    `erased`: its tenant has ended, and what it said is gone.
+    """
 
     tenant: str
     seq: int
@@ -61,6 +64,7 @@ class EntryView(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     headers: dict[str, str | None]
     data: Any
+    erased: bool
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +150,7 @@ def view(entry: Entry) -> EntryView:
             "ingested_at": from_us(entry.ingested_us),
             "headers": {name: None if raw is None else raw.decode(errors="replace") for name, raw in headers},
             "data": _data(entry.body),
+            "erased": is_erased(entry),
         }
     )
 

@@ -91,5 +91,15 @@ AUDIT_TILE: Final = Table(
     sqlite_strict=True,
 )
 
+AUDIT_HOLD: Final = Table(
+    "audit_hold",
+    METADATA,
+    Column("tenant", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("placed_us", Int64, nullable=False),
+    sqlite_strict=True,
+)
+
 AUDIT_LEDGER: Final = Component("audit", Path(__file__).parent / "migrations")
 """What `client.store.migrate` needs to create the tables."""

@@ -32,6 +32,12 @@ _INSERT_POSTGRES: Final = text(
     "INSERT INTO audit_text (row_id, words) "
     "SELECT row_id, to_tsvector('simple', :text) FROM audit_event WHERE tenant = :tenant AND seq = :seq"
 )
+_DELETE_SQLITE: Final = text(
+    "INSERT INTO audit_text (audit_text, rowid, text) VALUES ('delete', :row_id, :text)"
+)
+_DELETE_POSTGRES: Final = text("DELETE FROM audit_text WHERE row_id = :row_id")
+_OPTIMIZE_SQLITE: Final = text("INSERT INTO audit_text (audit_text) VALUES ('optimize')")
+
 _MATCHES_SQLITE: Final = "SELECT rowid AS row_id FROM audit_text WHERE audit_text MATCH :terms"
 _MATCHES_POSTGRES: Final = "SELECT row_id FROM audit_text WHERE words @@ to_tsquery('simple', :terms)"
 
@@ -48,6 +54,27 @@ def index_entries(tx: Connection, entries: Sequence[Entry]) -> None:
         for entry in entries
     ]
     tx.execute(_INSERT_SQLITE if on_sqlite else _INSERT_POSTGRES, rows)
+
+
+def unindex(tx: Connection, entries: Sequence[tuple[int, Entry]]) -> None:
+    """Make entries, each with its row's number, findable no more; they are as they were indexed.
+
+    Their words may be in the index's pages until `compact`.
+    """
+    if tx.dialect.name != "sqlite":
+        tx.execute(_DELETE_POSTGRES, [{"row_id": row_id} for row_id, _ in entries])
+        return
+    tx.execute(_DELETE_SQLITE, [{"row_id": row_id, "text": words_of(entry)} for row_id, entry in entries])
+
+
+def compact(tx: Connection) -> None:
+    """Rewrite the index without what was taken out of it. Takes as long as the index is large.
+
+    FTS5 only notes that a word is gone and keeps it until it happens to merge its segments; PostgreSQL's
+    vacuum sees to it by itself.
+    """
+    if tx.dialect.name == "sqlite":
+        tx.execute(_OPTIMIZE_SQLITE)
 
 
 def matches(tx: Connection, words: str) -> ColumnElement[bool]:

@@ -32,6 +32,7 @@ from trunkline.services.kit.ending.ends import (
     end_tenant,
     ended,
     ended_among,
+    erased_among,
     require_not_ended,
 )
 from trunkline.services.kit.ending.following import Following
@@ -50,6 +51,7 @@ __all__ = [
     "TenantEnded",
     "ended",
     "ended_among",
+    "erased_among",
     "require_not_ended",
 ]
 
