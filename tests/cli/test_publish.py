@@ -100,3 +100,16 @@ def test_what_is_wrong_is_said_before_a_cluster_is_looked_for(
     done = trunkline(*asked)
     assert done.code == 2
     assert complaint in done.err
+
+
+def test_a_setting_that_every_instance_would_refuse_is_refused_before_it_is_published(
+    trunkline: Callable[..., Any], cluster: str
+) -> None:
+    data = '{"key":"a.b","level":"tenant","scope":"globex","value":1,"version":1,"actor_id":"u"}'
+    event = ("config.value_set.v1", data, "--service", "config-service", "--tenant", "acme")
+    refused = trunkline("publish", *event, "-b", cluster)
+    assert refused.code == 2
+    assert "a.b of tenant globex cannot be set by an event of acme; publish it under globex" in refused.err
+    wide = '{"key":"a.b","level":"global","value":1,"version":1,"actor_id":"u"}'
+    for_all = ("config.value_set.v1", wide, "--service", "config-service", "--tenant", "acme")
+    assert "publish it under system" in trunkline("publish", *for_all, "-b", cluster).err

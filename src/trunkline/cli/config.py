@@ -1,22 +1,24 @@
-"""`trunkline config`: what is configured, and which instance knows it."""
+"""`trunkline config`: what is configured, who changes it, and which instance knows it."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
 
-from trunkline.cli import _common, _connection
+from trunkline.cli import _common, _config_history, _config_watch, _config_write, _connection
 from trunkline.cli._common import AsJson, BootstrapServers
+from trunkline.cli._config_options import place, shown
 from trunkline.cli._connection import ClientProperties
 from trunkline.errors import TrunklineError
 
 if TYPE_CHECKING:
-    from trunkline.client.broadcast.overview import InstanceView
+    from trunkline.catalogue.events.config import Level
 
-EXAMPLE: Final = """Look up the configuration, and see which instance of which service has applied it.
+EXAMPLE: Final = """Set and look up the configuration, and see which instance of which service has applied it.
 
-[bold]Example[/bold]
+[bold]Examples[/bold]
+
+  trunkline config set query.timeout_ms 30000 --tenant acme --wait
 
   trunkline config instances --behind
 """
@@ -34,16 +36,6 @@ LIST_EXAMPLE: Final = """List every setting and flag in force, with its level an
 
   trunkline config list --json
 """
-INSTANCES_EXAMPLE: Final = """Show how each instance of each service stands, by what it said last.
-
-[bold]current[/bold] has applied everything; [bold]behind[/bold] has not yet; [bold]stale[/bold] does not know
-whether it has; [bold]diverged[/bold] has applied the same and has come to another state than most;
-[bold]gone[/bold] has been silent for 15 s without having stopped, and is listed for an hour.
-
-[bold]Example[/bold]
-
-  trunkline config instances --behind
-"""
 DIGEST_EXAMPLE: Final = """Print the digest of what the topic adds up to: that of an instance that is current.
 
 [bold]Example[/bold]
@@ -51,7 +43,17 @@ DIGEST_EXAMPLE: Final = """Print the digest of what the topic adds up to: that o
   trunkline config digest
 """
 
+RESOLVE_EXAMPLE: Final = """Show on which levels a setting is set, the winner first; from the topic alone.
+
+[bold]Example[/bold]
+
+  trunkline config resolve query.timeout_ms --tenant acme --service query-engine
+"""
+
 app = _common.new_app(EXAMPLE, no_args_is_help=True)
+app.command("set", help=_config_write.SET_EXAMPLE)(_config_write.set_)
+app.command("unset", help=_config_write.UNSET_EXAMPLE)(_config_write.unset)
+app.command("flag", help=_config_write.FLAG_EXAMPLE)(_config_write.flag)
 
 
 @app.command(help=GET_EXAMPLE)
@@ -74,7 +76,47 @@ def get(
     if as_json:
         _common.print_json({"key": key, **msgspec.structs.asdict(found)})
     else:
-        typer.echo(f"{_value(found.value)}  ({found.level}, version {found.version})")
+        typer.echo(f"{shown(found.value)}  ({found.level}, version {found.version})")
+
+
+@app.command(help=RESOLVE_EXAMPLE)
+def resolve(
+    key: Annotated[str, typer.Argument(help="The setting, for instance query.timeout_ms.")],
+    *,
+    tenant: Annotated[str | None, typer.Option("--tenant", "-t", help="For this tenant.")] = None,
+    service: Annotated[str | None, typer.Option("--service", "-s", help="For this service.")] = None,
+    environment: Annotated[str | None, typer.Option("--environment", help="For this environment.")] = None,
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.client.broadcast.entries import Name
+    from trunkline.client.broadcast.reading import read_state
+
+    entries = read_state(
+        _connection.connection(bootstrap_servers, properties=client_properties)
+    ).state.entries
+    scopes: dict[Level, str | None] = {"tenant": tenant, "service": service, "environment": environment}
+    asked = [Name("value", level, scope, key) for level, scope in scopes.items() if scope is not None]
+    levels = [
+        (name, entries[name])
+        for name in (*asked, Name("value", "global", None, key))
+        if name in entries and entries[name].in_force
+    ]
+    if not levels:
+        raise TrunklineError(f"{key} is not set here on any level; `trunkline config list` shows what is")
+    told = [
+        {"level": name.level, "scope": name.scope, "value": entry.value, "version": entry.version}
+        for name, entry in levels
+    ]
+    if as_json:
+        _common.print_json({"key": key, **told[0], "levels": told})
+        return
+    for number, one in enumerate(told):
+        typer.echo(
+            f"{shown(one['value'])}  ({place(one)}, version {one['version']})"
+            f"{'' if number == 0 else '  hidden'}"
+        )
 
 
 @app.command("list", help=LIST_EXAMPLE)
@@ -102,7 +144,7 @@ def list_(
     else:
         table = new_table("key", "kind", "level", "scope", "version", "value", right=("version",))
         for listed in in_force:
-            scope, value = listed.scope or "-", _value(listed.value)
+            scope, value = listed.scope or "-", shown(listed.value)
             table.add_row(listed.key, listed.kind, listed.level, scope, str(listed.version), value)
         print_table(table)
 
@@ -125,51 +167,12 @@ def digest(
         _common.note(f"{_common.counted(whole.rejected, 'record')} of the topic could not be applied")
 
 
-@app.command(help=INSTANCES_EXAMPLE)
-def instances(
-    *,
-    behind: Annotated[
-        bool, typer.Option("--behind", help="Only those that are anything but current.")
-    ] = False,
-    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
-    client_properties: ClientProperties = None,
-    as_json: AsJson = False,
-) -> None:
-    from trunkline.client.broadcast.overview import Standing
-    from trunkline.client.broadcast.reading import read_overview
-
-    found = read_overview(
-        _connection.connection(bootstrap_servers, properties=client_properties), now=datetime.now(UTC)
-    )
-    shown = [view for view in found if not (behind and view.standing is Standing.CURRENT)]
-    if as_json:
-        _common.print_json(shown)
-    elif shown:
-        _print_table(shown)
-    elif found:
-        _common.note(f"{_common.counted(len(found), 'instance')}, all current")
-    else:
-        _common.note("no instance has said anything within the last hour")
-
-
-def _print_table(views: list["InstanceView"]) -> None:
-    from trunkline.cli._tables import new_table, print_table
-
-    counts = ("behind", "seen", "rejected")
-    table = new_table("service", "instance", "standing", *counts, "digest", "last rejected", right=counts)
-    for view in views:
-        table.add_row(
-            view.service,
-            view.instance,
-            view.standing,
-            f"{view.behind:,}",
-            f"{view.seen_seconds:.0f} s ago",
-            f"{view.rejected:,}",
-            view.digest[:12],
-            view.last_rejected or "-",
-        )
-    print_table(table)
-
-
-def _value(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+app.command(help=_config_history.HISTORY_EXAMPLE)(_config_history.history)
+app.command(help=_config_history.DIFF_EXAMPLE)(_config_history.diff)
+app.command(help=_config_write.ROLLBACK_EXAMPLE)(_config_write.rollback)
+app.command(help=_config_write.SCHEDULE_EXAMPLE)(_config_write.schedule)
+app.command(help=_config_history.SCHEDULED_EXAMPLE)(_config_history.scheduled)
+app.command(help=_config_history.APPROVE_EXAMPLE)(_config_history.approve)
+app.command(help=_config_history.CANCEL_EXAMPLE)(_config_history.cancel)
+app.command(help=_config_watch.WAIT_EXAMPLE)(_config_watch.wait)
+app.command(help=_config_watch.INSTANCES_EXAMPLE)(_config_watch.instances)

@@ -13,6 +13,7 @@ from trunkline.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from trunkline.catalogue.events import Event
+    from trunkline.codec import Envelope
 
 OUTCOME_SECONDS: Final = 30.0
 
@@ -56,6 +57,7 @@ def publish(
     with Publisher(service=service, connection=connection, catalogue=contract) as publisher:
         envelope = publisher.new_envelope(event, tenant=tenant, id=event_id, subject=subject)
         publisher.check(envelope)
+        _check_setting(envelope)
         # Without a cluster or a topic the event would wait until it times out; say so at once instead.
         require_topics(connection, [declaration_of(event).topic])
         try:
@@ -70,6 +72,21 @@ def publish(
         _common.print_json({"id": envelope.id, "type": envelope.type, "tenant": tenant, **position})
     else:
         typer.echo(f"{envelope.id} is at {at.topic}/{at.partition}@{at.offset}")
+
+
+def _check_setting(envelope: "Envelope[Event]") -> None:
+    """Refuse what is valid by its schema and what no instance would apply, such as another tenant's level."""
+    from trunkline.catalogue.events import declaration_of
+    from trunkline.catalogue.events.config import TOPIC
+    from trunkline.client.broadcast.entries import Rejected
+    from trunkline.client.broadcast.state import State
+
+    if declaration_of(envelope.data).topic != TOPIC:
+        return
+    try:
+        State().apply(envelope)
+    except Rejected as error:
+        raise InvalidInput(f"{envelope.type}: every instance would refuse it: {error}") from error
 
 
 def _read(data: str) -> bytes:

@@ -81,7 +81,7 @@ def test_a_change_for_another_version_is_a_conflict(service: Any) -> None:
         (("a.b", "environment", None), "say which environment"),
         (
             ("billing.tariff.x", "global", None),
-            r"is no setting of the platform; did you mean billing.tariffs.*",
+            "; did you mean billing.tariffs.*",
         ),
         (("billing.tariffs.x", "service", "query-engine"), "cannot be set on the level service"),
         (("a.b", "service", "query-engine", "flag"), "flags are set on the levels global and tenant"),

@@ -67,7 +67,8 @@ def test_the_definition_with_the_fewest_stars_holds() -> None:
 @pytest.mark.parametrize("key", ["billing.meter.tokens", "billing.meters", "billing.meters.a.b"])
 def test_an_unknown_key_under_a_reserved_word_is_refused_with_near_matches(key: str) -> None:
     said = refused(key, "global", 1)
-    assert "is no setting of the platform; did you mean" in said
+    assert "is no setting of the platform" in said
+    assert "; did you mean" in said
     assert "billing.meters.*" in said
 
 

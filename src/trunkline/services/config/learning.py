@@ -5,11 +5,13 @@ and its changes would be older than what every instance knows: they would never 
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from trunkline.client.broadcast.entries import Entry, Name
+from sqlalchemy import Connection
+
+from trunkline.client.broadcast.entries import Change, Entry, Name
 from trunkline.client.broadcast.reading import WholeState
 from trunkline.client.log import Log
 from trunkline.client.outbox import rows
@@ -49,21 +51,34 @@ class Learning:
         if self._done.is_set():
             return IDLE_SECONDS
         topic = self._read().state.entries
-        now = self._wall()
-        with self._store.write() as tx:
-            book.lock(tx)
-            before = book.everything(tx)
-            newer = [(name, entry) for name, entry in topic.items() if _beats(entry, before.get(name))]
-            book.merge(tx, ((change, now, None) for change in parts.without_ended(tx, newer)))
+        with self._store.read() as tx:
             # What waits in the outbox is not in the topic yet and will be.
-            lacks = not rows.status(tx).pending and _lacks(topic, before)
-        if newer:
-            _log.warning("the topic had what the store did not", entries=len(newer))
+            lacks = not rows.status(tx).pending and _lacks(topic, book.everything(tx))
+        if learned := take_in(self._store, topic.items(), now=self._wall()):
+            _log.warning("the topic had what the store did not", entries=learned)
         if lacks:
             _log.warning("the topic lacks what the store has, it is published again")
             self._lacking()
         self._done.set()
         return IDLE_SECONDS
+
+
+def take_in(store: Store, changes: Iterable[Change], *, now: datetime) -> int:
+    """Take in entries that are newer than the store's; returns how many. Raises the store's errors."""
+    with store.read() as tx:
+        newer = _newer(tx, changes)
+    if not newer:
+        return 0
+    with store.write() as tx:
+        book.lock(tx)
+        newer = parts.without_ended(tx, _newer(tx, newer))
+        book.merge(tx, ((change, now, None) for change in newer))
+    return len(newer)
+
+
+def _newer(tx: Connection, changes: Iterable[Change]) -> list[Change]:
+    present = book.everything(tx)
+    return [(name, entry) for name, entry in changes if _beats(entry, present.get(name))]
 
 
 def _beats(entry: Entry, present: Entry | None) -> bool:

@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
-from trunkline.client.broadcast.entries import Name
+from trunkline.catalogue.events.config import Level
+from trunkline.client.broadcast.entries import Kind, Name
 from trunkline.client.store.text import storable
 from trunkline.codec import derive_id
 from trunkline.codec.identity import new_id
@@ -52,7 +53,10 @@ class Settled:
     """What became of a plan; `version` is what it made the name's, or found there."""
 
     id: str
-    name: Name
+    key: str
+    kind: Kind
+    level: Level
+    scope: str | None
     status: Status
     version: int | None
     note: str | None
@@ -102,7 +106,7 @@ def approve(tx: Connection, plan: str, rules: Rules, *, actor: str, now: datetim
         update(CONFIG_PLAN).where(_T.id == plan).values(approved_by=storable(actor), status=Status.SCHEDULED)
     )
     if row["due_us"] > book.to_us(now):
-        return Settled(id=plan, name=book.name_of(row), status=Status.SCHEDULED, version=None, note=None)
+        return _settled(row, Status.SCHEDULED)
     return _settle(tx, row, rules, now=now)
 
 
@@ -173,7 +177,22 @@ def _close(
         .where(_T.id == row["id"])
         .values(status=status, settled_us=book.to_us(now), version=version, note=kept)
     )
-    return Settled(id=row["id"], name=book.name_of(row), status=status, version=version, note=kept)
+    return _settled(row, status, version=version, note=kept)
+
+
+def _settled(
+    row: RowMapping, status: Status, *, version: int | None = None, note: str | None = None
+) -> Settled:
+    return Settled(
+        id=row["id"],
+        key=row["key"],
+        kind=row["kind"],
+        level=row["level"],
+        scope=row["scope"] or None,
+        status=status,
+        version=version,
+        note=note,
+    )
 
 
 def _open_one(tx: Connection, plan: str) -> RowMapping:

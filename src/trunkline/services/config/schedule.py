@@ -44,9 +44,7 @@ class Schedule:
         for one in self._desk.apply_due():
             self._settled(one.status)
             if one.status is Status.REFUSED:
-                _log.error(
-                    "a planned change was refused", plan=one.id, key=one.name.key, reason=one.note or ""
-                )
+                _log.error("a planned change was refused", plan=one.id, key=one.key, reason=one.note or "")
         return max(WAIT_MIN_SECONDS, min(LOOK_SECONDS, self._wait()))
 
     def _wait(self) -> float:
