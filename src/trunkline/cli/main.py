@@ -42,6 +42,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "config": ("config", QUERY, "Look up the configuration, and see which instance has it."),
     "token": ("token", QUERY, "Issue a token for the services' HTTP APIs."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
+    "policy": ("policy", QUERY, "Publish and explain policies; quarantine and release assets."),
     "assets": ("assets", QUERY, "Search the catalog: assets, their history, what depends on them."),
     "model": ("model", QUERY, "Register models and versions, move stages, deploy."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),

@@ -34,7 +34,13 @@ from trunkline.client.outbox import Outbox
 from trunkline.codec.identity import derive_id
 from trunkline.services.governance.moments import to_us
 from trunkline.services.governance.tables import BUNDLE, HEAD, MEMBER, POLICY
-from trunkline.services.policies.bundle import Bundle, activation, bundle_digest, new_bundle
+from trunkline.services.policies.bundle import (
+    Bundle,
+    activation,
+    bundle_digest,
+    new_bundle,
+    snapshot_events,
+)
 from trunkline.services.policies.policy import Policy
 
 REVISIONS_KEPT: Final = 1_000
@@ -77,12 +83,12 @@ class Ledger:
             found = self._active[tenant] = new_bundle(tenant, revision, members(self.tx, tenant))
         return found
 
-    def next_version(self, tenant: str, policy_id: str) -> int:
-        """The number of the next version of a policy: never one that was used, also of a revoked policy."""
+    def next_version(self, tenant: str, policy_id: str, *, above: int = 0) -> int:
+        """The number of the next version of a policy, beyond `above`; never one that was used before."""
         known = select(func.max(POLICY.c.version)).where(
             POLICY.c.tenant == tenant, POLICY.c.policy_id == policy_id
         )
-        return (self.tx.execute(known).scalar() or 0) + 1
+        return max(self.tx.execute(known).scalar() or 0, above) + 1
 
     def add(self, tenant: str, policy: Policy, cause: Cause) -> None:
         """Publish a version; it decides nothing before it is activated."""
@@ -131,6 +137,11 @@ class Ledger:
         for policy in put:
             changed[policy.policy_id] = policy
         return self.activate(tenant, changed.values(), cause)
+
+    def repeat(self, tenant: str, now: datetime) -> None:
+        """Publish the bundle in force with its whole policies."""
+        for event in snapshot_events(self.active(tenant)):
+            self._outbox.emit(self.tx, event, tenant=tenant, time=now)
 
     def emit(self, tenant: str, event: Event, cause: Cause, *identity: str) -> None:
         """Publish an event whose id follows from what it says."""

@@ -4,9 +4,10 @@ Every order is one transaction: the change, the next revision and the events. Co
 same functions. An order that changes nothing is answered with what is in force, so that it can be repeated.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ from trunkline.services.policies.policy import Policy
 from trunkline.services.policies.validate import checked, require_bounded
 
 DRAFTS_MAX: Final = 1_000
+NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,7 +126,8 @@ def roll_back(tx: Connection, outbox: Outbox, revision: int, order: Order) -> Ac
 def restore(tx: Connection, outbox: Outbox, bundle: Bundle, order: Order) -> Activated:
     """Go on from a bundle that an enforcer still has, after the store was lost; raises `InvalidInput`.
 
-    Its policies are published again and the revision goes on behind its number, so that enforcers follow.
+    Its policies are published again, and their versions and the revision go on behind those of the bundle, so
+    that enforcers follow.
     Quarantines are not taken over: the replayed checks have decided on them.
     """
     require_order(order)
@@ -138,19 +141,42 @@ def restore(tx: Connection, outbox: Outbox, bundle: Bundle, order: Order) -> Act
         for policy in bundle.policies
         if policy.kind != "quarantine"
     ]
-    what = f"restore from revision {bundle.revision}"
-    return _replace(ledger, wanted, order, what=what, at_least=bundle.revision + 1)
+    done = _replace(
+        ledger,
+        wanted,
+        order,
+        what=f"restore from revision {bundle.revision}",
+        at_least=bundle.revision + 1,
+        above=bundle.members,
+    )
+    # To enforcers the new revision follows none that they know: they need it whole.
+    ledger.repeat(order.tenant, order.now)
+    return done
+
+
+def read_bundle(given: object) -> Bundle:
+    """A bundle as JSON has it. Raises `InvalidInput`."""
+    try:
+        return msgspec.convert(given, Bundle)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"not a bundle: {error}") from error
 
 
 def _replace(
-    ledger: Ledger, wanted: Iterable[Policy], order: Order, *, what: str, at_least: int = 0
+    ledger: Ledger,
+    wanted: Iterable[Policy],
+    order: Order,
+    *,
+    what: str,
+    at_least: int = 0,
+    above: Mapping[str, int] = NO_VERSIONS,
 ) -> Activated:
     """Let these be the people's policies, beside the quarantines that are there."""
     active = ledger.active(order.tenant).policies
     wanted = list(wanted)
     kept = {policy.policy_id for policy in wanted}
     drop = [one.policy_id for one in active if one.kind != "quarantine" and one.policy_id not in kept]
-    return _put(ledger, wanted, order, what=what, drop=drop, at_least=at_least)
+    return _put(ledger, wanted, order, what=what, drop=drop, at_least=at_least, above=above)
 
 
 def _put(
@@ -161,6 +187,7 @@ def _put(
     what: str,
     drop: Sequence[str] = (),
     at_least: int = 0,
+    above: Mapping[str, int] = NO_VERSIONS,
 ) -> Activated:
     """Publish what differs from its active version, and activate it."""
     before = ledger.active(order.tenant)
@@ -170,7 +197,8 @@ def _put(
     for policy in policies:
         there = active.get(policy.policy_id)
         if there is None or msgspec.structs.replace(policy, version=there.version) != there:
-            version = ledger.next_version(order.tenant, policy.policy_id)
+            least = above.get(policy.policy_id, 0)
+            version = ledger.next_version(order.tenant, policy.policy_id, above=least)
             new.append(msgspec.structs.replace(policy, version=version))
     after = {**active, **{policy.policy_id: policy for policy in new}}
     for policy_id in drop:

@@ -32,7 +32,6 @@ from trunkline.services.governance.orders import Order
 from trunkline.services.governance.quarantines import SERVICE
 from trunkline.services.governance.rulebook import Rulebook
 from trunkline.services.governance.tables import HEAD, OVERRIDE, PULSE, QUARANTINE
-from trunkline.services.policies.bundle import snapshot_events
 
 HEARTBEAT: Final = timedelta(seconds=5)
 """A sixth of the time after which enforcers fail closed."""
@@ -109,7 +108,7 @@ class Pulse:
             with self._store.write() as tx:
                 taken = update(HEAD).where(HEAD.c.tenant == tenant, due).values(snapshot_us=to_us(now))
                 if tx.execute(taken).rowcount:
-                    publish_snapshot(tx, self._outbox, tenant, now=now)
+                    Ledger(tx, self._outbox, [tenant]).repeat(tenant, now)
                     repeated += 1
             failpoints.reach("governance.repeated")
         self._metrics.snapshots.inc(repeated)
@@ -187,14 +186,6 @@ class PulseThread:
                 return
             if self._stop.wait(LOOK_S):
                 return
-
-
-def publish_snapshot(tx: Connection, outbox: Outbox, tenant: str, *, now: datetime) -> int:
-    """Repeat a tenant's bundle with its whole policies; returns the revision."""
-    bundle = Ledger(tx, outbox, [tenant]).active(tenant)
-    for event in snapshot_events(bundle):
-        outbox.emit(tx, event, tenant=tenant, time=now)
-    return bundle.revision
 
 
 def bundles_digest(tx: Connection) -> tuple[int, str]:
