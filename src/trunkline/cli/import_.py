@@ -64,6 +64,15 @@ make the exit code 1.
   trunkline import openlineage target/openlineage.jsonl --tenant acme
 """
 
+LLM_TRACE_HELP: Final = """Import traces of language model inference, in the CSV form that Azure publishes.
+
+Every row is billed as the tokens of one call, in the month in which it happened. Ids are derived from the
+rows, so importing the same files again, shuffled or in parts changes nothing.
+
+[bold]Example[/bold]
+
+  trunkline import llm-trace AzureLLMInferenceTrace_conv.csv --tenant acme
+"""
 MLFLOW_HELP: Final = """Import an MLflow model registry from its database or server. Needs the extra mlflow.
 
 Only what has changed since the last import into this data directory is published, also aliases and tags that
@@ -145,6 +154,28 @@ def openlineage(
     if not TENANT_PATTERN.fullmatch(tenant):
         raise InvalidInput(f"--tenant {tenant!r}: use up to 64 letters, digits, '.', '_' or '-'")
     items = read_events(find_files(paths), tenant=tenant)
+    to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
+    _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+
+
+@app.command("llm-trace", help=LLM_TRACE_HELP)
+def llm_trace(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE|DIR…", help="Files, or directories that are searched.")
+    ],
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose calls these are; a trace does not say.")] = "llm-trace",
+    model: Annotated[str, typer.Option(help="Which model was called.")] = "unknown",
+    provider: Annotated[str, typer.Option(help="Who served it.")] = "azure",
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.sources.llm_trace import find_files, new_origin, read_events
+
+    origin = new_origin(tenant=tenant, model=model, provider=provider)
+    items = read_events(find_files(paths), origin=origin)
     to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
     _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
 

@@ -66,8 +66,8 @@ def new_origin(*, tenant: str, model: str, provider: str) -> Origin:
         msgspec.convert(provider, Word)
     except msgspec.ValidationError as error:
         raise InvalidInput(
-            f"model {model[:80]!r} of {provider[:80]!r}: a model has up to 256 characters, and a provider is a "
-            "word of up to 64 of a-z, 0-9 and _"
+            f"model {model[:80]!r} of {provider[:80]!r}: a model has up to 256 characters, and a provider "
+            "is a word of up to 64 of a-z, 0-9 and _"
         ) from error
     return Origin(tenant=TenantId(tenant), model=model, provider=provider)
 
