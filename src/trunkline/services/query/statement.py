@@ -184,6 +184,8 @@ class _Resolver:
         node.set("this", identifier(fresh))
 
     def _function(self, node: exp.Table, ctes: Mapping[str, str], schema: str) -> None:
+        if not isinstance(node.this, exp.Func):
+            raise BadStatement("unknown_table", f"{node.sql(DIALECT)[:80]}: write SCHEMA.TABLE")
         name = node.this.name if isinstance(node.this, exp.Anonymous) else node.this.sql_name()
         if name.lower() not in TABLE_FUNCTIONS:
             raise BadStatement("not_allowed", f"the table function {name.lower()} may not be called here")
