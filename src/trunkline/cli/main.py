@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "replay": ("replay", WORK, "Give failed events to their service again, and to no other."),
     "import": ("import_", WORK, "Turn real logs into events."),
     "config": ("config", QUERY, "Look up the configuration, and see which instance has it."),
+    "usage": ("usage", QUERY, "Show, explain, close and export what tenants use."),
     "token": ("token", QUERY, "Issue a token for the services' HTTP APIs."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
     "policy": ("policy", QUERY, "Publish and explain policies; quarantine and release assets."),

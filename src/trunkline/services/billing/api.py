@@ -40,21 +40,6 @@ Group = Annotated[list[str] | None, Query(description="NAME=VALUE, of the fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeterView:
-    """One version of a meter."""
-
-    code: str
-    version: int
-    event_type: str
-    aggregation: str
-    value: tuple[str, ...]
-    factor: str
-    unit: str
-    group_by: tuple[str, ...]
-    effective_from: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedView:
     """A setting of the caller's, or of everybody, that is not in force."""
 
@@ -67,7 +52,7 @@ class RefusedView:
 class MetersView:
     """What is counted, and which settings are not in force."""
 
-    meters: tuple[MeterView, ...]
+    meters: tuple[queries.MeterView, ...]
     refused: tuple[RefusedView, ...]
 
 
@@ -202,22 +187,8 @@ def _write(context: Context, change: Callable[[Connection], object]) -> None:
 
 
 def _meters(tx: Connection, keeper: Keeper, who: Caller) -> MetersView:
-    versions = keeper.books(tx).meters.versions
     return MetersView(
-        meters=tuple(
-            MeterView(
-                code=one.code,
-                version=one.version,
-                event_type=one.event_type,
-                aggregation=one.aggregation,
-                value=one.values,
-                factor=str(one.factor),
-                unit=one.unit,
-                group_by=one.group_by,
-                effective_from=queries.begins(one),
-            )
-            for one in versions
-        ),
+        meters=tuple(queries.meters(keeper.books(tx))),
         refused=tuple(
             RefusedView(key=one.key, tenant=one.tenant, reason=one.reason)
             for one in keeper.refused

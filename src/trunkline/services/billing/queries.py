@@ -14,7 +14,7 @@ from trunkline.services.billing.bills import bill
 from trunkline.services.billing.books import Books
 from trunkline.services.billing.exact import EXACT, plain
 from trunkline.services.billing.metering import WHOLE
-from trunkline.services.billing.meters import FOR_EVER, Version
+from trunkline.services.billing.meters import FOR_EVER
 from trunkline.services.billing.months import bounds, from_us
 from trunkline.services.billing.tables import (
     THRESHOLD_STATE,
@@ -68,6 +68,21 @@ class Standing:
     told: tuple[int, ...]
     recovered: tuple[int, ...]
     fresh_to: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterView:
+    """One version of a meter; `effective_from` is None for one that always was in force."""
+
+    code: str
+    version: int
+    event_type: str
+    aggregation: str
+    value: tuple[str, ...]
+    factor: str
+    unit: str
+    group_by: tuple[str, ...]
+    effective_from: datetime | None
 
 
 def totals(tx: Connection) -> list[Number]:
@@ -154,9 +169,22 @@ def group_view(text: str) -> Mapping[str, str | int | bool]:
     return msgspec.json.decode(text, type=dict[str, str | int | bool]) if text else {}
 
 
-def begins(version: Version) -> datetime | None:
-    """From when a version of a meter is in force; None for one that always was."""
-    return None if version.from_us <= -FOR_EVER else from_us(version.from_us)
+def meters(books: Books) -> list[MeterView]:
+    """All versions of all meters."""
+    return [
+        MeterView(
+            code=one.code,
+            version=one.version,
+            event_type=one.event_type,
+            aggregation=one.aggregation,
+            value=one.values,
+            factor=plain(one.factor),
+            unit=one.unit,
+            group_by=one.group_by,
+            effective_from=None if one.from_us <= -FOR_EVER else from_us(one.from_us),
+        )
+        for one in books.meters.versions
+    ]
 
 
 def _told(tx: Connection, tenant: str, period: str) -> dict[str, list[int]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, select
 
@@ -12,6 +13,8 @@ from trunkline.services.billing.months import bounds, from_us
 from trunkline.services.billing.plans import Stretch
 from trunkline.services.billing.queries import group_view
 from trunkline.services.billing.tables import CORRECTION, PERIOD, QUARANTINE
+
+PAGE_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
