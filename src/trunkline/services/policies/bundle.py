@@ -193,12 +193,11 @@ class Bundles:
         return True
 
     def _repeated(self, event: PolicySnapshotPublished) -> bool:
-        """The parts of a snapshot come in a row; one that goes on with another begins anew."""
+        """The parts of a snapshot come in a row, some perhaps twice; another snapshot's begin anew."""
         first = self._parts[0] if self._parts else None
         if first is None or (first.revision, first.digest, first.parts) != _identity(event):
             self._parts = []
         if event.part != len(self._parts) + 1:
-            self._parts = []
             return False
         self._parts.append(event)
         if len(self._parts) < event.parts:
