@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import CTE, Connection, Select, Text, bindparam, literal, select
+from sqlalchemy import CTE, Connection, Select, bindparam, literal, select
 
 from trunkline.errors import InvalidInput
 from trunkline.services.catalog import urns
@@ -27,8 +27,8 @@ def lineage(
 ) -> Lineage:
     """The assets within `depth` steps upwards (what it depends on) or downwards (what depends on it).
 
-    Cycles end where they close. An asset that was deleted stays on its paths and says so. Raises
-    `InvalidInput` for a depth out of bounds.
+    Cycles end where they close. An asset that was deleted stays on its paths and says so; one that nobody
+    knows has no lineage, not even itself. Raises `InvalidInput` for a depth out of bounds.
     """
     if not 1 <= depth <= DEPTH_MAX:
         raise InvalidInput(f"lineage goes 1 to {DEPTH_MAX} steps, not {depth}")
@@ -60,9 +60,10 @@ def _reached(direction: Direction) -> Select[tuple[str, str, str, int, int]]:
     round at most `depth` times.
     """
     near, far = (EDGE.c.origin, EDGE.c.target) if direction == "down" else (EDGE.c.target, EDGE.c.origin)
-    reach: CTE = select(bindparam("root", type_=Text).label("urn"), literal(0).label("step")).cte(
-        "reach", recursive=True
+    root = select(ASSET.c.urn, literal(0).label("step")).where(
+        ASSET.c.tenant == bindparam("tenant"), ASSET.c.urn == bindparam("root")
     )
+    reach: CTE = root.cte("reach", recursive=True)
     reach = reach.union(
         select(far, reach.c.step + 1)
         .select_from(reach.join(EDGE, (EDGE.c.tenant == bindparam("tenant")) & (near == reach.c.urn)))
