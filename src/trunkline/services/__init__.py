@@ -11,6 +11,9 @@ from trunkline.services.app import Runnable
 RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "audit-service": "trunkline.services.audit.app",
+        "tenant-service": "trunkline.services.tenant.app",
+        "iam-service": "trunkline.services.iam.app",
+        "ai-service": "trunkline.services.ai.app",
         "governance-service": "trunkline.services.governance.app",
         "notification-service": "trunkline.services.notification.app",
         "billing-service": "trunkline.services.billing.app",
