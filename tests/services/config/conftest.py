@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,7 @@ from trunkline.services.config.state import state_digest
 from trunkline.services.config.tables import CONFIG
 from trunkline.services.kit.ending import ENDING
 from trunkline.services.settings.registry import LEVELS, Definition, Registry
+from trunkline.testing.postgres import PostgresServer
 
 START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOPIC: Final = "config.change.events"
@@ -147,22 +149,24 @@ def received(envelope: Envelope[Event]) -> Received:
     return Received(record, decode(record))
 
 
+@pytest.fixture(scope="session")
+def rules() -> Rules:
+    """What changes are checked against."""
+    catalogue = load_catalogue(None)
+    outbox = Outbox(service="config-service", catalogue=catalogue)
+    return Rules(catalogue=catalogue, registry=REGISTRY, outbox=outbox)
+
+
 @pytest.fixture
-def new_service() -> Iterator[Callable[[str], Service]]:
+def new_service(rules: Rules) -> Iterator[Callable[[str], Service]]:
     """Opens a service on the database at a URL; several on one are instances."""
     opened: list[closing[Store]] = []
-    catalogue = load_catalogue(None)
 
     def make(url: str) -> Service:
         store = open_store(url)
         opened.append(closing(store))
         for component in (OUTBOX, ENDING, CONFIG):
             migrate(store, component)
-        rules = Rules(
-            catalogue=catalogue,
-            registry=REGISTRY,
-            outbox=Outbox(service="config-service", catalogue=catalogue),
-        )
         clock, wakes = Clock(), list[int]()
         desk = ConfigDesk(store, rules, wall=clock, wake=lambda: wakes.append(1))
         return Service(store=store, desk=desk, rules=rules, clock=clock, wakes=wakes)
@@ -174,8 +178,12 @@ def new_service() -> Iterator[Callable[[str], Service]]:
 
 
 @pytest.fixture
-def service(new_service: Callable[[str], Service], store_url: str) -> Service:
-    return new_service(store_url)
+def service(request: pytest.FixtureRequest, new_service: Callable[[str], Service], tmp_path: Path) -> Service:
+    """On SQLite; a test that names both kinds of database runs on each."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return new_service(f"sqlite:///{tmp_path / 'service.db'}")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return new_service(server.create_database())
 
 
 @pytest.fixture(scope="session")
