@@ -69,17 +69,20 @@ def reconcile(
     *,
     topics: Collection[str],
     effective_topics: Collection[str],
+    others: Collection[str] = (),
 ) -> tuple[Claim, ...]:
     """Check every promise of delivery.
 
     `topics` are those that must carry events; `effective_topics` those whose events must take effect. `sent`
     must be in publishing order; `logged` may come in any order; `effects` in any order of topics and tenants,
-    but each tenant's in the order in which they happened.
+    but each tenant's in the order in which they happened. `others` are the sources of events that were not
+    sent here and may be in the log all the same: what services say of their own accord.
     """
     acknowledged = [event for event in sent if event.position is not None]
-    expected = [event for event in acknowledged if event.topic in effective_topics]
+    in_order = sorted(logged, key=lambda record: record.position)
+    expected = _first_times(record for record in in_order if record.position.topic in effective_topics)
     return (
-        _every_topic_carries(sent, topics),
+        _every_topic_carries(logged, topics),
         _claim(
             "every published event was acknowledged",
             f"{len(acknowledged):,} of {len(sent):,}",
@@ -88,7 +91,7 @@ def reconcile(
         _same_events(
             "every acknowledged event is in the log, at the position acknowledged, and nothing else is",
             ((event.position, event.identity) for event in acknowledged),
-            ((record.position, record.identity) for record in logged),
+            ((record.position, record.identity) for record in logged if record.identity.source not in others),
         ),
         _once("no event is in the log twice", (record.identity for record in logged)),
         _claim(
@@ -104,27 +107,32 @@ def reconcile(
         _in_order(
             "each tenant's events of a topic are in the log in the order published",
             ((event.topic, event.identity) for event in acknowledged),
-            (
-                (record.position.topic, record.identity)
-                for record in sorted(logged, key=lambda record: record.position)
-            ),
+            ((record.position.topic, record.identity) for record in in_order),
         ),
         _same_events(
             "every event in the log took effect, and nothing else did",
-            ((event.position, event.identity) for event in expected),
+            ((record.position, record.identity) for record in expected),
             ((effect.position, effect.identity) for effect in effects),
         ),
         _once("no event took effect twice", (effect.identity for effect in effects)),
         _in_order(
-            "each tenant's events of a topic took effect in the order published",
-            ((event.topic, event.identity) for event in expected),
+            "each tenant's events of a topic took effect in the order of the log",
+            ((record.position.topic, record.identity) for record in expected),
             ((effect.position.topic, effect.identity) for effect in effects),
         ),
     )
 
 
-def _every_topic_carries(sent: Iterable[Sent], topics: Collection[str]) -> Claim:
-    carried = {event.topic for event in sent}
+def _first_times(records: Iterable[Logged]) -> list[Logged]:
+    """Without repetitions: an event that is in the log twice takes effect once, where it came first."""
+    found: dict[Identity, Logged] = {}
+    for record in records:
+        found.setdefault(record.identity, record)
+    return list(found.values())
+
+
+def _every_topic_carries(logged: Iterable[Logged], topics: Collection[str]) -> Claim:
+    carried = {record.position.topic for record in logged}
     return _claim(
         "every topic carries events",
         f"{len(carried & set(topics))} of {len(topics)} topics",
