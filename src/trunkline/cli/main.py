@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "iam": ("iam", QUERY, "Record logins; grant, revoke, assign; issue API keys; request erasures."),
     "agent": ("agent", QUERY, "Record runs of AI agents: tools, tokens, ends."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
+    "query": ("query", QUERY, "Run queries through the policies; explain and look up decisions."),
     "policy": ("policy", QUERY, "Publish and explain policies; quarantine and release assets."),
     "assets": ("assets", QUERY, "Search the catalog: assets, their history, what depends on them."),
     "model": ("model", QUERY, "Register models and versions, move stages, deploy."),

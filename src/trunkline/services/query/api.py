@@ -5,14 +5,13 @@ roles, `origin:X` says what asks on their behalf. A caller sees its own queries;
 those of its tenant, and the text that policies make of a statement.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Response
 
 from trunkline.client.broadcast.course import NEVER
-from trunkline.client.store import Store
 from trunkline.services.kit.api import (
     Caller,
     Page,
@@ -25,18 +24,17 @@ from trunkline.services.kit.api import (
     reading,
 )
 from trunkline.services.kit.api.pages import PAGE_DEFAULT
-from trunkline.services.policies.bundle import new_bundle
 from trunkline.services.policies.policy import Policy
 from trunkline.services.query import log
-from trunkline.services.query.app import Parts
 from trunkline.services.query.cedar import Principal
 from trunkline.services.query.database import Column
-from trunkline.services.query.engine import Request
+from trunkline.services.query.engine import QueryEngine, Request
 from trunkline.services.query.errors import Denied, QueryCancelled, QueryFailed
+from trunkline.services.query.explaining import Explanation, explained
+from trunkline.services.query.following import PolicyFollower
 from trunkline.services.query.log import Entry
-from trunkline.services.query.planner import Policies
-from trunkline.services.query.rules import Decision, Note
-from trunkline.services.query.whatif import SAMPLES_MAX, WhatIf, what_if
+from trunkline.services.query.rules import Note
+from trunkline.services.query.whatif import WhatIf
 
 AUDITOR: Final = "auditor"
 """The scope of those who may see what others of their tenant asked, and test policies on it."""
@@ -63,18 +61,6 @@ class QueryAnswer:
     policy_revision: int
     tables: tuple[str, ...]
     warnings: tuple[Note, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """What would happen with a statement: the decision about each table; for auditors what is executed."""
-
-    allowed: bool
-    policy_revision: int
-    policy_id: str | None
-    reason: str | None
-    decisions: tuple[Decision, ...]
-    sql: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +93,9 @@ class Cancelled:
     query_id: str
 
 
-def routes(parts: Parts, store: Store) -> APIRouter:
-    """The routes on an engine."""
+def routes(engine: QueryEngine, policies: PolicyFollower) -> APIRouter:
+    """The routes on an engine and what it decides by."""
     api = APIRouter(tags=["queries"])
-    engine = parts.engine
 
     @api.post("/queries", response_model=QueryAnswer)
     def run(
@@ -135,17 +120,9 @@ def routes(parts: Parts, store: Store) -> APIRouter:
 
     @api.post("/queries/explain")
     def explain(who: Annotated[Caller, caller], statement: Statement) -> Explanation:
-        """What would happen with a statement, for this caller."""
+        """What would happen with a statement, for this caller; auditors see the text that is executed."""
         plan = engine.explain(_request(who, statement.sql))
-        denied = plan.denied
-        return Explanation(
-            allowed=denied is None,
-            policy_revision=plan.revision,
-            policy_id=None if denied is None else denied.policy_id,
-            reason=None if denied is None else denied.reason,
-            decisions=plan.decisions,
-            sql=plan.sql if AUDITOR in who.scopes else None,
-        )
+        return explained(plan, with_sql=AUDITOR in who.scopes)
 
     @api.get("/queries")
     def queries(
@@ -177,30 +154,30 @@ def routes(parts: Parts, store: Store) -> APIRouter:
     @api.get("/enforcer")
     def enforcer(who: Annotated[Caller, caller]) -> Enforcer:
         """Which revision decides here, and whether it is known to be the newest."""
-        return _enforcer(parts, who.tenant)
+        return _enforcer(policies, who.tenant)
+
+    @api.get("/enforcer/bundle")
+    def bundle(who: Annotated[Caller, caller]) -> Response:
+        """The whole bundle that decides here, as `trunkline policy restore` takes it."""
+        _require_auditor(who)
+        found = policies.standing(who.tenant).policies.bundle
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     @api.post("/whatif")
     def whatif(who: Annotated[Caller, caller], proposal: Proposal) -> WhatIf:
         """What these policies would have decided about the caller's tenant's last queries."""
-        if AUDITOR not in who.scopes:
-            raise Problem(403, f"this needs a token with the scope {AUDITOR}")
-        now = engine.policies_of(who.tenant)
-        then = proposed(now, proposal.policies)
-        with store.read() as tx:
-            entries = log.entries(tx, who.tenant, limit=max(1, min(proposal.last, SAMPLES_MAX)))
-        return what_if(engine, who.tenant, entries, now=now, then=then)
+        _require_auditor(who)
+        return engine.what_if(who.tenant, proposed(proposal.policies), last=proposal.last)
 
     return api
 
 
-def proposed(now: Policies, policies: list[dict[str, Any]]) -> Policies:
-    """These policies in the place of those in force. Raises `Problem` 422 for what is none."""
+def proposed(policies: list[dict[str, Any]]) -> list[Policy]:
+    """These policies. Raises `Problem` 422 for what is none."""
     try:
-        found = msgspec.convert(policies, list[Policy])
+        return msgspec.convert(policies, list[Policy])
     except msgspec.ValidationError as error:
         raise Problem(422, f"policies: {error}") from error
-    bundle = new_bundle(now.bundle.tenant, now.bundle.revision, found)
-    return replace(now, bundle=bundle)
 
 
 def reader_of(who: Caller) -> Principal:
@@ -232,18 +209,23 @@ def _refused(error: Denied) -> Problem:
     return Problem(403, str(error))
 
 
+def _require_auditor(who: Caller) -> None:
+    if AUDITOR not in who.scopes:
+        raise Problem(403, f"this needs a token with the scope {AUDITOR}")
+
+
 def _visible(who: Caller, entry: Entry | None, query_id: str) -> Entry:
     if entry is None or not (AUDITOR in who.scopes or entry.user_id == who.subject):
         raise Problem(404, f"there is no query {query_id}")
     return entry
 
 
-def _enforcer(parts: Parts, tenant: str) -> Enforcer:
-    standing = parts.policies.standing(tenant)
-    known, replica = standing.policies, parts.policies.replica
+def _enforcer(policies: PolicyFollower, tenant: str) -> Enforcer:
+    standing = policies.standing(tenant)
+    known, replica = standing.policies, policies.replica
     heard = replica.heard_at
     return Enforcer(
-        ready=parts.policies.not_ready is None,
+        ready=policies.not_ready is None,
         stale=standing.stale,
         revision=known.bundle.revision,
         digest=known.bundle.digest,
@@ -251,5 +233,5 @@ def _enforcer(parts: Parts, tenant: str) -> Enforcer:
         incomplete=known.incomplete,
         positions={str(number): offset for number, offset in sorted(replica.positions.items())},
         rejected=replica.rejected,
-        heard_seconds_ago=None if heard == NEVER else round(parts.policies.seconds_since(heard), 3),
+        heard_seconds_ago=None if heard == NEVER else round(policies.seconds_since(heard), 3),
     )

@@ -1,18 +1,16 @@
 """The query engine, put together, and where its files are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection
 
-from trunkline.client.outbox import Outbox
 from trunkline.services.app import App, Context, Runnable
 from trunkline.services.query import log
 from trunkline.services.query.databases import Databases
 from trunkline.services.query.engine import QueryEngine
-from trunkline.services.query.following import PolicyFollower
+from trunkline.services.query.following import PolicyFollower, PolicySource
 from trunkline.services.query.limits import QuerySettings
 from trunkline.services.query.metrics import QueryMetrics
 from trunkline.services.query.sweeping import Sweeper
@@ -23,17 +21,6 @@ if TYPE_CHECKING:
 
 MEMORY_MB: Final = 512
 """What the queries of one tenant may take together."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The query engine in parts, for those who run it without the rest of a service."""
-
-    engine: QueryEngine
-    policies: PolicyFollower
-    databases: Databases
-    settings: QuerySettings
-    outbox: Outbox
 
 
 class QueryEraser:
@@ -53,42 +40,47 @@ def kept_policies_path(data_dir: Path) -> Path:
     return data_dir / "query" / "policies.json"
 
 
-def parts(context: Context) -> Parts:
-    """The engine on a context. The policies are unknown until `policies.start`. Raises `InvalidInput`."""
-    assert context.outbox is not None, "the query engine publishes"
+def databases_of(context: Context) -> Databases:
+    """The databases of this machine's tenants."""
     settings = QuerySettings(context.settings)
-    policies = PolicyFollower(
+    return Databases(context.data_dir / "query" / "data", memory_mb=MEMORY_MB, data_set=settings.data_set)
+
+
+def engine_on(context: Context, policies: PolicySource, databases: Databases) -> QueryEngine:
+    """An engine that decides by these policies."""
+    assert context.outbox is not None, "the query engine publishes"
+    return QueryEngine(
+        context.store,
+        context.outbox,
+        policies=policies,
+        databases=databases,
+        settings=QuerySettings(context.settings),
+        metrics=QueryMetrics(context.registry),
+        wake=context.wake,
+        wall=context.wall,
+    )
+
+
+def follower_on(context: Context) -> PolicyFollower:
+    """What follows the policies of all tenants, once it is started. Raises `InvalidInput`."""
+    return PolicyFollower(
         context.connection,
         last_known_good=kept_policies_path(context.data_dir),
         registry=context.registry,
         wall=context.wall,
     )
-    databases = Databases(
-        context.data_dir / "query" / "data", memory_mb=MEMORY_MB, data_set=settings.data_set
-    )
-    engine = QueryEngine(
-        context.store,
-        context.outbox,
-        policies=policies,
-        databases=databases,
-        settings=settings,
-        metrics=QueryMetrics(context.registry),
-        wake=context.wake,
-        wall=context.wall,
-    )
-    return Parts(
-        engine=engine, policies=policies, databases=databases, settings=settings, outbox=context.outbox
-    )
 
 
 def build(context: Context) -> App:
     """The service on its store. Raises `InvalidInput`."""
-    made = parts(context)
+    assert context.outbox is not None, "the query engine publishes"
+    policies, databases = follower_on(context), databases_of(context)
+    engine = engine_on(context, policies, databases)
     sweeper = Sweeper(
         context.store,
-        made.outbox,
-        made.databases,
-        made.settings,
+        context.outbox,
+        databases,
+        QuerySettings(context.settings),
         wake=context.wake,
         wall=context.wall,
     )
@@ -96,16 +88,16 @@ def build(context: Context) -> App:
     def router() -> "APIRouter":
         from trunkline.services.query.api import routes
 
-        return routes(made, context.store)
+        return routes(engine, policies)
 
     def not_ready() -> list[str]:
-        reason = made.policies.not_ready
+        reason = policies.not_ready
         return [] if reason is None else [reason]
 
     return App(
-        companions=(made.policies, sweeper),
+        companions=(policies, sweeper),
         router=router,
-        eraser=QueryEraser(made.databases),
+        eraser=QueryEraser(databases),
         not_ready=not_ready,
     )
 

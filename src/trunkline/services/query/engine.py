@@ -12,7 +12,7 @@ other; a query whose process dies is given up by whoever sees it overdue (`sweep
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -25,19 +25,22 @@ from trunkline.client.store import Store
 from trunkline.codec import new_id
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
 from trunkline.services.kit.ending import ended_among
+from trunkline.services.policies.bundle import new_bundle
+from trunkline.services.policies.policy import Policy
 from trunkline.services.query import log
 from trunkline.services.query.cedar import Principal
 from trunkline.services.query.database import Column, Limits, Result, Running, TenantDatabase
 from trunkline.services.query.databases import Databases
 from trunkline.services.query.emitting import Narrator
 from trunkline.services.query.errors import BadStatement, Denied, QueryCancelled, QueryFailed
-from trunkline.services.query.following import PolicyFollower, Standing
+from trunkline.services.query.following import PolicySource, Standing
 from trunkline.services.query.limits import QuerySettings
 from trunkline.services.query.log import Entry
 from trunkline.services.query.metrics import QueryMetrics
 from trunkline.services.query.planner import Plan, Planner, Policies
 from trunkline.services.query.rules import Note
 from trunkline.services.query.statement import STATEMENT_CHARS_MAX, fingerprint_of
+from trunkline.services.query.whatif import SAMPLES_MAX, WhatIf, compare
 
 OVERDUE: Final = timedelta(seconds=30)
 """Beyond its time-out: after that nobody can still be working on a query."""
@@ -84,7 +87,7 @@ class QueryEngine:
         store: Store,
         outbox: Outbox,
         *,
-        policies: PolicyFollower,
+        policies: PolicySource,
         databases: Databases,
         settings: QuerySettings,
         metrics: QueryMetrics,
@@ -155,16 +158,24 @@ class QueryEngine:
             running = self._running.get((tenant, query_id))
         return running is not None and running.stop(by)
 
-    def plan_under(self, entry: Entry, policies: Policies, *, tenant: str) -> Plan:
-        """What the statement of a log entry comes to under these policies. Raises `BadStatement`."""
-        with self._databases.of(tenant) as database:
-            return self._planner.plan(
-                entry.sql, entry.reader, policies, database.relations, origin=entry.origin
-            )
+    def what_if(self, tenant: str, policies: Iterable[Policy], *, last: int) -> WhatIf:
+        """What these policies, all of them, would have decided about the tenant's last queries.
 
-    def policies_of(self, tenant: str) -> Policies:
-        """What decides for the tenant. Raises `PoliciesUnknown`."""
-        return self._decided_by(tenant, self._policies.standing(tenant))
+        Raises `Denied` for a tenant that has ended, and `Unavailable`.
+        """
+        self._require_alive(tenant)
+        now = self._decided_by(tenant, self._policies.standing(tenant))
+        then = replace(now, bundle=new_bundle(tenant, now.bundle.revision, policies))
+        with self._store.read() as tx:
+            entries = log.entries(tx, tenant, limit=max(1, min(last, SAMPLES_MAX)))
+        with self._databases.of(tenant) as database:
+
+            def plan(entry: Entry, by: Policies) -> Plan:
+                return self._planner.plan(
+                    entry.sql, entry.reader, by, database.relations, origin=entry.origin
+                )
+
+            return compare(plan, entries, now=now, then=then)
 
     def close(self) -> None:
         """Give the parser back."""

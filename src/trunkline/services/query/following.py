@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -22,6 +22,7 @@ from trunkline.services.query.keeping import Damaged, keep, kept
 from trunkline.services.query.replica import (
     PolicyReplica,
     TenantPolicies,
+    View,
     tenant_policies,
 )
 
@@ -39,6 +40,29 @@ class Standing:
 
     policies: TenantPolicies
     stale: str | None
+
+
+class PolicySource(Protocol):
+    """Who knows what decides."""
+
+    def standing(self, tenant: str) -> Standing:
+        """What decides for the tenant.
+
+        Raises `PoliciesUnknown` while it is not known whether it has any policies: before anything was read,
+        and for a tenant of which nothing is known, as long as something newer may have been missed.
+        """
+
+
+class KnownPolicies:
+    """Policies as they are known, without anybody who follows them: for commands and tests."""
+
+    def __init__(self, view: View, *, stale: str | None = None) -> None:
+        self._view = view
+        self._stale = stale
+
+    def standing(self, tenant: str) -> Standing:
+        """What decides for the tenant. Raises as `PolicySource.standing`."""
+        return _standing(self._view.get(tenant) or _none_of(tenant), self._stale)
 
 
 class PolicyFollower:
@@ -76,12 +100,12 @@ class PolicyFollower:
         self._measure(registry or CollectorRegistry())
 
     def standing(self, tenant: str) -> Standing:
-        """What decides for the tenant. Raises `PoliciesUnknown` before anything is known at all."""
+        """What decides for the tenant. Raises as `PolicySource.standing`."""
         replica = self._replica
         if not replica.known:
             raise PoliciesUnknown(f"the policies were not read yet: {self._follower.why_behind}")
-        found = replica.view.get(tenant) or tenant_policies(new_bundle(tenant, 0, ()), {})
-        return Standing(policies=found, stale=self._why_stale(found))
+        found = replica.view.get(tenant) or _none_of(tenant)
+        return _standing(found, self._why_stale(found))
 
     @property
     def not_ready(self) -> str | None:
@@ -197,6 +221,17 @@ class PolicyFollower:
             "Records of the policy topic that could not be applied.",
             lambda: replica.rejected,
         )
+
+
+def _standing(found: TenantPolicies, stale: str | None) -> Standing:
+    if stale is not None and found.bundle.revision == 0:
+        raise PoliciesUnknown(f"it is not known which policies {found.bundle.tenant} has: {stale}")
+    return Standing(policies=found, stale=stale)
+
+
+def _none_of(tenant: str) -> TenantPolicies:
+    """Of a tenant without any policy."""
+    return tenant_policies(new_bundle(tenant, 0, ()), {})
 
 
 class _Copy:

@@ -71,8 +71,9 @@ class TableRules:
             if (scope := _scope(policy)).has_table(self._schema, self._table, bears)
             and policy.kind != "retention"
         ]
-        self._quarantines = [policy for policy, _ in about if policy.kind == "quarantine"]
-        access = [policy for policy, _ in about if policy.kind == "access"]
+        # A quarantine is a forbid like others; governance wrote it, and whom it lets through.
+        quarantines = [policy for policy, _ in about if policy.kind == "quarantine"]
+        access = [*quarantines, *(policy for policy, _ in about if policy.kind == "access")]
         self._access = {
             mode: Access(in_modes(access, MODES[: number + 1]), open_by_default=open_by_default)
             for number, mode in enumerate(MODES)
@@ -82,7 +83,7 @@ class TableRules:
             table=self._table,
             tags=bears,
             classification=tags.get(relation.urn),
-            quarantined=bool(in_modes(self._quarantines, ["enforce"])),
+            quarantined=bool(in_modes(quarantines, ["enforce"])),
         )
         filters = [policy for policy, _ in about if policy.kind == "row_filter"]
         masks = [(policy, scope) for policy, scope in about if policy.kind == "mask"]
@@ -96,7 +97,7 @@ class TableRules:
 
     def decide(self, reader: Principal, *, origin: str) -> Decision:
         """What holds for this reader."""
-        denied = self._denied(reader, "enforce", origin)
+        denied = self._access["enforce"].against(reader, self._subject, origin=origin)
         notes = list(self._idle)
         if denied is None:
             notes += self._would_deny(reader, origin)
@@ -111,17 +112,10 @@ class TableRules:
             notes=tuple(notes),
         )
 
-    def _denied(self, reader: Principal, mode: str, origin: str) -> Said | None:
-        quarantines = in_modes(self._quarantines, MODES[: MODES.index(mode) + 1])
-        if quarantines:
-            first = quarantines[0]
-            return Said(first.policy_id, f"quarantined: {first.title or 'it may not be read until released'}")
-        return self._access[mode].against(reader, self._subject, origin=origin)
-
     def _would_deny(self, reader: Principal, origin: str) -> Iterable[Note]:
         """The first mode in which somebody would deny it tells of it; a weaker one has nothing to add."""
         for mode in MODES[1:]:
-            said = self._denied(reader, mode, origin)
+            said = self._access[mode].against(reader, self._subject, origin=origin)
             if said is not None:
                 return [Note(mode=mode, policy_id=said.policy_id, reason=f"would deny: {said.reason}")]
         return []

@@ -1,10 +1,9 @@
 """What other policies would have decided about the queries of the log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
-from trunkline.services.query.engine import QueryEngine
 from trunkline.services.query.errors import BadStatement
 from trunkline.services.query.log import Entry
 from trunkline.services.query.planner import Plan, Policies
@@ -47,14 +46,16 @@ class WhatIf:
     differences: tuple[Difference, ...]
 
 
-def what_if(
-    engine: QueryEngine, tenant: str, entries: Sequence[Entry], *, now: Policies, then: Policies
-) -> WhatIf:
-    """Both decided by the same tables as they are now, for the readers who asked."""
+Planning: TypeAlias = Callable[[Entry, Policies], Plan]
+"""What an entry's statement comes to under these policies; raises `BadStatement`."""
+
+
+def compare(plan: Planning, entries: Sequence[Entry], *, now: Policies, then: Policies) -> WhatIf:
+    """Both decided by the tables as they are now, for the readers who asked."""
     differences = []
     for entry in entries:
-        before = _outcome(engine, tenant, entry, now)
-        after = _outcome(engine, tenant, entry, then)
+        before = _outcome(plan, entry, now)
+        after = _outcome(plan, entry, then)
         if before != after:
             differences.append(
                 Difference(
@@ -64,9 +65,9 @@ def what_if(
     return WhatIf(compared=len(entries), revision=now.bundle.revision, differences=tuple(differences))
 
 
-def _outcome(engine: QueryEngine, tenant: str, entry: Entry, policies: Policies) -> Outcome:
+def _outcome(plan: Planning, entry: Entry, policies: Policies) -> Outcome:
     try:
-        return outcome_of(engine.plan_under(entry, policies, tenant=tenant))
+        return outcome_of(plan(entry, policies))
     except BadStatement as error:
         return Outcome(decision="refused", reason=str(error))
 
