@@ -91,8 +91,10 @@ def text_of(fact: Fact) -> str:
 
 
 def read_fact(row: Row[Any]) -> Fact:
-    """A fact from a row of `COLUMNS`."""
-    return Fact(**{**row._mapping, "data": _decode.decode(row.data)})
+    """A fact from a row that has `COLUMNS`."""
+    found = row._mapping
+    kept = {name: found[name] for name in Fact.__struct_fields__}
+    return Fact(**{**kept, "data": _decode.decode(row.data)})
 
 
 COLUMNS: Final = tuple(USAGE_EVENT.c[name] for name in Fact.__struct_fields__)

@@ -130,7 +130,7 @@ def walk(before: Total, line: Line, new_members: Iterable[str] = ()) -> Iterator
 
 def order_of(fact: Fact) -> str:
     """Orders events by time, and those of one moment by identity."""
-    return f"{fact.time_us:020d} {fact.source} {fact.id}"
+    return f"{fact.time_us + FOR_EVER:020d} {fact.source} {fact.id}"
 
 
 def of_meter(lines: Mapping[Key, Line], code: str) -> dict[Key, Line]:

@@ -102,9 +102,8 @@ def read_terms(settings: Settings, before: Terms = DEFAULT) -> Terms:
         (tenant, name.upper()): quota
         for (tenant, name), quota in _all(settings, QUOTA, _lowered(before.quotas), refused).items()
     }
-    meters = _all(
-        settings, METER, {(None, code.lower()): one for code, one in before.meters.items()}, refused
-    )
+    # What a meter was before is in the store, which keeps every version.
+    meters = _all(settings, METER, {}, refused)
     grace_days = _one(settings, GRACE_DAYS, GRACE_DAYS_DEFAULT, before.grace_us // DAY_US, refused)
     return Terms(
         plans={**PLANS, **{tier: plan for (_, tier), plan in plans.items()}},

@@ -187,8 +187,9 @@ def _check_field(meter: Meter, kinds: Mapping[str, _Kind], name: str) -> None:
         raise ValueError(f"{meter.event_type} has no field {name!r}{near(name, kinds)}")
 
 
-def _check_quota(_quota: Quota, key: str) -> None:
+def _check_quota(quota: Quota, key: str) -> None:
     code_of(key)
+    _check_quantity("limit", quota.limit)
 
 
 def _check_plan(plan: Plan, key: str) -> None:
@@ -198,6 +199,14 @@ def _check_plan(plan: Plan, key: str) -> None:
     for code in (*plan.limits, *plan.prices):
         if not CODE.fullmatch(code.lower()) or code != code.upper():
             raise ValueError(f"{code!r} is no meter; write its code in capitals, such as QUERY_EXECUTIONS")
+    for name, quantities in (("limits", plan.limits), ("prices", plan.prices)):
+        for code, quantity in quantities.items():
+            _check_quantity(f"{name}.{code}", quantity)
+
+
+def _check_quantity(name: str, quantity: Quantity) -> None:
+    if Decimal(quantity) < 0:
+        raise ValueError(f"{name} is {quantity}; it cannot be below 0")
 
 
 METER: Final = Definition(
