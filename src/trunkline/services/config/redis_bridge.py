@@ -121,7 +121,7 @@ class RedisBridge:
                     for change in changes:
                         pipeline.publish(target.channel, message(change))
                     pipeline.execute()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError) as error:
             self._metrics.failures.inc()
             self._close()
             raise Unavailable(f"redis {target.url}: {error}; changes are repeated when it is back") from error

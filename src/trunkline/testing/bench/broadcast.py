@@ -41,14 +41,15 @@ NOTES: Final = (
 )
 
 
-class _Arrivals:
-    """When each instance could see which version."""
+class Arrivals:
+    """When each instance could see which version of `KEY`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._seen: dict[int, list[float]] = {}
 
     def saw(self, version: int) -> None:
+        """An instance sees it now."""
         now = time.perf_counter()
         with self._changed:
             self._seen.setdefault(version, []).append(now)
@@ -71,14 +72,14 @@ def measure(
     medians: list[float] = []
     slowest: list[float] = []
     lookups: list[float] = []
-    arrivals = _Arrivals()
+    arrivals = Arrivals()
     with BrokerProcess(directory / "broker") as broker:
         connection = ConnectionOptions(bootstrap_servers=broker.address)
         ensure_topics(connection, catalogue, "development")
         say(f"broadcast: {instances} instances start")
         with (
             Publisher(service=PUBLISHER, connection=connection, catalogue=catalogue) as publisher,
-            _instances(instances, connection, catalogue, arrivals) as started,
+            running_instances(instances, connection, catalogue, arrivals) as started,
         ):
             # The first event also pays for the connections.
             _propagate(publisher, arrivals, 1, instances)
@@ -92,7 +93,7 @@ def measure(
                 ]
                 medians.append(percentile(took, 50))
                 slowest.append(percentile(took, 99))
-                lookups.append(_lookup_us(started[0]))
+                lookups.append(lookup_us(started[0]))
     return [
         figure(PART, "propagation p50", samples=medians, unit="ms", better="less"),
         figure(PART, "propagation p99", samples=slowest, unit="ms", better="less", target=PROPAGATION_P99_MS),
@@ -101,9 +102,10 @@ def measure(
 
 
 @contextmanager
-def _instances(
-    count: int, connection: ConnectionOptions, catalogue: Catalogue, arrivals: _Arrivals
+def running_instances(
+    count: int, connection: ConnectionOptions, catalogue: Catalogue, arrivals: Arrivals
 ) -> Iterator[list[Broadcast]]:
+    """So many instances of all services, up to date; what they see is told to `arrivals`."""
     services = list(catalogue.services)
     with ExitStack() as running:
         instances = [
@@ -119,7 +121,7 @@ def _instances(
 
 
 def _instance(
-    service: str, number: int, connection: ConnectionOptions, catalogue: Catalogue, arrivals: _Arrivals
+    service: str, number: int, connection: ConnectionOptions, catalogue: Catalogue, arrivals: Arrivals
 ) -> Broadcast:
     def changed() -> None:
         version = instance.resolve(KEY).version
@@ -136,13 +138,14 @@ def _instance(
     return instance
 
 
-def _propagate(publisher: Publisher, arrivals: _Arrivals, version: int, instances: int) -> list[float]:
+def _propagate(publisher: Publisher, arrivals: Arrivals, version: int, instances: int) -> list[float]:
     event = ConfigValueSet(key=KEY, level="global", value=version, version=version, actor_id="bench")
     started = time.perf_counter()
     publisher.publish(event, tenant=SYSTEM_TENANT)
     return [(seen - started) * 1000 for seen in arrivals.of(version, instances)]
 
 
-def _lookup_us(instance: Broadcast) -> float:
+def lookup_us(instance: Broadcast) -> float:
+    """Microseconds a look-up."""
     seconds = timeit.timeit(lambda: instance.resolve(KEY, tenant=TENANT), number=LOOKUPS)
     return seconds / LOOKUPS * 1e6
