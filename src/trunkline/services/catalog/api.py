@@ -14,7 +14,7 @@ PAGE: Final = 100
 
 Who = Annotated[Caller, caller]
 At = Annotated[Reading, reading]
-After = Annotated[str | None, Query(description="The cursor of the page before.")]
+Cursor = Annotated[str | None, Query(description="The cursor of the page before.")]
 Moment = Annotated[datetime | None, Query(description="An event time, RFC 3339 with its offset.")]
 Depth = Annotated[int, Query(ge=1, le=lineage.DEPTH_MAX, description="Steps.")]
 Urn = Annotated[str, Query(description="Such as urn:table:sales.orders")]
@@ -46,7 +46,7 @@ def _assets(router: APIRouter) -> None:
         quarantined: bool | None = None,
         deleted: bool = False,
         limit: PageSize = PAGE,
-        after: After = None,
+        cursor: Cursor = None,
     ) -> Page[views.Found]:
         """Assets by words and by what is known of them, by URN."""
         wanted = Search(
@@ -61,14 +61,14 @@ def _assets(router: APIRouter) -> None:
             quarantined=quarantined,
             deleted=deleted,
         )
-        return search(at.tx, who.tenant, wanted, limit=limit, after=after)
+        return search(at.tx, who.tenant, wanted, limit=limit, after=cursor)
 
     @router.get("/assets/{urn:path}/history")
     def history_of_asset(
-        *, who: Who, at: At, urn: str, facet: str | None = None, limit: PageSize = PAGE, after: After = None
+        *, who: Who, at: At, urn: str, facet: str | None = None, limit: PageSize = PAGE, cursor: Cursor = None
     ) -> Page[views.ChangeView]:
         """Every version of its facets, newest event first."""
-        return changes.history(at.tx, who.tenant, urn, facet=facet, limit=limit, after=after)
+        return changes.history(at.tx, who.tenant, urn, facet=facet, limit=limit, after=cursor)
 
     @router.get("/assets/{urn:path}/lineage")
     def lineage_of_asset(
@@ -135,23 +135,23 @@ def _changes(router: APIRouter) -> None:
         )
 
     @router.get("/changes")
-    def change_feed(who: Who, at: At, limit: PageSize = PAGE, after: After = None) -> views.Feed:
+    def change_feed(who: Who, at: At, limit: PageSize = PAGE, cursor: Cursor = None) -> views.Feed:
         """What arrived behind the cursor, in the order of arrival here."""
-        return changes.feed(at.tx, who.tenant, limit=limit, after=after)
+        return changes.feed(at.tx, who.tenant, limit=limit, after=cursor)
 
     @router.get("/pending")
     def pending_references(
-        who: Who, at: At, limit: PageSize = PAGE, after: After = None
+        who: Who, at: At, limit: PageSize = PAGE, cursor: Cursor = None
     ) -> Page[views.Pending]:
         """Models and versions that events speak of and nobody has registered."""
-        return pending.pending(at.tx, who.tenant, limit=limit, after=after)
+        return pending.pending(at.tx, who.tenant, limit=limit, after=cursor)
 
     @router.get("/rejected")
     def rejected_facets(
-        who: Who, at: At, limit: PageSize = PAGE, after: After = None
+        who: Who, at: At, limit: PageSize = PAGE, cursor: Cursor = None
     ) -> Page[views.RejectedView]:
         """Parts of events that could not be kept, and why."""
-        return pending.rejected(at.tx, who.tenant, limit=limit, after=after)
+        return pending.rejected(at.tx, who.tenant, limit=limit, after=cursor)
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, select, tuple_
 from trunkline.errors import InvalidInput
 from trunkline.services.catalog import urns
 from trunkline.services.catalog.known import asset
-from trunkline.services.catalog.moments import from_us, to_us
+from trunkline.services.catalog.moments import Int64, from_us, to_us
 from trunkline.services.catalog.tables import CHANGE
 from trunkline.services.catalog.views import AssetView, ChangeView, Difference, Feed
 from trunkline.services.kit.api.pages import Page, decode_cursor, encode_cursor, page_of
@@ -32,7 +32,7 @@ def history(
     if facet is not None:
         found = found.where(_C.name == facet)
     if after is not None:
-        found = found.where(tuple_(_C.time_us, _C.seq) < tuple_(*decode_cursor(after, tuple[int, int])))
+        found = found.where(tuple_(_C.time_us, _C.seq) < tuple_(*decode_cursor(after, tuple[Int64, Int64])))
     found = found.order_by(_C.time_us.desc(), _C.seq.desc()).limit(limit + 1)
     views = [_view(row) for row in tx.execute(found).mappings()]
     return page_of(views, limit, lambda view: (to_us(view.time), view.seq))
@@ -44,7 +44,7 @@ def feed(tx: Connection, tenant: str, *, limit: int = 100, after: str | None = N
     Order of arrival is of this store: after a rebuild from the topics it is another one, and a follower
     begins anew.
     """
-    seen = 0 if after is None else decode_cursor(after, tuple[int])[0]
+    seen = 0 if after is None else decode_cursor(after, tuple[Int64])[0]
     found = select(*_SHOWN).where(_C.tenant == tenant, _C.seq > seen).order_by(_C.seq).limit(limit)
     views = tuple(_view(row) for row in tx.execute(found).mappings())
     return Feed(items=views, cursor=encode_cursor([views[-1].seq if views else seen]))

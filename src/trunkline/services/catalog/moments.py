@@ -1,7 +1,12 @@
 """Times as the tables have them: whole microseconds since 1970 UTC, which both databases compare exactly."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final, TypeAlias
+
+from msgspec import Meta
+
+Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What a column holds; a cursor that was tampered with may say more."""
 
 NEVER: Final = -(2**62)
 """Before every time that an event can have."""

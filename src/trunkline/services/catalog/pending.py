@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, or_, select, tuple_
 
-from trunkline.services.catalog.moments import NEVER, from_us
+from trunkline.services.catalog.moments import NEVER, Int64, from_us
 from trunkline.services.catalog.tables import ASSET, FACET, REJECTED
 from trunkline.services.catalog.views import Pending, RejectedView
 from trunkline.services.kit.api.pages import Page, decode_cursor, page_of
@@ -60,7 +60,7 @@ def rejected(
     place = (table.time_us, table.identity)
     found = select(REJECTED).where(table.tenant == tenant)
     if after is not None:
-        found = found.where(tuple_(*place) < tuple_(*decode_cursor(after, tuple[int, str])))
+        found = found.where(tuple_(*place) < tuple_(*decode_cursor(after, tuple[Int64, str])))
     rows = tx.execute(found.order_by(*(column.desc() for column in place)).limit(limit + 1)).all()
     page = page_of(rows, limit, lambda row: (row.time_us, row.identity))
     views = [

@@ -16,7 +16,7 @@ PAGE: Final = 100
 
 Who = Annotated[Caller, caller]
 At = Annotated[Reading, reading]
-After = Annotated[str | None, Query(description="The cursor of the page before.")]
+Cursor = Annotated[str | None, Query(description="The cursor of the page before.")]
 Key = Annotated[
     str | None,
     Header(alias="idempotency-key", description="Sent again with the same key, a request has one effect."),
@@ -92,9 +92,9 @@ def routes(context: Context) -> APIRouter:
 
 def _models(router: APIRouter, context: Context) -> None:
     @router.get("/models")
-    def list_models(who: Who, at: At, limit: PageSize = PAGE, after: After = None) -> Page[Model]:
+    def list_models(who: Who, at: At, limit: PageSize = PAGE, cursor: Cursor = None) -> Page[Model]:
         """The models, by name."""
-        return rows.models(at.tx, who.tenant, limit=limit, after=after)
+        return rows.models(at.tx, who.tenant, limit=limit, after=cursor)
 
     @router.post("/models", status_code=201)
     def register_model(who: Who, new: NewModel, key: Key = None) -> Model:
@@ -119,10 +119,10 @@ def _models(router: APIRouter, context: Context) -> None:
 def _versions(router: APIRouter, context: Context) -> None:
     @router.get("/models/{model}/versions")
     def list_versions(
-        *, who: Who, at: At, model: str, limit: PageSize = PAGE, after: After = None
+        *, who: Who, at: At, model: str, limit: PageSize = PAGE, cursor: Cursor = None
     ) -> Page[Version]:
         """The versions of a model, newest first."""
-        return rows.versions(at.tx, who.tenant, model, limit=limit, after=after)
+        return rows.versions(at.tx, who.tenant, model, limit=limit, after=cursor)
 
     @router.post("/models/{model}/versions", status_code=201)
     def create_version(who: Who, model: str, new: NewVersion, key: Key = None) -> Version:

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Row, select
 
+from trunkline.catalogue.events.fields import Positive
 from trunkline.services.kit.api.pages import Page, decode_cursor, page_of
 from trunkline.services.kit.ending.ends import from_us
 from trunkline.services.ml.rules import NotRegistered, require_count
@@ -67,7 +68,7 @@ def versions(
     model(tx, tenant, name)
     found = select(VERSION).where(VERSION.c.tenant == tenant, VERSION.c.model == name)
     if after is not None:
-        found = found.where(VERSION.c.version < decode_cursor(after, tuple[int])[0])
+        found = found.where(VERSION.c.version < decode_cursor(after, tuple[Positive])[0])
     rows = tx.execute(found.order_by(VERSION.c.version.desc()).limit(limit + 1)).all()
     return page_of([_version(tx, row) for row in rows], limit, lambda one: (one.version,))
 
