@@ -49,6 +49,7 @@ from trunkline.services.iam.tables import (
 )
 from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.kit.ending.ends import from_us, to_us
+from trunkline.services.kit.inserting import insert_new
 
 ATTEMPTS_MAX: Final = 5
 """Failed logins in a row, after which an account is locked."""
@@ -226,7 +227,7 @@ class Desk:
         """Give a user a role; False where the user has it."""
         _admit(tx, tenant)
         row = {"tenant": tenant, "user_id": user, "role": role, "scope": scope or ""}
-        if tx.execute(_insert(tx, ROLE).on_conflict_do_nothing(), row).rowcount == 0:
+        if not insert_new(tx, ROLE, row):
             return False
         event = RoleAssigned(actor_id=actor, user_id=user, role=role, scope=scope)
         self._tell(tx, tenant, event, id_=derive_id("iam.role", tenant, user, role, scope or ""))
@@ -323,7 +324,7 @@ class Desk:
             "requested_us": to_us(self.wall()),
             "due_us": None if due_at is None else to_us(due_at),
         }
-        if tx.execute(_insert(tx, ERASURE_REQUEST).on_conflict_do_nothing(), row).rowcount == 1:
+        if insert_new(tx, ERASURE_REQUEST, row):
             event = ErasureRequested(actor_id=actor, subject_id=subject, request_id=id_, due_at=due_at)
             self._tell(tx, tenant, event, id_=derive_id("iam.erasure", tenant, id_, "requested"))
         return id_
@@ -376,7 +377,7 @@ def _admit(tx: Connection, tenant: str) -> None:
 
 def _locked_account(tx: Connection, tenant: str, user: str) -> Any:
     row = {"tenant": tenant, "user_id": user, "attempts": 0, "logins": 0}
-    tx.execute(_insert(tx, ACCOUNT).on_conflict_do_nothing(), row)
+    insert_new(tx, ACCOUNT, row)
     query = select(ACCOUNT).where(ACCOUNT.c.tenant == tenant, ACCOUNT.c.user_id == user)
     return tx.execute(query.with_for_update()).one()
 
@@ -403,8 +404,9 @@ def _set_permission(
     version = 1 if before is None else before.version + 1
     columns = dict(zip(("tenant", "grantee_id", "permission", "resource"), key, strict=True))
     values = {"version": version, "granted": granted, "expires_us": expires_us}
-    row = _insert(tx, PERMISSION).on_conflict_do_update(index_elements=list(columns), set_=values)
-    tx.execute(row, {**columns, **values})
+    row = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(PERMISSION)
+    taken = row.on_conflict_do_update(index_elements=list(columns), set_=values)
+    tx.execute(taken, {**columns, **values})
     return version
 
 
@@ -414,7 +416,3 @@ def _permission_id(tenant: str, grantee: str, permission: str, resource: str, ve
 
 def _hash(secret: str) -> bytes:
     return sha256(secret.encode()).digest()
-
-
-def _insert(tx: Connection, table: Any) -> Any:
-    return (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(table)

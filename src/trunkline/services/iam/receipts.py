@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from trunkline.catalogue.events.access import ErasureCompleted
 from trunkline.catalogue.internal import ERASURE_RECEIPTS
@@ -22,6 +21,7 @@ from trunkline.services.kit.ending import Receipt, ended
 from trunkline.services.kit.ending.ends import from_us, to_us
 from trunkline.services.kit.ending.following import Following
 from trunkline.services.kit.ending.records import decode_receipt
+from trunkline.services.kit.inserting import insert_new
 
 PAGE: Final = 1_000
 
@@ -96,7 +96,6 @@ def take(tx: Connection, receipt: Receipt, outbox: Outbox) -> bool:
 
     The event belongs to `system`: the tenant has no events any more.
     """
-    insert = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(RECEIPT)
     row = {
         "tenant_ended": receipt.tenant,
         "deletion_id": receipt.deletion_id,
@@ -106,7 +105,7 @@ def take(tx: Connection, receipt: Receipt, outbox: Outbox) -> bool:
         "keys_destroyed": receipt.keys_destroyed,
         "digest": receipt.digest,
     }
-    if tx.execute(insert.on_conflict_do_nothing(), row).rowcount == 0:
+    if not insert_new(tx, RECEIPT, row):
         return False
     event = ErasureCompleted(
         actor_id=receipt.service,

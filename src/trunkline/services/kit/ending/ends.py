@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from trunkline.client.blame import one_line
 from trunkline.client.savepoint import in_savepoint
@@ -30,6 +29,7 @@ from trunkline.services.app import Eraser
 from trunkline.services.kit.ending.purge import purge
 from trunkline.services.kit.ending.records import End
 from trunkline.services.kit.ending.tables import ENDED_TENANT
+from trunkline.services.kit.inserting import insert_new
 
 LOCK_SEED: Final = 0x65_6E_64_69_6E_67
 """Keeps the advisory locks of tenants apart from anybody else's; "ending" in ASCII."""
@@ -116,7 +116,6 @@ def end_tenant(tx: Connection, end: End, erasure: Erasure, *, now: datetime) -> 
     """
     if tx.dialect.name == "postgresql":
         _lock(tx, end.tenant, alone=True)
-    insert = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(ENDED_TENANT)
     row = {
         "tenant": end.tenant,
         "deletion_id": end.deletion_id,
@@ -124,7 +123,7 @@ def end_tenant(tx: Connection, end: End, erasure: Erasure, *, now: datetime) -> 
         "ended_us": to_us(now),
         "dropped": 0,
     }
-    if tx.execute(insert.on_conflict_do_nothing(), row).rowcount == 0:
+    if not insert_new(tx, ENDED_TENANT, row):
         return False
     erase(tx, end.tenant, erasure, now=now)
     return True

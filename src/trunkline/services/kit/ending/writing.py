@@ -5,13 +5,21 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from trunkline.client import diagnosis
-from trunkline.client.config import ConnectionOptions, ProducerOptions, producer_config
+from trunkline.client.config import Config, ConnectionOptions, ProducerOptions, producer_config
 from trunkline.client.errors import ClusterUnavailable, KafkaFailed
 from trunkline.client.kafka import Producer
 from trunkline.client.kafka.producer import Report
 from trunkline.codec.record import Encoded
 
-WRITE_SECONDS: Final = 10.0
+WRITE_SECONDS: Final = 6.0
+_SOON: Final[Config] = {
+    "linger.ms": 0,
+    "request.timeout.ms": 5_000,
+    "socket.timeout.ms": 5_000,
+    "delivery.timeout.ms": 5_000,
+}
+"""The caller repeats itself, so a cluster that is away need not be waited for; a service that stops waits."""
+
 POLL_SECONDS: Final = 0.1
 RECORDS_MAX: Final = 500
 """In one call: what fits into any producer's queue."""
@@ -30,8 +38,7 @@ def write_records(
     Raises `ClusterUnavailable` when it is not known whether they are, and `KafkaFailed`.
     """
     assert len(records) <= RECORDS_MAX
-    options = ProducerOptions(delivery_timeout_ms=int(WRITE_SECONDS * 1000))
-    producer: Producer[None] = Producer({**producer_config(connection, options), "linger.ms": 0})
+    producer: Producer[None] = Producer({**producer_config(connection, ProducerOptions()), **_SOON})
     deadline = monotonic() + WRITE_SECONDS
     reports: list[Report[None]] = []
     try:
