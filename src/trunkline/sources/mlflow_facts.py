@@ -36,6 +36,11 @@ from trunkline.codec import Envelope, derive_id, new_envelope
 NOBODY: Final = "mlflow"
 """Who did what the registry names nobody for."""
 
+GONE: Final = "gone"
+"""The content of what is no longer there. It is remembered, for it may come back, and must then be later."""
+
+NO_STAGE: Final = "none"
+
 Key: TypeAlias = tuple[str, str, int, str]
 """Kind of fact, model, version (0: the model's own), name of alias or tag."""
 
@@ -107,8 +112,14 @@ def changes(facts: Iterable[Fact], before: State, *, tenant: str, registry: str,
         )
 
     for seen in sorted(known.values(), key=lambda one: _place(one.key), reverse=True):
-        if seen.key not in now and (event := _gone(seen, now)) is not None:
-            tell(event, seen.key, "gone", max(noticed_us, seen.time_us + 1))
+        if seen.key in now:
+            continue
+        gone = seen
+        if seen.content != GONE:
+            gone = Seen(seen.key, GONE, max(noticed_us, seen.time_us + 1), NO_STAGE)
+            if (event := _gone(seen, now)) is not None:
+                tell(event, seen.key, GONE, gone.time_us)
+        after.append(gone)
     for fact in sorted(now.values(), key=lambda one: _place(one.key)):
         last = known.get(fact.key)
         if last is not None and last.content == fact.content:
@@ -125,7 +136,7 @@ def changes(facts: Iterable[Fact], before: State, *, tenant: str, registry: str,
 
 def is_another_registry(facts: Iterable[Fact], before: State) -> bool:
     """Whether nothing is left of what was seen before: more likely a wrong address than an empty registry."""
-    models = {seen.key for seen in before.facts if seen.key[0] == "model"}
+    models = {seen.key for seen in before.facts if seen.key[0] == "model" and seen.content != GONE}
     return bool(models) and not models & {fact.key for fact in facts}
 
 
@@ -156,5 +167,5 @@ def _gone(seen: Seen, now: Mapping[Key, Fact]) -> Event | None:
         return ModelTagRemoved(model=model, key=name, version=version or None, actor_id=NOBODY)
     previous = msgspec.convert(seen.value, Stage)
     return ModelStageChanged(
-        model=model, version=version, previous_stage=previous, stage="none", actor_id=NOBODY
+        model=model, version=version, previous_stage=previous, stage=NO_STAGE, actor_id=NOBODY
     )
