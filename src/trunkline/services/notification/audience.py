@@ -14,6 +14,7 @@ from trunkline.services.notification.rows import chunks
 from trunkline.services.notification.tables import PREFERENCE
 from trunkline.services.settings.notification import (
     SEVERITIES,
+    AppriseChannel,
     EmailChannel,
     InboxChannel,
     Mode,
@@ -125,6 +126,8 @@ def users_of(channel: ChannelInForce) -> Sequence[str]:
     match channel.channel:
         case EmailChannel(users=users):
             return tuple(dict.fromkeys(users))
+        case AppriseChannel(urls=urls):
+            return tuple(dict.fromkeys(urls))
         case InboxChannel(users=users):
             return tuple(dict.fromkeys(users)) or (EVERYBODY,)
         case _:

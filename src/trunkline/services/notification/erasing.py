@@ -1,11 +1,14 @@
 """The end of a tenant: everything of it goes, secrets and addresses among it."""
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, delete
 
 from trunkline.services.notification import tables as at
+from trunkline.services.notification.channels.file import directory_of
 
 TABLES: Final = (
     at.ATTEMPT,
@@ -28,7 +31,13 @@ TABLES: Final = (
 class NotificationEraser:
     """A `services.app.Eraser`. What is being sent at this moment finds no delivery to report to."""
 
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
     def erase(self, tx: Connection, tenant: str) -> Mapping[str, int]:
+        # The files first: should the transaction fail, it is tried again, and finds none.
+        if (files := directory_of(self._data_dir, tenant)).exists():
+            shutil.rmtree(files)
         return {
             table.name: tx.execute(delete(table).where(table.c.tenant == tenant)).rowcount for table in TABLES
         }

@@ -16,7 +16,7 @@ from trunkline.client.handler import Received, Refusal
 from trunkline.codec.record import Record
 from trunkline.services.notification import accounts, history, incident_rows, notices, silence_rows
 from trunkline.services.notification.audience import Audience, put_with_digests
-from trunkline.services.notification.configuration import Configuration, RuleSet
+from trunkline.services.notification.configuration import Configuration
 from trunkline.services.notification.decide import Broken, Verdict, verdicts
 from trunkline.services.notification.facts import Facts, facts_of
 from trunkline.services.notification.history import Decision
@@ -66,7 +66,7 @@ class NotificationHandler:
         accounts.apply(tx, fresh, spared=spared, now_us=now_us)
         judged = [(facts, verdict) for facts in fresh for verdict in verdicts(rules[facts.tenant], facts)]
         if judged:
-            for decision in _Batch(tx, self._configuration, judged, rules, now_us=now_us).apply():
+            for decision in _Batch(tx, self._configuration, judged, now_us=now_us).apply():
                 self._metrics.decided(decision.outcome)
 
     def refused(self, tx: Connection, record: Record, refusal: Refusal) -> None:
@@ -90,7 +90,6 @@ class _Batch:
         tx: Connection,
         configuration: Configuration,
         judged: Sequence[Judged],
-        rules: Mapping[str, RuleSet],
         *,
         now_us: int,
     ) -> None:
@@ -103,7 +102,7 @@ class _Batch:
         self._tenants = {facts.tenant for facts, _ in judged}
         found = ((facts.tenant, verdict) for facts, verdict in judged if isinstance(verdict, Verdict))
         self._incidents = incident_rows.opened(tx, found, now_us=now_us)
-        self._around = self._surroundings(rules)
+        self._around = self._surroundings()
         # Whether what was told can still be taken back.
         told_by = (incident.told_by for incident in self._incidents.values())
         self._told = notices.lock(tx, [one for one in told_by if one is not None])
@@ -123,20 +122,21 @@ class _Batch:
         history.add_decisions(self._tx, decisions)
         return decisions
 
-    def _surroundings(self, rules: Mapping[str, RuleSet]) -> dict[str, Surroundings]:
+    def _surroundings(self) -> dict[str, Surroundings]:
         suspended = accounts.suspended(self._tx, self._tenants)
         silences = silence_rows.in_force(self._tx, self._tenants, now_us=self._now_us)
-        inhibitors = {
-            tenant: {one.rule for rule in rules[tenant].by_name.values() for one in rule.rule.inhibited_by}
-            for tenant in self._tenants
-        }
-        firing = incident_rows.firing(self._tx, {tenant: of for tenant, of in inhibitors.items() if of})
+        inhibitors: dict[str, set[str]] = {}
+        for facts, verdict in self._judged:
+            names = {one.rule for one in verdict.rule.rule.inhibited_by}
+            if names:
+                inhibitors.setdefault(facts.tenant, set()).update(names)
+        firing = incident_rows.firing(self._tx, inhibitors)
         around = {}
         for tenant in self._tenants:
             # What this batch changes is newer in memory, and may not be in the store at all.
             known = {incident.id: incident for incident in firing.get(tenant, [])}
             for incident in self._incidents.values():
-                if incident.tenant == tenant and incident.rule in inhibitors[tenant]:
+                if incident.tenant == tenant and incident.rule in inhibitors.get(tenant, ()):
                     known[incident.id] = incident
             around[tenant] = Surroundings(
                 self._now_us, tenant in suspended, silences[tenant], tuple(known.values())

@@ -1,7 +1,7 @@
 """Incidents in the store, locked while an event changes them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -15,11 +15,11 @@ COLUMNS: Final = tuple(field.name for field in fields(Incident))
 FIRING_MAX: Final = 10_000
 """Open incidents that are looked at for inhibition."""
 
-_KEYS: Final = ("id", "tenant", "rule", "key")
+_CHANGING: Final = tuple(name for name in COLUMNS if name not in ("id", "tenant", "rule", "key"))
 _UPDATE: Final = (
     update(INCIDENT)
     .where(INCIDENT.c.id == bindparam("at"))
-    .values({name: bindparam(name) for name in COLUMNS if name not in _KEYS})
+    .values({name: bindparam(name) for name in _CHANGING})
 )
 
 
@@ -30,9 +30,7 @@ def opened(tx: Connection, verdicts: Iterable[tuple[str, Verdict]], *, now_us: i
         tx,
         INCIDENT,
         [
-            asdict(
-                Incident(id=id_, tenant=tenant, rule=verdict.rule.name, key=verdict.key, changed_us=now_us)
-            )
+            _row(Incident(id=id_, tenant=tenant, rule=verdict.rule.name, key=verdict.key, changed_us=now_us))
             for id_, (tenant, verdict) in sorted(wanted.items())
         ],
     )
@@ -54,9 +52,8 @@ def save(tx: Connection, incidents: Sequence[Incident], *, now_us: int) -> None:
         return
     rows = []
     for incident in incidents:
-        row = asdict(incident) | {"changed_us": now_us}
-        row["at"] = row.pop("id")
-        rows.append({name: value for name, value in row.items() if name not in _KEYS})
+        incident.changed_us = now_us
+        rows.append({"at": incident.id, **{name: getattr(incident, name) for name in _CHANGING}})
     tx.execute(_UPDATE, rows)
 
 
@@ -64,16 +61,21 @@ def firing(tx: Connection, rules_of: Mapping[str, set[str]]) -> dict[str, list[I
     """Open incidents of these rules, by tenant; nothing is locked."""
     found: dict[str, list[Incident]] = {}
     table = INCIDENT.c
-    for tenant, rules in rules_of.items():
-        query = (
-            select(INCIDENT)
-            .where(table.tenant == tenant, table.state == FIRING, table.rule.in_(rules))
-            .limit(FIRING_MAX)
+    rules = {rule for of_tenant in rules_of.values() for rule in of_tenant}
+    for some in chunks(rules_of):
+        query = select(INCIDENT).where(
+            table.tenant.in_(some), table.state == FIRING, table.rule.in_(sorted(rules))
         )
-        found[tenant] = [incident_of(row) for row in tx.execute(query)]
+        for row in tx.execute(query.limit(FIRING_MAX)):
+            if row.rule in rules_of[row.tenant]:
+                found.setdefault(row.tenant, []).append(incident_of(row))
     return found
 
 
 def incident_of(row: Row[Any]) -> Incident:
     """A row of the table as an incident."""
-    return Incident(**{name: getattr(row, name) for name in COLUMNS})
+    return Incident(**{name: row._mapping[name] for name in COLUMNS})
+
+
+def _row(incident: Incident) -> dict[str, Any]:
+    return {name: getattr(incident, name) for name in COLUMNS}

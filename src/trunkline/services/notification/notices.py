@@ -183,7 +183,7 @@ def _successors(tx: Connection, late: Sequence[Draft], *, now_us: int) -> dict[s
         query = (
             select(table.parent, func.max(table.number)).where(table.parent.in_(some)).group_by(table.parent)
         )
-        numbers.update(tx.execute(query).tuples())
+        numbers.update((parent, number) for parent, number in tx.execute(query))
     last = {draft.id: _successor_id(draft.id, numbers.get(draft.id, 0)) for draft in late}
     there = lock(tx, [last[draft.id] for draft in late if draft.id in numbers])
     found: dict[str, Notice] = {}
