@@ -50,6 +50,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "policy": ("policy", QUERY, "Publish and explain policies; quarantine and release assets."),
     "assets": ("assets", QUERY, "Search the catalog: assets, their history, what depends on them."),
     "model": ("model", QUERY, "Register models and versions, move stages, deploy."),
+    "quality": ("quality", QUERY, "Look at the quality of data: assets, anomalies, checks."),
+    "pipeline": ("pipeline", QUERY, "Tell where runs of jobs are, and show them."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
     "torture": ("torture", CONTRACT, "Hurt everything on a seeded schedule; exit 1 if a promise breaks."),
     "bench": ("bench", CONTRACT, "Measure broker and client against raw librdkafka in one run."),

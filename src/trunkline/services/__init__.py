@@ -20,6 +20,7 @@ RUNNABLE: Final[Mapping[str, str]] = MappingProxyType(
         "config-service": "trunkline.services.config.app",
         "catalog-service": "trunkline.services.catalog.app",
         "ml-service": "trunkline.services.ml.app",
+        "pipeline-service": "trunkline.services.pipeline.app",
         "data-quality-service": "trunkline.services.quality.app",
         "query-engine": "trunkline.services.query.app",
     }

@@ -40,7 +40,10 @@ _EXAMPLE = {"run_id": "7f0c1a52-0000-7000-8000-000000000001", "job": "dbt.orders
     },
 )
 class PipelineRunStarted(Event, frozen=True, kw_only=True):
-    """A run of a job began. `inputs` and `outputs` are assets, by URN or by a name that has one."""
+    """A run of a job began, or began again after a failure: `attempt` counts from 1.
+
+    `inputs` and `outputs` are assets, by URN or by a name that has one.
+    """
 
     run_id: Identifier
     job: LongName
@@ -50,6 +53,7 @@ class PipelineRunStarted(Event, frozen=True, kw_only=True):
     trigger: Word = "manual"
     scheduled_for: Instant | None = None
     parent_run_id: Identifier | None = None
+    attempt: Positive = 1
     facets: JsonObject = field(default_factory=dict)
 
 

@@ -14,6 +14,7 @@ from trunkline.codec import derive_id
 from trunkline.codec.openlineage.checks import Result, check_results
 from trunkline.codec.openlineage.run_event import RunEvent
 from trunkline.codec.openlineage.runs import root_run, run_event_id
+from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.quality import store
 from trunkline.services.quality.facts import to_us
 from trunkline.services.quality.rows import insert_new
@@ -34,7 +35,8 @@ class Taken:
 
 
 def take(tx: Connection, tenant: str, event: RunEvent, outbox: Outbox) -> Taken:
-    """Keep the results and publish them; the same run event again changes nothing."""
+    """Keep the results and publish them; the same run event again changes nothing. Raises `TenantEnded`."""
+    require_not_ended(tx, tenant)
     results = check_results(event)
     if not results:
         return Taken(0, 0)
