@@ -140,6 +140,21 @@ def test_a_tenant_sees_and_changes_its_own_level_only(api: Api) -> None:
         assert api.call(who, method, path, body).status_code == 403, (who, path, body)
 
 
+def test_a_tenant_does_not_raise_its_own_limits(api: Api, service: Any) -> None:
+    own = api.call(EVE, "PUT", "/values", set_body("quality.threshold", 1, "tenant"))
+    limit = api.call(EVE, "PUT", "/values", set_body("query.timeout_ms", 1, "tenant"))
+    assert (own.status_code, limit.status_code) == (200, 403)
+    assert limit.json()["detail"] == "query.timeout_ms is set by an operator only"
+    api.call(OPS, "PUT", "/values", set_body("query.timeout_ms", 1, "tenant", "acme"))
+    about = {"key": "query.timeout_ms", "level": "tenant"}
+    assert api.call(EVE, "POST", "/unset", about).status_code == 403
+    assert api.call(EVE, "POST", "/rollback", about | {"to_version": 1}).status_code == 403
+    later = (service.clock() + timedelta(hours=1)).isoformat()
+    body = set_body("query.timeout_ms", 2, "tenant", "acme", at=later)
+    plan = api.call(OPS, "PUT", "/values", body).json()["plan_id"]
+    assert api.call(EVE, "POST", f"/plans/{plan}/cancel").status_code == 403
+
+
 def test_a_flag_is_on_for_whom_it_says(api: Api) -> None:
     api.call(OPS, "PUT", "/flags", {"key": "ui.x", "enabled": True, "rollout_percent": 0, "tiers": ["gold"]})
     assert api.call(READER, "GET", "/flags/ui.x").json()["value"] is False

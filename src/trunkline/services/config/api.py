@@ -202,7 +202,7 @@ def _writes(router: APIRouter, desk: ConfigDesk) -> None:
     @router.post("/rollback")
     def rollback(who: Who, body: RollbackBody) -> Submitted:
         """Set a name to what it was at a version, as a new version."""
-        name = _writable(who, Name(body.kind, body.level, body.scope, body.key))
+        name = _writable(desk, who, Name(body.kind, body.level, body.scope, body.key))
         return desk.rollback(
             name,
             body.to_version,
@@ -233,13 +233,13 @@ def _plans(router: APIRouter, desk: ConfigDesk) -> None:
     @router.post("/plans/{plan_id}/approve")
     def approve(who: Who, at: At, plan_id: str) -> Settled:
         """Agree to a change that somebody else has proposed."""
-        _require_plan(who, at, plan_id)
+        _require_plan(desk, who, at, plan_id)
         return desk.approve(plan_id, actor=who.subject)
 
     @router.post("/plans/{plan_id}/cancel")
     def cancel(who: Who, at: At, plan_id: str) -> Settled:
         """Take back a change that waits."""
-        _require_plan(who, at, plan_id)
+        _require_plan(desk, who, at, plan_id)
         return desk.cancel(plan_id, actor=who.subject)
 
 
@@ -247,7 +247,7 @@ def _submit(
     desk: ConfigDesk, who: Caller, name: Name, value: Any, body: ValueBody | FlagBody | UnsetBody
 ) -> Submitted:
     draft = Draft(
-        name=_writable(who, name),
+        name=_writable(desk, who, name),
         value=value,
         actor=who.subject,
         reason=body.reason,
@@ -257,7 +257,7 @@ def _submit(
     return desk.submit(draft, due=None if body.at is None else _moment(body.at))
 
 
-def _writable(who: Caller, name: Name) -> Name:
+def _writable(desk: ConfigDesk, who: Caller, name: Name) -> Name:
     """The name, if the caller may change it. Raises `Problem` 403."""
     if who.is_operator:
         return name
@@ -265,6 +265,9 @@ def _writable(who: Caller, name: Name) -> Name:
         raise Problem(403, f"this needs the scope {WRITE}")
     if name.level != "tenant" or name.scope not in (None, who.tenant):
         raise Problem(403, f"a token of {who.tenant} can change the level tenant of {who.tenant} only")
+    definition = desk.rules.registry.find(name.key) if name.kind == "value" else None
+    if definition is not None and not definition.self_service:
+        raise Problem(403, f"{name.key} is set by an operator only")
     return name._replace(scope=who.tenant)
 
 
@@ -282,13 +285,13 @@ def _whose(who: Caller, tenant: str | None) -> str | None:
     return who.tenant
 
 
-def _require_plan(who: Caller, at: Reading, plan_id: str) -> None:
+def _require_plan(desk: ConfigDesk, who: Caller, at: Reading, plan_id: str) -> None:
     """Raise `Problem`: 404 for a plan that the caller cannot see, 403 for one it may not touch."""
     found = queries.plan(at.tx, plan_id)
     mine = found is not None and found.level == "tenant" and found.scope == who.tenant
     if found is None or not (who.is_operator or mine):
         raise Problem(404, f"there is no plan {plan_id[:80]!r}")
-    _writable(who, Name(found.kind, found.level, found.scope, found.key))
+    _writable(desk, who, Name(found.kind, found.level, found.scope, found.key))
 
 
 def _moment(time: datetime) -> datetime:

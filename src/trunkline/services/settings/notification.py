@@ -322,28 +322,41 @@ OPERATOR_LEVELS: Final = LEVELS[:-1]
 """What concerns everybody is not for a tenant to set."""
 
 RULE: Final = Definition(
-    "notification.rules.*", Rule, levels=LEVELS, title="Which events to tell of, and whom", check=_check_rule
+    "notification.rules.*",
+    Rule,
+    levels=LEVELS,
+    self_service=True,
+    title="Which events to tell of, and whom",
+    check=_check_rule,
 )
 TEMPLATE: Final = Definition(
     "notification.templates.*",
     Template,
     levels=LEVELS,
+    self_service=True,
     title="What a notification says",
     check=_check_template,
 )
 CHANNEL: Final[Definition[Channel]] = Definition(
-    "notification.channels.*", Channel, levels=LEVELS, title="Where notifications go", check=_check_channel
+    "notification.channels.*",
+    Channel,
+    levels=LEVELS,
+    self_service=True,
+    title="Where notifications go",
+    check=_check_channel,
 )
 PREFERENCES: Final[Definition[tuple[Preference, ...]]] = Definition(
     "notification.preferences",
     Annotated[tuple[Preference, ...], Meta(max_length=100)],
     levels=LEVELS,
+    self_service=True,
     title="How users hear of what, unless they choose otherwise; the first that fits counts",
 )
 DIGEST_HOURS: Final[Definition[int]] = Definition(
     "notification.digest_hours",
     Annotated[int, Meta(ge=1, le=168)],
     levels=LEVELS,
+    self_service=True,
     title="How many hours a digest covers",
 )
 SMTP: Final[Definition[Smtp]] = Definition(

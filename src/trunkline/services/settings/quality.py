@@ -59,6 +59,7 @@ WINDOW: Final[Definition[int]] = Definition(
     "quality.window_minutes",
     Annotated[int, Meta(ge=5, le=WEEK_MINUTES)],
     levels=LEVELS,
+    self_service=True,
     title="How much time one value of a metric covers, in minutes; a day unless set",
     check=_check_window,
 )
@@ -66,18 +67,30 @@ THRESHOLD: Final[Definition[float]] = Definition(
     "quality.threshold",
     Annotated[float, Meta(ge=2.0, le=50.0)],
     levels=LEVELS,
+    self_service=True,
     title="From how many robust standard deviations a value is an anomaly; 3.5 unless set",
 )
 CONFIRMATIONS: Final[Definition[int]] = Definition(
     "quality.confirmations",
     Annotated[int, Meta(ge=0, le=1_000_000)],
     levels=LEVELS,
+    self_service=True,
     title="How many queries make a proposed check active; 0, which holds unless set, means never",
 )
 MONITOR: Final[Definition[Monitor]] = Definition(
-    "quality.monitors.*", Monitor, levels=LEVELS, title="An exception to monitoring", check=_check_monitor
+    "quality.monitors.*",
+    Monitor,
+    levels=LEVELS,
+    self_service=True,
+    title="An exception to monitoring",
+    check=_check_monitor,
 )
 PROMISE: Final[Definition[Promise]] = Definition(
-    "quality.promises.*", Promise, levels=LEVELS, title="A promise of freshness", check=_check_promise
+    "quality.promises.*",
+    Promise,
+    levels=LEVELS,
+    self_service=True,
+    title="A promise of freshness",
+    check=_check_promise,
 )
 DEFINITIONS: Final = (WINDOW, THRESHOLD, CONFIRMATIONS, MONITOR, PROMISE)

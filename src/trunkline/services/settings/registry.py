@@ -63,7 +63,8 @@ class Definition(Generic[T]):
     to: a struct, or for instance `Annotated[int, Meta(ge=1)]`; where mypy cannot tell T from it, annotate the
     constant. `check` raises `ValueError` or `InvalidInput` with the reason for a value that is of the type
     and yet makes no sense; it must depend on its arguments only. With `approval` a change waits for the word
-    of a second person.
+    of a second person. With `self_service` a tenant may set it on its own level by itself; otherwise, as for
+    its quotas, only an operator does.
     """
 
     pattern: str
@@ -73,6 +74,7 @@ class Definition(Generic[T]):
     title: str
     check: Callable[[T, str], None] | None = None
     approval: bool = False
+    self_service: bool = False
 
     def covers(self, key: str) -> bool:
         """Whether the key is of this form."""
