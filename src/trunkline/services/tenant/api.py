@@ -24,7 +24,7 @@ from trunkline.services.kit.api.problems import Problem
 from trunkline.services.tenant import store
 from trunkline.services.tenant.desk import GRACE, Desk
 from trunkline.services.tenant.lifecycle import State
-from trunkline.services.tenant.store import Change, Outcome, Tenant
+from trunkline.services.tenant.store import Change, Outcome, Tenant, UnknownTenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +204,11 @@ def _add_end(router: APIRouter, context: Context, desk: Desk) -> None:
 
 
 def _write(context: Context, work: Callable[[Connection], Outcome]) -> Outcome:
-    with context.store.write() as tx:
-        outcome = work(tx)
+    try:
+        with context.store.write() as tx:
+            outcome = work(tx)
+    except UnknownTenant as error:
+        raise Problem(404, str(error)) from error
     context.wake()
     return outcome
 

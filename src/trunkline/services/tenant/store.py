@@ -23,6 +23,10 @@ _T: Final = TENANT.c
 _C: Final = TENANT_CHANGE.c
 
 
+class UnknownTenant(InvalidInput):
+    """There is no tenant of this name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A tenant as it is. `version` counts its changes; `delete_at` is when its grace period is over."""
@@ -70,10 +74,10 @@ def find(tx: Connection, tenant: str, *, lock: bool = False) -> Tenant | None:
 
 
 def get(tx: Connection, tenant: str, *, lock: bool = False) -> Tenant:
-    """As `find`. Raises `InvalidInput` where there is none."""
+    """As `find`. Raises `UnknownTenant` where there is none."""
     found = find(tx, tenant, lock=lock)
     if found is None:
-        raise InvalidInput(f"there is no tenant {tenant}; `trunkline tenant list` shows those there are")
+        raise UnknownTenant(f"there is no tenant {tenant}; `trunkline tenant list` shows those there are")
     return found
 
 
