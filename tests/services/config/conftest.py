@@ -49,6 +49,7 @@ REGISTRY: Final = Registry(
     [
         Definition("billing.tariffs.*", Tariff, levels=("global", "tenant"), title="T", check=_positive),
         Definition("query.timeout_ms", int, levels=LEVELS, title="Time-out"),
+        Definition("billing.provider", str, levels=("global",), title="Provider"),
         Definition("quality.threshold", int, levels=LEVELS, title="Threshold", self_service=True),
         Definition("governance.freeze", bool, levels=("global", "tenant"), title="F", approval=True),
     ]

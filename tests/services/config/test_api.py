@@ -63,7 +63,7 @@ def api(service: Any, tmp_path: Path) -> Iterator[Api]:
 
     migrate(service.store)
     key = load_or_create_key(tmp_path / "key.pem")
-    router = routes(service.desk, ChangeStreams(service.store), lambda: INSTANCES)
+    router = routes(service.desk, ChangeStreams(service.store, service.rules.registry), lambda: INSTANCES)
     verifier = load_verifier(public_path(tmp_path / "key.pem"))
     app = new_api("config-service", [router], store=service.store, verifier=verifier, title="Config")
     with TestClient(app) as client:
@@ -140,6 +140,15 @@ def test_a_tenant_sees_and_changes_its_own_level_only(api: Api) -> None:
         assert api.call(who, method, path, body).status_code == 403, (who, path, body)
 
 
+def test_a_tenant_sees_what_holds_for_it_and_not_who_set_it(api: Api) -> None:
+    api.call(OPS, "PUT", "/values", set_body("query.timeout_ms", 5))
+    api.call(OPS, "PUT", "/values", set_body("billing.provider", "us"))
+    found = api.call(READER, "GET", "/resolve?key=query.timeout_ms").json()
+    assert (found["value"], found["levels"][0]["updated_by"]) == (5, None)
+    assert api.call(READER, "GET", "/resolve?key=billing.provider").status_code == 403
+    assert api.call(OPS, "GET", "/resolve?key=billing.provider").json()["value"] == "us"
+
+
 def test_a_tenant_does_not_raise_its_own_limits(api: Api, service: Any) -> None:
     own = api.call(EVE, "PUT", "/values", set_body("quality.threshold", 1, "tenant"))
     limit = api.call(EVE, "PUT", "/values", set_body("query.timeout_ms", 1, "tenant"))
@@ -211,10 +220,11 @@ def test_differences_snapshot_and_instances_are_for_operators_to_compare(api: Ap
 
 
 def test_a_stream_has_the_changes_of_the_topic_from_where_a_client_was(service: Any) -> None:
-    streams = ChangeStreams(service.store)
+    streams = ChangeStreams(service.store, service.rules.registry)
     service.set("a.b", 1)
     service.set("a.b", 2, "tenant", "globex")
     service.set("a.b", 3, "tenant", "acme")
+    service.set("billing.provider", "us")
     service.hear(*service.published())
 
     async def first(count: int, place: int, tenant: str | None) -> list[bytes]:
@@ -223,11 +233,12 @@ def test_a_stream_has_the_changes_of_the_topic_from_where_a_client_was(service: 
         await stream.aclose()  # type: ignore[attr-defined]
         return found[1:]
 
-    everything = asyncio.run(first(3, streams.since("0"), None))
-    assert [part.split(b"\n")[0] for part in everything] == [b"id: 1", b"id: 2", b"id: 3"]
+    everything = asyncio.run(first(4, streams.since("0"), None))
+    assert [part.split(b"\n")[0] for part in everything] == [b"id: 1", b"id: 2", b"id: 3", b"id: 4"]
     mine = asyncio.run(first(2, streams.since("0"), "acme"))
-    assert [json.loads(part.split(b"data: ")[1])["value"] for part in mine] == [1, 3]
-    assert streams.since(None) == 3
+    told = [json.loads(part.split(b"data: ")[1]) for part in mine]
+    assert [(one["value"], one["actor"]) for one in told] == [(1, ""), (3, "ana")]
+    assert streams.since(None) == 4
     for nonsense in ("", "-1", "x", "9" * 40, "٣"):
         with pytest.raises(Problem):
             streams.since(nonsense)

@@ -6,7 +6,7 @@ The platform's operator sees and changes everything; a tenant sees what concerns
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Header, Query
@@ -30,15 +30,15 @@ from trunkline.services.config.bodies import (
 )
 from trunkline.services.config.changes import Draft
 from trunkline.services.config.desk import ConfigDesk, Submitted
+from trunkline.services.config.permissions import require_plan, visible, whose, writable
 from trunkline.services.config.plans import Settled
 from trunkline.services.config.queries import Wanted
 from trunkline.services.config.stream import MEDIA_TYPE, ChangeStreams
 from trunkline.services.config.views import Resolved
+from trunkline.services.config.visibility import concerns_tenants, resolved_for_tenant
 from trunkline.services.kit.api import Caller, PageSize, Problem, Reading, caller, operator, reading
 from trunkline.services.kit.api.pages import PAGE_DEFAULT, decode_cursor, encode_cursor
-
-WRITE: Final = "config:write"
-"""The scope with which a tenant's own level may be changed."""
+from trunkline.services.settings.registry import Registry
 
 Overview = Callable[[], list[InstanceView]]
 Text = Annotated[str | None, Query(max_length=256)]
@@ -50,13 +50,15 @@ At = Annotated[Reading, reading]
 def routes(desk: ConfigDesk, streams: ChangeStreams, instances: Overview) -> APIRouter:
     """The routes; `instances` asks the cluster how the instances stand."""
     router = APIRouter(prefix="/config", tags=["config"])
-    _reads(router, streams, instances)
+    _lists(router)
+    _reads(router, desk.rules.registry)
+    _whole(router, streams, instances)
     _writes(router, desk)
     _plans(router, desk)
     return router
 
 
-def _reads(router: APIRouter, streams: ChangeStreams, instances: Overview) -> None:
+def _lists(router: APIRouter) -> None:
     @router.get("/entries")
     def entries(
         who: Who,
@@ -72,34 +74,11 @@ def _reads(router: APIRouter, streams: ChangeStreams, instances: Overview) -> No
     ) -> EntryPage:
         """What is set, by key; a tenant sees its own level."""
         place = None if after is None else decode_cursor(after, tuple[str, str, str, str])
-        wanted = _visible(who, Wanted(kind=kind, level=level, scope=scope, prefix=prefix))
+        wanted = visible(who, Wanted(kind=kind, level=level, scope=scope, prefix=prefix))
         found = queries.entries(at.tx, wanted, limit=limit + 1, after=place, unset=unset)
         items = found[:limit]
         more = len(found) > limit
         return EntryPage(items, encode_cursor(queries.place_of(items[-1])) if more else None)
-
-    @router.get("/resolve")
-    def resolve(
-        who: Who,
-        at: At,
-        key: str,
-        *,
-        tenant: Text = None,
-        service: Text = None,
-        environment: Text = None,
-    ) -> Resolved:
-        """The value that holds and the level that won; for a tenant its own, for an operator anybody's."""
-        return queries.resolve(
-            at.tx, key, tenant=_whose(who, tenant), service=service, environment=environment
-        )
-
-    @router.get("/flags/{key}")
-    def flag(who: Who, at: At, key: str, *, tenant: Text = None, tier: Text = None) -> Resolved:
-        """Whether a flag is on for the tenant; null where nobody has set it."""
-        of = _whose(who, tenant)
-        if of is None:
-            raise Problem(422, "say for which tenant")
-        return queries.resolve_flag(at.tx, key, tenant=of, tier=tier, now=datetime.now(UTC))
 
     @router.get("/history")
     def history(
@@ -115,7 +94,7 @@ def _reads(router: APIRouter, streams: ChangeStreams, instances: Overview) -> No
     ) -> HistoryPage:
         """Who set what, when and why; the newest first."""
         before = None if after is None else decode_cursor(after, tuple[int])[0]
-        wanted = _visible(who, Wanted(kind=kind, level=level, scope=scope, key=key))
+        wanted = visible(who, Wanted(kind=kind, level=level, scope=scope, key=key))
         found = queries.history(at.tx, wanted, limit=limit + 1, before=before)
         more = len(found) > limit
         items = found[:limit]
@@ -133,11 +112,41 @@ def _reads(router: APIRouter, streams: ChangeStreams, instances: Overview) -> No
         limit: PageSize = PAGE_DEFAULT,
     ) -> Differences:
         """What is set differently at `until`, or now, than at `since`."""
-        wanted = _visible(who, Wanted(level=level, scope=scope))
+        wanted = visible(who, Wanted(level=level, scope=scope))
         end = _moment(until) if until is not None else datetime.now(UTC)
         found = queries.diff(at.tx, wanted, since=_moment(since), until=end, limit=limit + 1)
         return Differences(found[:limit], complete=len(found) <= limit)
 
+
+def _reads(router: APIRouter, registry: Registry) -> None:
+    @router.get("/resolve")
+    def resolve(
+        who: Who,
+        at: At,
+        key: str,
+        *,
+        tenant: Text = None,
+        service: Text = None,
+        environment: Text = None,
+    ) -> Resolved:
+        """The value that holds and the level that won; for a tenant its own, for an operator anybody's."""
+        of = whose(who, tenant)
+        if not who.is_operator and not concerns_tenants(registry, key):
+            raise Problem(403, f"{key} is not for tenants")
+        found = queries.resolve(at.tx, key, tenant=of, service=service, environment=environment)
+        return found if who.is_operator else resolved_for_tenant(found)
+
+    @router.get("/flags/{key}")
+    def flag(who: Who, at: At, key: str, *, tenant: Text = None, tier: Text = None) -> Resolved:
+        """Whether a flag is on for the tenant; null where nobody has set it."""
+        of = whose(who, tenant)
+        if of is None:
+            raise Problem(422, "say for which tenant")
+        found = queries.resolve_flag(at.tx, key, tenant=of, tier=tier, now=datetime.now(UTC))
+        return found if who.is_operator else resolved_for_tenant(found)
+
+
+def _whole(router: APIRouter, streams: ChangeStreams, instances: Overview) -> None:
     @router.get("/snapshot")
     def snapshot(_who: Operator, at: At) -> SnapshotBody:
         """Everything on record and its digest, which is that of an instance that is up to date."""
@@ -202,7 +211,7 @@ def _writes(router: APIRouter, desk: ConfigDesk) -> None:
     @router.post("/rollback")
     def rollback(who: Who, body: RollbackBody) -> Submitted:
         """Set a name to what it was at a version, as a new version."""
-        name = _writable(desk, who, Name(body.kind, body.level, body.scope, body.key))
+        name = writable(desk, who, Name(body.kind, body.level, body.scope, body.key))
         return desk.rollback(
             name,
             body.to_version,
@@ -233,13 +242,13 @@ def _plans(router: APIRouter, desk: ConfigDesk) -> None:
     @router.post("/plans/{plan_id}/approve")
     def approve(who: Who, at: At, plan_id: str) -> Settled:
         """Agree to a change that somebody else has proposed."""
-        _require_plan(desk, who, at, plan_id)
+        require_plan(desk, who, at, plan_id)
         return desk.approve(plan_id, actor=who.subject)
 
     @router.post("/plans/{plan_id}/cancel")
     def cancel(who: Who, at: At, plan_id: str) -> Settled:
         """Take back a change that waits."""
-        _require_plan(desk, who, at, plan_id)
+        require_plan(desk, who, at, plan_id)
         return desk.cancel(plan_id, actor=who.subject)
 
 
@@ -247,7 +256,7 @@ def _submit(
     desk: ConfigDesk, who: Caller, name: Name, value: Any, body: ValueBody | FlagBody | UnsetBody
 ) -> Submitted:
     draft = Draft(
-        name=_writable(desk, who, name),
+        name=writable(desk, who, name),
         value=value,
         actor=who.subject,
         reason=body.reason,
@@ -255,43 +264,6 @@ def _submit(
         origin="unset" if value is msgspec.UNSET else "set",
     )
     return desk.submit(draft, due=None if body.at is None else _moment(body.at))
-
-
-def _writable(desk: ConfigDesk, who: Caller, name: Name) -> Name:
-    """The name, if the caller may change it. Raises `Problem` 403."""
-    if who.is_operator:
-        return name
-    if WRITE not in who.scopes:
-        raise Problem(403, f"this needs the scope {WRITE}")
-    if name.level != "tenant" or name.scope not in (None, who.tenant):
-        raise Problem(403, f"a token of {who.tenant} can change the level tenant of {who.tenant} only")
-    definition = desk.rules.registry.find(name.key) if name.kind == "value" else None
-    if definition is not None and not definition.self_service:
-        raise Problem(403, f"{name.key} is set by an operator only")
-    return name._replace(scope=who.tenant)
-
-
-def _visible(who: Caller, wanted: Wanted) -> Wanted:
-    if who.is_operator:
-        return wanted
-    return Wanted(kind=wanted.kind, level="tenant", scope=who.tenant, key=wanted.key, prefix=wanted.prefix)
-
-
-def _whose(who: Caller, tenant: str | None) -> str | None:
-    if who.is_operator:
-        return tenant
-    if tenant not in (None, who.tenant):
-        raise Problem(403, f"a token of {who.tenant} resolves for {who.tenant}")
-    return who.tenant
-
-
-def _require_plan(desk: ConfigDesk, who: Caller, at: Reading, plan_id: str) -> None:
-    """Raise `Problem`: 404 for a plan that the caller cannot see, 403 for one it may not touch."""
-    found = queries.plan(at.tx, plan_id)
-    mine = found is not None and found.level == "tenant" and found.scope == who.tenant
-    if found is None or not (who.is_operator or mine):
-        raise Problem(404, f"there is no plan {plan_id[:80]!r}")
-    _writable(desk, who, Name(found.kind, found.level, found.scope, found.key))
 
 
 def _moment(time: datetime) -> datetime:

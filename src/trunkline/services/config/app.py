@@ -91,7 +91,7 @@ def _router(context: Context, desk: ConfigDesk) -> "APIRouter":
 
     return routes(
         desk,
-        ChangeStreams(context.store),
+        ChangeStreams(context.store, desk.rules.registry),
         lambda: read_overview(context.connection, now=context.wall()),
     )
 

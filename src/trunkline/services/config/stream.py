@@ -11,7 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from trunkline.client.store import Store
 from trunkline.services.config import book, queries
 from trunkline.services.config.views import ChangeView
+from trunkline.services.config.visibility import change_for_tenant
 from trunkline.services.kit.api.problems import Problem
+from trunkline.services.settings.registry import Registry
 
 POLL_SECONDS: Final = 0.25
 KEEPALIVE_SECONDS: Final = 15.0
@@ -24,8 +26,9 @@ class ChangeStreams:
     """The streams of one instance. `places` of changes are the ids of the events: a client that comes back
     with Last-Event-ID misses nothing."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, registry: Registry) -> None:
         self._store = store
+        self._registry = registry
         self._open = 0
 
     def since(self, last_event_id: str | None) -> int:
@@ -50,8 +53,10 @@ class ChangeStreams:
             while True:
                 found = await run_in_threadpool(self._after, place, tenant)
                 for change in found:
-                    yield event(change)
                     place = change.place or place
+                    shown = change if tenant is None else change_for_tenant(self._registry, change)
+                    if shown is not None:
+                        yield event(shown)
                 silent = 0.0 if found else silent + POLL_SECONDS
                 if silent >= KEEPALIVE_SECONDS:
                     silent = 0.0
