@@ -125,6 +125,7 @@ def test_a_change_over_http_is_known_to_every_instance(
         return bool(trunkline("config", "set", "export.rows_max", "1", *at).code == 0)
 
     eventually(first)
+    eventually(lambda: trunkline("config", "instances", "-b", address, "--json").json() != [])
     done = trunkline("config", "set", "export.rows_max", "2", *at, "--wait", "-b", address)
     assert (done.code, done.out) == (0, "export.rows_max (global) has version 2\n")
     assert done.err == "export.rows_max is in version 2 on 1 instance\n"
