@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "tenant": ("tenant", QUERY, "Sign a tenant up, suspend it, delete it; see who has erased it."),
     "iam": ("iam", QUERY, "Record logins; grant, revoke, assign; issue API keys; request erasures."),
     "agent": ("agent", QUERY, "Record runs of AI agents: tools, tokens, ends."),
+    "notifications": ("notifications", QUERY, "See who was told what, and why; silence and retry."),
     "audit": ("audit", QUERY, "Search, verify, export and prove the audit ledger."),
     "query": ("query", QUERY, "Run queries through the policies; explain and look up decisions."),
     "policy": ("policy", QUERY, "Publish and explain policies; quarantine and release assets."),

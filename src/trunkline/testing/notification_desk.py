@@ -78,8 +78,10 @@ class NotificationDesk:
     def set(self, key: str, value: Any, *, tenant: str | None = None) -> None:
         """Set a setting, for everybody or for one tenant, unchecked as it arrives from the topic."""
         self._versions += 1
-        level, scope = ("global", None) if tenant is None else ("tenant", tenant)
-        self._tell(ConfigValueSet(key=key, level=level, scope=scope, value=value, **self._change()))  # type: ignore[arg-type] - one of the levels
+        if tenant is None:
+            self._tell(ConfigValueSet(key=key, level="global", value=value, **self._change()))
+        else:
+            self._tell(ConfigValueSet(key=key, level="tenant", scope=tenant, value=value, **self._change()))
 
     def unset(self, key: str) -> None:
         """Take a setting of everybody back."""

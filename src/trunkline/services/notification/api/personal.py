@@ -52,7 +52,7 @@ def add(router: APIRouter, context: Context, vault: Vault, unsubscribing: Unsubs
 
     @router.get("/unsubscribe/{token}")
     def ask(token: str) -> HTMLResponse:
-        """A button for who follows the link with a browser; scanners of mail do, too: a GET changes nothing."""
+        """A button, for who follows the link: scanners of mail do, too, so a GET changes nothing."""
         purpose = unsubscribing.purpose(token)
         # A category is a word of a-z, 0-9 and _ by its schema.
         return HTMLResponse(
