@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trunkline.services.query.cedar import Principal
 from trunkline.services.query.database import TenantDatabase
-from trunkline.services.query.databases import _extension
+from trunkline.services.query.databases import tpch_statements
 from trunkline.services.query.planner import Planner
 from trunkline.testing.query import (
     EMEA,
@@ -90,13 +90,7 @@ def tpch_itself(tpch_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="session")
 def statements() -> list[str]:
-    """The 22 queries of TPC-H."""
-    with duckdb.connect(":memory:") as connection:
-        connection.execute(f"LOAD '{_extension()}'")
-        return [
-            sql
-            for (sql,) in connection.execute("SELECT query FROM tpch_queries() ORDER BY query_nr").fetchall()
-        ]
+    return tpch_statements()
 
 
 @pytest.mark.parametrize("number", range(1, 23))

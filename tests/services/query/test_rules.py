@@ -6,7 +6,6 @@ from trunkline.services.policies.policy import Policy
 from trunkline.services.query.cedar import Principal
 from trunkline.services.query.relations import Relation
 from trunkline.services.query.rules import TableRules
-from trunkline.services.query.statement import DIALECT
 from trunkline.testing.query import policy
 
 SALARY = Relation(schema="hr", name="Salary", columns=("id", "Name", "secret"))
@@ -49,7 +48,7 @@ def test_a_mask_by_tag_masks_the_columns_that_bear_it() -> None:
     one = rules(mask, tags={"urn:column:hr.salary.name": "personal"})
     assert one.decide(READER, origin="user").masks == {"Name": ("p",)}
     whole = rules(mask, tags={"urn:table:hr.salary": "personal"})
-    assert set(whole.guard.masks) == {"id", "Name", "secret"}
+    assert set(whole.decide(READER, origin="user").masks) == {"id", "Name", "secret"}
 
 
 def test_filters_are_all_applied_and_masks_one_after_the_other() -> None:
@@ -60,9 +59,11 @@ def test_filters_are_all_applied_and_masks_one_after_the_other() -> None:
         policy("mask", "urn:column:hr.salary.secret", "upper(secret)", policy_id="m-2"),
     )
     assert made.decide(READER, origin="user").filters == ("f-1", "f-2")
-    written = [condition.sql(DIALECT) for condition in made.guard.filters]
-    assert written == ['("Salary"."id" > 1)', '("Salary"."Name" <> \'x\')']
-    assert made.guard.masks["secret"].sql(DIALECT) == '(UPPER((LEFT("Salary"."secret", 2))))'
+    assert made.guard is not None
+    assert made.guard.condition == '("Salary"."id" > 1) AND ("Salary"."Name" <> \'x\')'
+    assert made.guard.columns == (
+        '"Salary"."id", "Salary"."Name", (UPPER((LEFT("Salary"."secret", 2)))) AS "secret"'
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_policy_that_is_not_in_force_changes_nothing_and_says_what_it_would_do
     )
     decision = made.decide(READER, origin="user")
     assert (decision.denied_by, decision.filters, decision.masks) == (None, (), {})
-    assert made.guard.idle
+    assert made.guard is None
     assert {(note.mode, note.policy_id) for note in decision.notes} == {(mode, "a"), (mode, "f"), (mode, "m")}
 
 

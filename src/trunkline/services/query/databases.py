@@ -122,6 +122,14 @@ def provision(path: Path, data_set: DataSet) -> None:
         fresh.unlink(missing_ok=True)
 
 
+def tpch_statements() -> list[str]:
+    """The 22 queries of TPC-H, as DuckDB's extension has them."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"LOAD '{_extension()}'")
+        found = connection.execute("SELECT query FROM tpch_queries() ORDER BY query_nr").fetchall()
+    return [str(sql) for (sql,) in found]
+
+
 def _extension() -> Path:
     """TPC-H from the installed package, so that nothing is downloaded."""
     spec = importlib.util.find_spec("duckdb_extension_tpch")

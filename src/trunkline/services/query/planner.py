@@ -92,6 +92,7 @@ class Planner:
         self._inspector = Inspector()
         self._statements: Lru[Resolved] = Lru(STATEMENTS_KEPT)
         self._rules: Lru[TableRules] = Lru(RULES_KEPT)
+        self._rewrites: Lru[str] = Lru(STATEMENTS_KEPT)
         self._plans: Lru[Plan] = Lru(PLANS_KEPT)
 
     def plan(
@@ -135,12 +136,16 @@ class Planner:
         rules = [self._rules_of(one, policies, relations.version) for one in resolved.relations]
         decisions = tuple(one.decide(reader, origin=origin) for one in rules)
         denial = next((found for found in decisions if found.denied_by is not None), None)
-        guards = {relation.key: one.guard for relation, one in zip(resolved.relations, rules, strict=True)}
         sql, denied, asset = None, None, ""
         if denial is not None:
             denied, asset = denial.denied_by, denial.asset
         else:
-            sql = self._rewritten(resolved, guards, relations)
+            # Filters and masks are the same for all readers.
+            guards = {one.relation.key: one.guard for one in rules}
+            sql = self._rewrites.get(
+                (policies.key, relations.version, resolved.fingerprint),
+                lambda: self._rewritten(resolved, guards, relations),
+            )
         return Plan(
             fingerprint=resolved.fingerprint,
             revision=policies.bundle.revision,
@@ -151,11 +156,11 @@ class Planner:
         )
 
     def _rewritten(
-        self, resolved: Resolved, guards: Mapping[tuple[str, str], Guard], relations: Relations
+        self, resolved: Resolved, guards: Mapping[tuple[str, str], Guard | None], relations: Relations
     ) -> str:
         sql = rewrite(resolved, lambda relation: guards[relation.key])
         tables = {
-            (relations.database, relation.schema, relation.name): bool(guards[relation.key].filters)
+            (relations.database, relation.schema, relation.name): _filters(guards[relation.key])
             for relation in resolved.relations
             if relation.view is None
         }
@@ -172,6 +177,10 @@ class Planner:
                 open_by_default=policies.open_by_default,
             ),
         )
+
+
+def _filters(guard: Guard | None) -> bool:
+    return guard is not None and guard.condition is not None
 
 
 def _stale(resolved: Resolved, policies: Policies) -> Plan:

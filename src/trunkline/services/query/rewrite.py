@@ -12,9 +12,8 @@ the filter, on rows that are to stay hidden, and an error (`CAST(secret AS INTEG
 tells of them; DuckDB 1.5 does that in joins. It moves no condition through a LIMIT.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlglot import exp
@@ -31,18 +30,14 @@ VALUE: Final = "_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What holds for one relation, made of `bound` filters and `masked` columns.
+    """What holds for one relation, as text, since it is put into many statements: see `guard_of`.
 
-    Rows must pass all filters. Masks are by column as the database has it.
+    `columns` is the list of all its columns, some of them masked; `condition` is what rows must pass, if
+    anything.
     """
 
-    filters: tuple[exp.Expr, ...] = ()
-    masks: Mapping[str, exp.Expr] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is to be done."""
-        return not self.filters and not self.masks
+    columns: str
+    condition: str | None
 
 
 class BadPolicy(Exception):  # noqa: N818 - named for what is at fault
@@ -79,7 +74,24 @@ def column_of(relation: Relation, column: str) -> exp.Expr:
     return exp.column(identifier(column), table=identifier(relation.name))
 
 
-Guards = Callable[[Relation], Guard]
+def guard_of(relation: Relation, filters: Sequence[exp.Expr], masks: Mapping[str, exp.Expr]) -> Guard | None:
+    """The guard of these `bound` filters, all of which a row must pass, and `masked` columns, by name.
+
+    None where there is nothing to be done.
+    """
+    if not filters and not masks:
+        return None
+    columns = [
+        exp.alias_(masks[column], identifier(column)) if column in masks else column_of(relation, column)
+        for column in relation.columns
+    ]
+    return Guard(
+        columns=", ".join(column.sql(DIALECT) for column in columns),
+        condition=" AND ".join(condition.sql(DIALECT) for condition in filters) or None,
+    )
+
+
+Guards = Callable[[Relation], Guard | None]
 
 
 def rewrite(resolved: Resolved, guards: Guards) -> str:
@@ -88,29 +100,17 @@ def rewrite(resolved: Resolved, guards: Guards) -> str:
     by_number = [guards(relation) for relation in resolved.relations]
     for node in list(tree.find_all(exp.Table, exp.Subquery)):
         number = node.meta.get(MARK)
-        if number is not None and not by_number[number].idle:
-            _wrap(node, resolved.relations[number], by_number[number])
+        if number is not None and (guard := by_number[number]) is not None:
+            _wrap(node, resolved.relations[number], guard)
     return tree.sql(DIALECT, comments=False)
 
 
 def _wrap(node: exp.Expr, relation: Relation, guard: Guard) -> None:
-    alias = node.args["alias"]
-    source = node.copy()
-    source.set("alias", exp.TableAlias(this=identifier(relation.name)))
-    source.set("joins", None)
-    source.set("sample", None)
-    source.meta.pop(MARK, None)
-    query = exp.select(*_columns(relation, guard)).from_(source)
-    if guard.filters:
-        conditions = [condition.copy() for condition in guard.filters]
-        query = query.where(exp.and_(*conditions, copy=False), copy=False).limit(ALL_ROWS, copy=False)
-    moved(node, exp.Subquery(this=query, alias=alias))
-
-
-def _columns(relation: Relation, guard: Guard) -> Iterable[exp.Expr]:
-    for column in relation.columns:
-        mask = guard.masks.get(column)
-        if mask is None:
-            yield column_of(relation, column)
-        else:
-            yield exp.alias_(mask.copy(), identifier(column))
+    """The relation stays where it is, one level deeper and under its own name."""
+    query = exp.Select(expressions=[exp.Var(this=guard.columns)])
+    moved(node, exp.Subquery(this=query, alias=node.args["alias"]))
+    node.set("alias", exp.TableAlias(this=identifier(relation.name)))
+    query.set("from_", exp.From(this=node))
+    if guard.condition is not None:
+        query.set("where", exp.Where(this=exp.Var(this=guard.condition)))
+        query.set("limit", exp.Limit(expression=exp.Literal.number(ALL_ROWS)))

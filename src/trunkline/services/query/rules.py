@@ -17,7 +17,7 @@ from trunkline.errors import InvalidInput
 from trunkline.services.policies.policy import COLUMN, Policy, Scope, scope_of
 from trunkline.services.query.cedar import Access, Principal, Said, Subject, in_modes
 from trunkline.services.query.relations import Relation
-from trunkline.services.query.rewrite import BadPolicy, Guard, bound, column_of, masked
+from trunkline.services.query.rewrite import BadPolicy, Guard, bound, column_of, guard_of, masked
 from trunkline.services.query.statement import DIALECT
 
 MODES: Final = ("enforce", "warn", "monitor")
@@ -61,7 +61,7 @@ class TableRules:
         open_by_default: bool,
     ) -> None:
         """`policies` are all of the tenant's, `tags` its classifications by asset."""
-        self._relation = relation
+        self.relation = relation
         self._schema, self._table = relation.key
         self._tags = tags
         bears = self._borne()
@@ -77,6 +77,7 @@ class TableRules:
         self._access = {
             mode: Access(in_modes(access, MODES[: number + 1]), open_by_default=open_by_default)
             for number, mode in enumerate(MODES)
+            if number == 0 or in_modes(access, [mode])
         }
         self._subject = Subject(
             schema=self._schema,
@@ -93,7 +94,7 @@ class TableRules:
         self.broken: Said | None = None
         """Why the table cannot be guarded as its policies ask, so that nobody may read it."""
         self.guard = self._guard()
-        """What the rewriting puts around it."""
+        """What the rewriting puts around it, if anything."""
 
     def decide(self, reader: Principal, *, origin: str) -> Decision:
         """What holds for this reader."""
@@ -102,7 +103,7 @@ class TableRules:
         if denied is None:
             notes += self._would_deny(reader, origin)
         return Decision(
-            asset=self._relation.urn,
+            asset=self.relation.urn,
             denied_by=denied or self.broken,
             filters=tuple(policy.policy_id for policy in self._filters),
             masks={
@@ -114,15 +115,15 @@ class TableRules:
 
     def _would_deny(self, reader: Principal, origin: str) -> Iterable[Note]:
         """The first mode in which somebody would deny it tells of it; a weaker one has nothing to add."""
-        for mode in MODES[1:]:
-            said = self._access[mode].against(reader, self._subject, origin=origin)
+        for mode, access in self._access.items():
+            said = None if mode == MODES[0] else access.against(reader, self._subject, origin=origin)
             if said is not None:
                 return [Note(mode=mode, policy_id=said.policy_id, reason=f"would deny: {said.reason}")]
         return []
 
     def _borne(self) -> frozenset[str]:
         """The tags of a table are its own and those of its columns."""
-        assets = [self._relation.urn, *(self._column_urn(column) for column in self._relation.columns)]
+        assets = [self.relation.urn, *(self._column_urn(column) for column in self.relation.columns)]
         return frozenset(tag for asset in assets if (tag := self._tags.get(asset)))
 
     def _column_urn(self, column: str) -> str:
@@ -130,7 +131,7 @@ class TableRules:
 
     def _by_column(self, masks: Sequence[tuple[Policy, Scope]]) -> dict[str, list[Policy]]:
         found: dict[str, list[Policy]] = {}
-        for column in self._relation.columns:
+        for column in self.relation.columns:
             policies = [policy for policy, scope in masks if self._masks_column(scope, column)]
             if policies:
                 found[column] = policies
@@ -140,7 +141,7 @@ class TableRules:
         if scope.covers == "column":
             return scope.column == column.lower()
         if scope.covers == "tag":
-            return scope.tag in (self._tags.get(self._column_urn(column)), self._tags.get(self._relation.urn))
+            return scope.tag in (self._tags.get(self._column_urn(column)), self._tags.get(self.relation.urn))
         return True
 
     def _idle_notes(self, policies: Iterable[Policy]) -> Iterable[Note]:
@@ -149,16 +150,14 @@ class TableRules:
                 reason = "would filter rows" if policy.kind == "row_filter" else "would mask"
                 yield Note(mode=policy.mode, policy_id=policy.policy_id, reason=reason)
 
-    def _guard(self) -> Guard:
-        filters = [self._made(policy, lambda body: bound(body, self._relation)) for policy in self._filters]
-        return Guard(
-            filters=tuple(filters),
-            masks={column: self._mask(column, policies) for column, policies in self._masks.items()},
-        )
+    def _guard(self) -> Guard | None:
+        filters = [self._made(policy, lambda body: bound(body, self.relation)) for policy in self._filters]
+        masks = {column: self._mask(column, policies) for column, policies in self._masks.items()}
+        return guard_of(self.relation, filters, masks)
 
     def _mask(self, column: str, policies: Iterable[Policy]) -> exp.Expr:
         """Of several masks each gets the result of the one before it, by policy id."""
-        value = column_of(self._relation, column)
+        value = column_of(self.relation, column)
         for policy in policies:
             value = self._made(policy, partial(masked, value=value, column=column))
         return value
