@@ -24,7 +24,7 @@ from trunkline.services.kit.api import (
 )
 from trunkline.services.kit.ending.ends import to_us
 
-WRITE = "agents.write"
+WRITE = "agents:write"
 """The scope of those who may record runs of their tenant."""
 
 

@@ -26,7 +26,7 @@ from trunkline.services.kit.api import (
     reading,
 )
 
-ADMIN = "iam.admin"
+ADMIN = "iam:admin"
 """The scope of those who may change who may do what in their tenant."""
 
 T = TypeVar("T")
