@@ -136,6 +136,7 @@ SHAPES = [
     "SELECT * FROM hr.salary",
     "SELECT s.* FROM hr.salary AS s JOIN team USING (id)",
     "SELECT * FROM hr.salary NATURAL JOIN team",
+    "SELECT * FROM hr.salary; -- that is all",
     "SELECT * FROM hr.salary AS a (x, y, z) JOIN team AS b ON x = b.id",
     "SELECT hr.salary.name FROM hr.salary WHERE hr.salary.amount > 3",
     "SELECT salary FROM hr.salary WHERE id = 4",

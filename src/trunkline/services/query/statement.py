@@ -112,9 +112,11 @@ def _parsed(sql: str) -> exp.Query:
         )
     try:
         sql.encode()
-        found = [tree for tree in sqlglot.parse(sql, dialect=DIALECT) if tree is not None]
+        parsed = sqlglot.parse(sql, dialect=DIALECT)
     except (SqlglotError, UnicodeEncodeError, ValueError) as error:
         raise BadStatement("syntax_error", _line(error)) from error
+    # A comment behind the last semicolon is a `Semicolon` of its own.
+    found = [tree for tree in parsed if tree is not None and not isinstance(tree, exp.Semicolon)]
     if len(found) != 1:
         raise BadStatement("not_a_query", f"{len(found)} statements; send exactly one SELECT")
     tree = found[0]
