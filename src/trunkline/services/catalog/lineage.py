@@ -56,27 +56,20 @@ def lineage(
 def _reached(direction: Direction) -> Select[tuple[str, str, str, int, int]]:
     """Edges by the step that reaches them, nearest first.
 
-    The recursion is over assets and steps and drops what it has seen at the same step, so that a cycle goes
-    round at most `depth` times.
+    The recursion is over edges and steps and drops what it has seen at the same step, so that a cycle goes
+    round at most `depth` times. It carries the whole edges: to look them up again behind it, SQLite would go
+    through all edges of the tenant.
     """
-    near, far = (EDGE.c.origin, EDGE.c.target) if direction == "down" else (EDGE.c.target, EDGE.c.origin)
-    root = select(ASSET.c.urn, literal(0).label("step")).where(
-        ASSET.c.tenant == bindparam("tenant"), ASSET.c.urn == bindparam("root")
+    near, far = ("origin", "target") if direction == "down" else ("target", "origin")
+    of_tenant = EDGE.c.tenant == bindparam("tenant")
+    edge = (EDGE.c.origin, EDGE.c.target, EDGE.c.kind, EDGE.c.since_us)
+    first = select(*edge, literal(1).label("step")).where(of_tenant, EDGE.c[near] == bindparam("root"))
+    reach: CTE = first.cte("reach", recursive=True)
+    following = select(*edge, reach.c.step + 1).select_from(
+        reach.join(EDGE, of_tenant & (EDGE.c[near] == reach.c[far]))
     )
-    reach: CTE = root.cte("reach", recursive=True)
-    reach = reach.union(
-        select(far, reach.c.step + 1)
-        .select_from(reach.join(EDGE, (EDGE.c.tenant == bindparam("tenant")) & (near == reach.c.urn)))
-        .where(reach.c.step < bindparam("depth"))
-    )
-    step = (reach.c.step + 1).label("step")
-    return (
-        select(EDGE.c.origin, EDGE.c.target, EDGE.c.kind, EDGE.c.since_us, step)
-        .select_from(reach.join(EDGE, (EDGE.c.tenant == bindparam("tenant")) & (near == reach.c.urn)))
-        .where(reach.c.step < bindparam("depth"))
-        .order_by(step, EDGE.c.origin, EDGE.c.target)
-        .limit(EDGES_MAX + 1)
-    )
+    reach = reach.union(following.where(reach.c.step < bindparam("depth")))
+    return select(reach).order_by(reach.c.step, reach.c.origin, reach.c.target).limit(EDGES_MAX + 1)
 
 
 def _nodes(tx: Connection, tenant: str, depths: dict[str, int]) -> list[Node]:
