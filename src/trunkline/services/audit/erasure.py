@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
 from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.codec.identity import derive_id
@@ -40,9 +40,14 @@ class LedgerEraser:
         """See `Eraser`. Raises `Held` under a legal hold, and as `ledger.append` does."""
         if (hold := hold_of(tx, tenant)) is not None:
             raise Held(f"a legal hold, placed by {hold.placed_by}: {hold.reason}")
-        self._unindex(tx, tenant)
-        cleared = tx.execute(update(AUDIT_EVENT).where(_readable(tenant)).values(**NO_CONTENT)).rowcount
-        for ledger_of in (tenant, SYSTEM_TENANT):
+        ledgers = (tenant, SYSTEM_TENANT)
+        if sum(self._unindex(tx, ledger_of, tenant) for ledger_of in ledgers):
+            compact(tx)
+        cleared = 0
+        for ledger_of in ledgers:
+            readable = update(AUDIT_EVENT).where(_readable(ledger_of, tenant))
+            cleared += tx.execute(readable.values(**NO_CONTENT)).rowcount
+        for ledger_of in ledgers:
             record_own(
                 tx,
                 ERASED,
@@ -56,19 +61,23 @@ class LedgerEraser:
             )
         return {AUDIT_EVENT.name: cleared}
 
-    def _unindex(self, tx: Connection, tenant: str) -> None:
-        """The words first: to take them out of the index, SQLite wants to be told them."""
-        last = -1
-        query = select(_T.row_id, *_COLUMNS).where(_readable(tenant)).order_by(_T.row_id).limit(PAGE_ROWS)
-        while rows := tx.execute(query.where(_T.row_id > last)).all():
+    def _unindex(self, tx: Connection, ledger_of: str, tenant: str) -> int:
+        """The words first: to take them out of the index, SQLite wants to be told them. How many entries."""
+        last, entries = -1, 0
+        query = select(_T.row_id, *_COLUMNS).where(_readable(ledger_of, tenant)).order_by(_T.seq)
+        while rows := tx.execute(query.where(_T.seq > last).limit(PAGE_ROWS)).all():
             unindex(tx, [(row[0], Entry(*row[1:])) for row in rows])
-            last = rows[-1].row_id
-        if last >= 0:
-            compact(tx)
+            last, entries = rows[-1].seq, entries + len(rows)
+        return entries
 
 
-def _readable(tenant: str) -> ColumnElement[bool]:
-    """The entries that still say something about the tenant."""
-    own = _T.tenant == tenant
-    raw = and_(_T.tenant == SYSTEM_TENANT, _T.key == tenant.encode(), _T.type != ERASED)
-    return and_(or_(own, raw), func.length(_T.salt) > 0)
+def _readable(ledger_of: str, tenant: str) -> ColumnElement[bool]:
+    """The entries of a ledger that still say something about the tenant.
+
+    In the tenant's own that is all of them. In that of the platform it is what came under the tenant's key,
+    but not the entry that tells of an erasure before.
+    """
+    readable = and_(_T.tenant == ledger_of, func.length(_T.salt) > 0)
+    if ledger_of == tenant:
+        return readable
+    return and_(readable, _T.key == tenant.encode(), _T.type != ERASED)
