@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from trunkline.services.quality.statistics import NORMAL, SMALL_SAMPLE, WINDOWS_MIN
+from trunkline.services.quality.statistics import SMALL_SAMPLE, WINDOWS_MIN
 from trunkline.services.quality.windows import DAY_US, LATENESS_US, MINUTE_US, WEEK_US
 
 SLOT_US: Final = 5 * MINUTE_US
 """Loads are known by the five minutes they were in: many statements of one load are one."""
+
+NORMAL: Final = 1.4826
+"""The standard deviation of a normal distribution is so many times its median absolute deviation."""
 
 LOADS_MAX: Final = 400
 """Of one asset; the newest count."""
