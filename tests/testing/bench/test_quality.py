@@ -4,7 +4,7 @@ from trunkline.testing.quality_stream import found_by_monitors, found_by_z_score
 
 
 def test_monitors_find_faults_and_little_else() -> None:
-    given = stream(3, copies=1)
+    given = stream(3, copies=2)
     ours, theirs = judged(given, found_by_monitors(given)), judged(given, found_by_z_score(given))
     assert ours.recall >= 0.9
     assert ours.precision >= 0.8
