@@ -38,7 +38,7 @@ _JOIN_HEAD: Final = "INSERT INTO usage_unique (tenant, period, meter, grouping, 
 _JOIN_TAIL: Final = " ON CONFLICT DO NOTHING RETURNING tenant, period, meter, grouping, member"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """A stored number, and the limit that it was last compared with."""
 
     total: Total = NOTHING

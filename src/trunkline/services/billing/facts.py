@@ -27,7 +27,7 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, Any])
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event that is metered. `data` has the fields that were kept; none of them is None."""
 
     tenant: str

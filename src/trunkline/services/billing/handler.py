@@ -64,7 +64,9 @@ class BillingHandler:
         for received in events:
             arrived_us = lateness.arrival_us(received, now_us)
             fact = fact_of(received, arrived_us=arrived_us, key=keys[received.event.tenantid])
-            reason = lateness.doubt(received, arrived_us=arrived_us, grace_us=books.terms.grace_us)
+            reason = lateness.doubt(
+                received, time_us=fact.time_us, arrived_us=arrived_us, grace_us=books.terms.grace_us
+            )
             if reason is None:
                 believed.append(fact)
             else:

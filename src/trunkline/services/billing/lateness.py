@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 from trunkline.client.handler import Received
-from trunkline.services.billing.months import to_us
 
 FUTURE_MAX: Final = timedelta(minutes=5)
 """Clocks differ; by more than this one of them is wrong."""
@@ -35,9 +34,8 @@ def arrival_us(received: Received, now_us: int) -> int:
     return timestamp_ms * _MS_US if timestamp_ms > 0 else now_us
 
 
-def doubt(received: Received, *, arrived_us: int, grace_us: int) -> Doubt | None:
+def doubt(received: Received, *, time_us: int, arrived_us: int, grace_us: int) -> Doubt | None:
     """Why the time of an event is not believed; None if it is."""
-    time_us = to_us(received.event.time)
     if time_us > arrived_us + _FUTURE_US:
         return "future"
     if time_us < arrived_us - grace_us and BACKFILL not in received.event.extensions:

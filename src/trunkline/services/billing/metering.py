@@ -6,7 +6,7 @@ the maximum has none, and the latest goes by the time and identity of the event 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import reduce
 from typing import Any, Final, TypeAlias
@@ -30,19 +30,28 @@ Key: TypeAlias = tuple[str, str, str, str]
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Line:
-    """What some facts add to one number: a value of each, in order. `version` is that of the first.
+    """What some facts add to one number: a value of each, in order.
 
-    Values are in the unit of the meter, for `unique` the members.
+    Values are in the unit of the meter; for `unique` they are the members. The lists are not to be changed.
     """
 
     version: Version
-    values: list[Any] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
+    values: list[Any]
+    facts: list[Fact]
+
+    def followed_by(self, other: "Line") -> "Line":
+        """Both, the other one behind this."""
+        return Line(self.version, self.values + other.values, self.facts + other.facts)
+
+    def ordered(self, places: Mapping[tuple[str, str, str], int]) -> "Line":
+        """The same with its facts in the order of these places, by identity."""
+        order = sorted(range(len(self.facts)), key=lambda at: places[self.facts[at].identity])
+        return Line(self.version, [self.values[at] for at in order], [self.facts[at] for at in order])
 
 
-class Total(msgspec.Struct, frozen=True):
+class Total(msgspec.Struct, frozen=True, gc=False):
     """One number as it is kept. `latest` orders the events of a meter that takes the latest."""
 
     value: Decimal = ZERO
@@ -55,21 +64,54 @@ NOTHING: Final = Total()
 
 
 def measure(facts: Iterable[Fact], meters: Meters) -> dict[Key, Line]:
-    """What the facts add to which numbers."""
+    """What the facts add to which numbers; each line has its facts in the order given."""
+    found = list(facts)
+    alike: dict[tuple[str, str, str], list[Fact]] = {}
+    for fact in found:
+        alike.setdefault((fact.tenant, fact.period, fact.type), []).append(fact)
     lines: dict[Key, Line] = {}
-    by_type = meters.by_type
-    for fact in facts:
-        for version in by_type.get(fact.type, ()):
-            if not version.from_us <= fact.time_us < version.until_us:
-                continue
-            value = value_of(version, fact.data)
-            if value is None:
-                continue
-            _add(lines, (fact.tenant, fact.period, version.code, WHOLE), version, value, fact)
-            if version.group_by:
-                group = group_of(version, fact.data)
-                _add(lines, (fact.tenant, fact.period, version.code, group), version, value, fact)
+    mixed: set[Key] = set()
+    for (tenant, period, event_type), these in alike.items():
+        for version in meters.by_type.get(event_type, ()):
+            for group, line in _lines(version, these):
+                key = (tenant, period, version.code, group)
+                if key in lines:
+                    mixed.add(key)
+                    line = lines[key].followed_by(line)  # noqa: PLW2901 - the same line, longer
+                lines[key] = line
+    if mixed:
+        places = {fact.identity: place for place, fact in enumerate(found)}
+        lines |= {key: lines[key].ordered(places) for key in mixed}
     return lines
+
+
+def _lines(version: Version, facts: list[Fact]) -> Iterator[tuple[str, Line]]:
+    """What facts of one tenant, month and type add to one version of a meter: whole, then groups."""
+    if not version.always:
+        facts = [fact for fact in facts if version.from_us <= fact.time_us < version.until_us]
+    values = [1] * len(facts) if version.aggregation == "count" else _values(version, facts)
+    if None in values:
+        facts = [fact for fact, value in zip(facts, values, strict=True) if value is not None]
+        values = [value for value in values if value is not None]
+    if not facts:
+        return
+    yield WHOLE, Line(version, values, facts)
+    if version.group_by:
+        groups: dict[str, Line] = {}
+        for fact, value in zip(facts, values, strict=True):
+            line = groups.setdefault(group_of(version, fact.data), Line(version, [], []))
+            line.values.append(value)
+            line.facts.append(fact)
+        yield from groups.items()
+
+
+def _values(version: Version, facts: list[Fact]) -> list[Any]:
+    data = (fact.data for fact in facts)
+    if version.aggregation != "unique" and version.factor == 1 and len(version.values) == 1:
+        # Most meters, and so most of what is done for each event.
+        name = version.values[0]
+        return [one.get(name) for one in data]
+    return [value_of(version, one) for one in data]
 
 
 def value_of(version: Version, data: Mapping[str, Any]) -> Any:
@@ -147,11 +189,3 @@ def _sum(values: Sequence[int | Decimal]) -> Decimal:
     """Exact. Whole numbers are added as such, which is several times faster than as decimals."""
     total = sum(values)
     return Decimal(total) if isinstance(total, int) else reduce(EXACT.add, values, ZERO)
-
-
-def _add(lines: dict[Key, Line], key: Key, version: Version, value: Any, fact: Fact) -> None:
-    line = lines.get(key)
-    if line is None:
-        lines[key] = line = Line(version)
-    line.values.append(value)
-    line.facts.append(fact)

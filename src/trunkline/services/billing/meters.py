@@ -58,6 +58,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     from_us: int
     until_us: int
 
+    @property
+    def always(self) -> bool:
+        """Whether it is the only version that ever was in force."""
+        return self.from_us <= -FOR_EVER and self.until_us >= FOR_EVER
+
 
 Stored: TypeAlias = tuple[str, int, int, str]
 """Code, version, when it takes effect, and the setting as JSON: a row of the table `meter`."""

@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from trunkline.catalogue.events.tenant import TenantActivated, TenantCreated, TenantTierChanged
 from trunkline.client.handler import Received
 from trunkline.services.billing.months import bounds, end_us, from_us, to_us
 from trunkline.services.billing.sql import values_rows
-from trunkline.services.billing.tables import TENANT_CHANGE
 
 KINDS: Final[Mapping[str, str]] = {
     "tenant.created.v1": "created",
@@ -37,6 +37,8 @@ _BILLED_UNTIL: Final = frozenset({"suspended", "deletion_scheduled", "deleted"})
 
 _HEAD: Final = "INSERT INTO tenant_change (tenant, source, id, at_us, kind, tier) VALUES "
 _TAIL: Final = " ON CONFLICT DO NOTHING"
+_READ_HEAD: Final = "SELECT found.tenant, found.at_us, found.seq, found.kind, found.tier FROM (VALUES "
+_READ_TAIL: Final = ") AS wanted CROSS JOIN tenant_change AS found WHERE found.tenant = wanted.column1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,9 @@ def record(tx: Connection, events: Sequence[Received]) -> set[str]:
 
 def read(tx: Connection, tenants: Collection[str]) -> Plans:
     """What is known of the lives of these tenants."""
-    table = TENANT_CHANGE.c
-    query = (
-        select(table.tenant, table.at_us, table.kind, table.tier)
-        .where(table.tenant.in_(sorted(tenants)))
-        .order_by(table.tenant, table.at_us, table.seq)
-    )
     found: defaultdict[str, list[Change]] = defaultdict(list)
-    for tenant, at_us, kind, tier in tx.execute(query):
+    rows = values_rows(tx, _READ_HEAD, _READ_TAIL, ((tenant,) for tenant in set(tenants)))
+    for tenant, at_us, _, kind, tier in sorted(rows, key=itemgetter(0, 1, 2)):
         found[tenant].append(Change(at_us, kind, tier))
     return Plans(found)
 

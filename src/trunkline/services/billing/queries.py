@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, select
 
-from trunkline.services.billing import plans
 from trunkline.services.billing.bills import bill
 from trunkline.services.billing.books import Books
 from trunkline.services.billing.exact import EXACT, plain
@@ -135,12 +134,12 @@ def standing(tx: Connection, books: Books, *, tenant: str, period: str) -> list[
     newest: dict[str, datetime] = {}
     for code, value, newest_us in tx.execute(query):
         used[code], newest[code] = value, from_us(newest_us)
-    billed = bill(tx, books, tenant=tenant, period=period).totals()
-    tier = plans.read(tx, [tenant]).tier(tenant, period)
+    owed = bill(tx, books, tenant=tenant, period=period)
+    billed = owed.totals()
     told = _told(tx, tenant, period)
     found = []
     for code, version in sorted(books.meters.newest().items()):
-        limit = books.terms.limit(tenant, code, tier)
+        limit = books.terms.limit(tenant, code, owed.tier)
         if code not in used and limit is None:
             continue
         quantity = used.get(code, Decimal(0))
