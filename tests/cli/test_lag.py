@@ -41,7 +41,7 @@ def test_lag_is_told_by_group_topic_and_partition(trunkline: Trunkline, fresh_cl
     assert line[2:4] == ["3", "6"]
     assert 10.0 <= float(line[4]) < 11.0
     assert line[5] == "min"
-    assert table[-1][:5] == ["notification-service", "all", "topics", "15", "6"]
+    assert table[-1][:5] == ["notification-service", "all", "topics", "12", "6"]
 
 
 def test_a_group_that_never_consumed_is_behind_by_everything(

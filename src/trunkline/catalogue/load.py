@@ -30,7 +30,7 @@ ALL_SERVICES: Final = "all"
 """Written for `consumers` when every service reads the topic."""
 
 SECTIONS: Final = ("services", "environments", "topics")
-TOPIC_KEYS: Final = ("publisher", "consumers", "partitions")
+TOPIC_KEYS: Final = ("publisher", "consumers", "groups", "partitions")
 COUNT_KEYS: Final = (
     "brokers",
     "replication_factor",
@@ -171,10 +171,23 @@ class _Topics:
         consumers = (
             self._consumers(keys["consumers"], f"consumers of topic {name}") if "consumers" in keys else ()
         )
+        groups = self._groups(keys["groups"], name, consumers) if "groups" in keys else consumers
         partitions = self._partitions(keys.get("partitions"), f"partitions of topic {name}")
         if publisher is None:
             return None
-        return Topic(name=name, publisher=publisher, consumers=consumers, partitions=partitions)
+        return Topic(
+            name=name, publisher=publisher, consumers=consumers, groups=groups, partitions=partitions
+        )
+
+    def _groups(
+        self, node: Node, topic: TopicName, consumers: tuple[ServiceName, ...]
+    ) -> tuple[ServiceName, ...]:
+        where = f"groups of topic {topic}"
+        groups = self._consumers(node, where)
+        for name in groups:
+            if name not in consumers:
+                self._reader.at(node, f"{where}: {name} is not one of its consumers")
+        return groups
 
     def _publisher(self, node: Node, where: str) -> ServiceName | None:
         if isinstance(node, SequenceNode):

@@ -28,11 +28,16 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic and who is on either end of it. `partitions` holds a count for every environment."""
+    """One topic and who is on either end of it. `partitions` holds a count for every environment.
+
+    `groups` are those of the consumers that share its partitions in a consumer group; the others read all of
+    it in every instance.
+    """
 
     name: TopicName
     publisher: ServiceName
     consumers: tuple[ServiceName, ...]
+    groups: tuple[ServiceName, ...]
     partitions: Mapping[str, int]
 
 
@@ -89,6 +94,11 @@ class Catalogue:
         """The topics this service reads, in catalogue order."""
         name = self.service(service).name
         return tuple(topic for topic in self.topics.values() if name in topic.consumers)
+
+    def shared_by(self, service: str) -> tuple[Topic, ...]:
+        """The topics this service reads as a consumer group, in catalogue order."""
+        name = self.service(service).name
+        return tuple(topic for topic in self.topics.values() if name in topic.groups)
 
     def partitions(self, topic: str, environment: str) -> int:
         """How many partitions the topic has in the environment."""

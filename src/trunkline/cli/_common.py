@@ -55,6 +55,14 @@ class Engine(StrEnum):
     KAFKA = "kafka"
 
 
+class Sabotage(StrEnum):
+    """Damage that a demo does before it balances its books, for its own tests."""
+
+    REPEAT = "repeat"
+    LOSE = "lose"
+    MISCOUNT = "miscount"
+
+
 def new_app(help: str, **settings: Any) -> typer.Typer:  # noqa: A002 - typer's own word for it
     """A command module's `app`. A module with one command is that command; one with several is a group."""
     settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})

@@ -22,6 +22,16 @@ TICK_SECONDS: Final = 0.02
 CLOSE_SECONDS_MAX: Final = 5.0
 
 
+SELF_SPEAKING: Final = frozenset({"billing-service", "config-service", "governance-service"})
+"""Services whose every event follows from what others do, or from what people do with them: nobody speaks
+for them while they run."""
+
+
+def said_by_others(events: Iterator[Produced]) -> Iterator[Produced]:
+    """A workload without what the running services say themselves."""
+    return (produced for produced in events if produced.service not in SELF_SPEAKING)
+
+
 class Account(Protocol):
     """Keeps what was published; called on the feed's thread."""
 

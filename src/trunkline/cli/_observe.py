@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, inspect, select
 
 from trunkline.cli._common import service_store_url
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.delivery import Delivered, Delivery
+from trunkline.client.outbox.tables import OUTBOX_EVENT
 from trunkline.client.reader import TopicReader
 from trunkline.client.store import Store, failures, open_store
 from trunkline.codec.record import Record
@@ -48,24 +49,45 @@ class Ledger:
         ]
 
 
-def read_log(connection: ConnectionOptions, topics: Iterable[str]) -> Iterator[Logged]:
-    """Everything in these topics, identified by its raw headers and not by the codec under test."""
+def read_log(connection: ConnectionOptions, topics: Iterable[str]) -> Iterator[Record]:
+    """Everything in these topics."""
     for topic in topics:
         with TopicReader(connection, topic) as reader:
-            for record in reader.existing():
-                yield Logged(
-                    position=Position(record.topic, record.partition, record.offset),
-                    key=(record.key or b"").decode(errors="replace"),
-                    identity=_identity(record),
-                )
+            yield from reader.existing()
+
+
+def logged(record: Record) -> Logged:
+    """A record, identified by its raw headers and not by the codec under test."""
+    return Logged(
+        position=Position(record.topic, record.partition, record.offset),
+        key=(record.key or b"").decode(errors="replace"),
+        identity=_identity(record),
+    )
+
+
+def unpublished(data_dir: Path, services: Iterable[str]) -> int:
+    """How many events wait in the outboxes of these services."""
+    return sum(_waiting(service_store_url(data_dir, service)) for service in services)
+
+
+def _waiting(url: str) -> int:
+    store = open_store(url)
+    try:
+        with store.read() as tx:
+            if not inspect(tx).has_table(OUTBOX_EVENT.name):
+                return 0
+            return tx.execute(select(func.count()).select_from(OUTBOX_EVENT)).scalar_one()
+    finally:
+        store.close()
 
 
 def read_effects(store: Store) -> list[Effect]:
-    """The audit ledger's entries, each tenant's in its order."""
+    """The audit ledger's entries of records, each tenant's in its order; not what audit says itself."""
     table = AUDIT_EVENT.c
     columns = (table.topic, table.partition, table.offset, table.tenant, table.source, table.id)
     with store.read() as tx:
-        rows = tx.execute(select(*columns).order_by(table.tenant, table.seq)).all()
+        query = select(*columns).where(table.partition >= 0).order_by(table.tenant, table.seq)
+        rows = tx.execute(query).all()
     return [Effect(position=Position(*row[:3]), identity=Identity(*row[3:])) for row in rows]
 
 

@@ -2,11 +2,9 @@
 
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -14,25 +12,30 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from trunkline.cli import _common
-from trunkline.cli._common import AsJson, CatalogueFile
+from trunkline.cli._common import AsJson, CatalogueFile, Sabotage
 from trunkline.errors import TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.catalogue.model import Catalogue
     from trunkline.cli._observe import Ledger
+    from trunkline.cli._people import People
     from trunkline.cli._stack import Stack
     from trunkline.sources.workload import Produced
     from trunkline.testing.checker import Claim
 
 FLUSH_SECONDS_MAX: Final = 30.0
 DRAIN_SECONDS_MAX: Final = 120.0
+CALM_LOOKS: Final = 10
+"""So many looks in a row, each after 50 ms, that find nothing to do."""
+
 TENANTS: Final = 12
 
-HELP: Final = """Feed all ten topics for a while on a temporary broker, drain, and reconcile every event.
+HELP: Final = """Run all thirteen services on a temporary broker, feed them for a while, balance their books.
 
 Query events report queries that DuckDB really executes on TPC-H data; --cloudtrail adds real access logs; the
-other lifecycles are generated. Published = acknowledged = in the log = in the audit ledger, in each tenant's
-order, nothing twice: exit 1 if any of these claims fails.
+other lifecycles are generated. Meanwhile people sign up, set, query and are governed through the services'
+HTTP APIs. Published = acknowledged = in the log = in the audit ledger, in each tenant's order, nothing twice,
+and every service has come to what SQL over the log comes to: exit 1 if any of these claims fails.
 
 [bold]Example[/bold]
 
@@ -42,22 +45,15 @@ order, nothing twice: exit 1 if any of these claims fails.
 app = _common.new_app(HELP)
 
 
-class Sabotage(StrEnum):
-    """Damage done before the books are balanced, for the tests of this command."""
-
-    REPEAT = "repeat"
-    LOSE = "lose"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
-    """The outcome of one run. Rates are in events a second."""
+    """The outcome of one run. `events` were fed by the demo; the rest of the log is what services said."""
 
     ok: bool
     seconds: float
     events: int
     tenants: int
-    published_by_topic: dict[str, int]
+    in_log_by_topic: dict[str, int]
     drain_seconds: float
     claims: "tuple[Claim, ...]"
 
@@ -76,6 +72,7 @@ def demo(
     as_json: AsJson = False,
     sabotage: Annotated[Sabotage | None, typer.Option(hidden=True)] = None,
 ) -> None:
+    from trunkline.cli._balance import balance, damage
     from trunkline.cli._stack import Machine, Stack
 
     contract = _common.read_catalogue(catalogue)
@@ -86,21 +83,26 @@ def demo(
             data_dir=data_dir, catalogue=contract, catalogue_file=catalogue, host="127.0.0.1", port=0
         )
         with Stack(machine, say=_common.note) as stack:
+            people = _people(stack, data_dir)
+            people.arrive()
             ledger = _feed(stack, contract, events, seconds=seconds, rate=rate)
+            _common.note("people use the services")
+            people.work()
+            people.leave()
             began = time.monotonic()
-            _drain(stack, contract)
+            _drain(stack, contract, data_dir)
             drained = time.monotonic() - began
             if sabotage is not None:
-                _damage(sabotage, stack, contract, ledger, data_dir)
-            claims = _balance(stack, contract, ledger, data_dir)
+                damage(sabotage, stack.connection, contract, ledger=ledger, data_dir=data_dir)
+            books = balance(stack.connection, contract, ledger=ledger, data_dir=data_dir)
+    claims = (*books.claims, *people.claims)
     sent = ledger.sent()
-    by_topic = Counter(event.topic for event in sent)
     report = DemoReport(
         ok=all(claim.holds for claim in claims),
         seconds=seconds,
         events=len(sent),
         tenants=len({event.identity.tenant for event in sent}),
-        published_by_topic={name: by_topic[name] for name in contract.topics},
+        in_log_by_topic={name: books.by_topic[name] for name in contract.topics},
         drain_seconds=round(drained, 3),
         claims=claims,
     )
@@ -112,6 +114,7 @@ def demo(
 def _input(catalogue: "Catalogue", seed: int, cloudtrail: Path | None) -> "Iterator[Produced]":
     """The workload, with a record of the logs after each of its events for as long as there are any."""
     from trunkline.catalogue.names import TenantId
+    from trunkline.cli._feed import said_by_others
     from trunkline.sources.cloudtrail import find_files
     from trunkline.sources.workload import measure_queries, workload
 
@@ -120,7 +123,15 @@ def _input(catalogue: "Catalogue", seed: int, cloudtrail: Path | None) -> "Itera
     tenants = [TenantId(f"tenant-{number:02}") for number in range(1, TENANTS + 1)]
     queries = measure_queries()
     generated = workload(seed, tenants, clock=lambda: datetime.now(UTC), queries=queries, catalogue=catalogue)
-    return _alternate(generated, _logged(files, catalogue))
+    return _alternate(said_by_others(generated), _logged(files, catalogue))
+
+
+def _people(stack: "Stack", data_dir: Path) -> "People":
+    from trunkline.cli._people import Desks, People, waiting
+    from trunkline.services.kit.api.tokens import load_or_create_key
+
+    key = load_or_create_key(_common.token_key_path(data_dir))
+    return People(Desks(stack.api_ports, key), wait=waiting(stack.watch))
 
 
 def _logged(files: "list[Path]", catalogue: "Catalogue") -> "Iterator[Produced]":
@@ -164,63 +175,27 @@ def _feed(
     return ledger
 
 
-def _drain(stack: "Stack", catalogue: "Catalogue") -> None:
-    """Wait until the services have read everything; a service that does not is a broken claim later on."""
+def _drain(stack: "Stack", catalogue: "Catalogue", data_dir: Path) -> None:
+    """Wait until the services have read everything, and have published what follows from it.
+
+    A service that does not is a broken claim later on.
+    """
+    from trunkline.cli._observe import unpublished
     from trunkline.client.admin import group_lag
 
     _common.note("draining")
-    stack.wait(
-        lambda: (
-            not any(
-                lag.lag
-                for service in stack.services
-                for lag in group_lag(stack.connection, catalogue, service)
-            )
-        ),
-        seconds=DRAIN_SECONDS_MAX,
-    )
+    calm = 0
 
-
-def _balance(stack: "Stack", catalogue: "Catalogue", ledger: "Ledger", data_dir: Path) -> "tuple[Claim, ...]":
-    from trunkline.cli._observe import AUDIT, audit_claims, open_audit_store, read_effects, read_log
-    from trunkline.testing.checker import reconcile
-
-    _common.note("reconciling")
-    store = open_audit_store(data_dir)
-    try:
-        claims = reconcile(
-            ledger.sent(),
-            list(read_log(stack.connection, catalogue.topics)),
-            read_effects(store),
-            topics=catalogue.topics,
-            effective_topics=[topic.name for topic in catalogue.consumed_by(AUDIT)],
+    def drained() -> bool:
+        nonlocal calm
+        behind = any(
+            lag.lag for service in stack.services for lag in group_lag(stack.connection, catalogue, service)
         )
-        return (*claims, *audit_claims(store, data_dir))
-    finally:
-        store.close()
+        # What is published is read again by others: it is over when nothing has moved for a while.
+        calm = 0 if behind or unpublished(data_dir, stack.services) else calm + 1
+        return calm >= CALM_LOOKS
 
-
-def _damage(
-    sabotage: Sabotage, stack: "Stack", catalogue: "Catalogue", ledger: "Ledger", data_dir: Path
-) -> None:
-    from sqlalchemy import delete, func, select
-
-    from trunkline.cli._observe import open_audit_store
-    from trunkline.client.publisher import Publisher
-    from trunkline.services.audit.tables import AUDIT_EVENT
-
-    if sabotage is Sabotage.REPEAT:
-        last = ledger.last
-        with Publisher(service=last.service, connection=stack.connection, catalogue=catalogue) as publisher:
-            publisher.publish_envelope(last.envelope).result(FLUSH_SECONDS_MAX)
-        return
-    store = open_audit_store(data_dir)
-    try:
-        with store.write() as tx:
-            newest = select(func.max(AUDIT_EVENT.c.row_id)).scalar_subquery()
-            tx.execute(delete(AUDIT_EVENT).where(AUDIT_EVENT.c.row_id == newest))
-    finally:
-        store.close()
+    stack.wait(drained, seconds=DRAIN_SECONDS_MAX)
 
 
 def _print(report: DemoReport, *, as_json: bool) -> None:
@@ -231,8 +206,8 @@ def _print(report: DemoReport, *, as_json: bool) -> None:
 
     topics = Table(title=f"{report.events:,} events of {report.tenants} tenants", title_justify="left")
     topics.add_column("topic")
-    topics.add_column("published", justify="right")
-    for topic, number in report.published_by_topic.items():
+    topics.add_column("in the log", justify="right")
+    for topic, number in report.in_log_by_topic.items():
         topics.add_row(topic, f"{number:,}")
     claims = Table(title="Claims", title_justify="left")
     for heading in ("", "claim", "found"):

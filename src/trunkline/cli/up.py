@@ -150,7 +150,7 @@ def _start_feed(
     from datetime import UTC, datetime
 
     from trunkline.catalogue.names import TenantId
-    from trunkline.cli._feed import Feed, Tally, open_publishers
+    from trunkline.cli._feed import Feed, Tally, open_publishers, said_by_others
     from trunkline.sources.workload import workload
 
     tally = Tally()
@@ -158,7 +158,7 @@ def _start_feed(
     # A new seed for every run: a feed adds to what is there, and ids that came before would be duplicates.
     events = workload(time.time_ns(), tenants, clock=lambda: datetime.now(UTC), catalogue=catalogue)
     publishers = running.enter_context(open_publishers(catalogue, stack.connection))
-    feed = Feed(events, publishers, tally, rate=rate, on_error=failed.append)
+    feed = Feed(said_by_others(events), publishers, tally, rate=rate, on_error=failed.append)
     feed.start()
     running.callback(feed.stop)
     return tally

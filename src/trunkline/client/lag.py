@@ -46,7 +46,7 @@ def lag_of(group: str, key: Partition, *, committed: int | None, bounds: tuple[i
 def read_by(
     catalogue: Catalogue, group: str, *, counts: Mapping[str, int], committed: Mapping[Partition, int]
 ) -> set[Partition]:
-    """What a group reads: where it has committed, and what the contract gives it of the existing topics.
+    """What a group reads: where it has committed, and what the contract lets it share of existing topics.
 
     `counts` are the partitions of each topic on the cluster.
     """
@@ -54,7 +54,7 @@ def read_by(
     if group in catalogue.services:
         keys.update(
             (topic.name, number)
-            for topic in catalogue.consumed_by(group)
+            for topic in catalogue.shared_by(group)
             for number in range(counts.get(topic.name, 0))
         )
     return keys

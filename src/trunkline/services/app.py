@@ -88,11 +88,11 @@ class Context:
 class App:
     """A service put together.
 
-    `handler` gets the events of the topics it consumes, without config.change.events unless the service's
-    declaration asks for them; None for a service that consumes nothing else. `router` makes the routes of its
-    HTTP API, only when that is served. `on_settings` is called after every change of the configuration, on a
-    thread of its own; `not_ready` gives reasons, as sentences, why it should get no traffic. `late` handles
-    what still arrives of tenants that have ended, for a service that may not drop it.
+    `handler` gets the events of the topics that its consumer group shares; None for a service without any.
+    `late` handles what still arrives of tenants that have ended, for a service that may not drop it. `router`
+    makes the routes of its HTTP API, only when that is served. `on_settings` is called after every change of
+    the configuration, on a thread of its own; `not_ready` gives reasons, as sentences, why it should get no
+    traffic.
     """
 
     handler: Handler | None = None
@@ -112,11 +112,7 @@ class Build(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runnable:
-    """A service that this version can run: its tables and how it is made.
-
-    `records_config`: config.change.events are handed to the handler, too, and not only applied as settings.
-    """
+    """A service that this version can run: its tables and how it is made."""
 
     components: tuple[Component, ...]
     build: Build
-    records_config: bool = False

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
-from trunkline.catalogue.events.config import TOPIC as CONFIG_TOPIC
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX
 from trunkline.client.broadcast.instance import Broadcast
@@ -118,10 +117,8 @@ class ServiceProcess:
 
     @property
     def topics(self) -> list[str]:
-        """What its consumer group reads; the configuration is read apart from that, by every instance."""
-        setup = self.setup
-        consumed = [topic.name for topic in setup.catalogue.consumed_by(setup.name)]
-        return [name for name in consumed if setup.runnable.records_config or name != CONFIG_TOPIC]
+        """What its consumer group shares; what it reads whole, such as the configuration, is not among it."""
+        return [topic.name for topic in self.setup.catalogue.shared_by(self.setup.name)]
 
     def api(self, make: "Callable[[App], FastAPI]") -> "FastAPI":
         """The application that `make` makes of the service's routes."""

@@ -46,4 +46,4 @@ def build(context: Context) -> App:
     )
 
 
-SERVICE: Final = Runnable(components=(AUDIT_LEDGER,), build=build, records_config=True)
+SERVICE: Final = Runnable(components=(AUDIT_LEDGER,), build=build)

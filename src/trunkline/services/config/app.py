@@ -96,4 +96,4 @@ def _router(context: Context, desk: ConfigDesk) -> "APIRouter":
     )
 
 
-SERVICE: Final = Runnable(components=(CONFIG,), build=build, records_config=True)
+SERVICE: Final = Runnable(components=(CONFIG,), build=build)

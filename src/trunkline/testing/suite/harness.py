@@ -10,7 +10,6 @@ from sqlalchemy import Connection, MetaData, func, inspect, select
 from sqlalchemy import delete as delete_from
 
 from trunkline.catalogue.events import Event
-from trunkline.catalogue.events.config import TOPIC as CONFIG_TOPIC
 from trunkline.catalogue.events.config import ConfigValueSet
 from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.names import SYSTEM_TENANT
@@ -145,9 +144,8 @@ def context_of(case: Case, store: Store, directory: Path, *, now: datetime = NOW
 
 
 def topics_of(case: Case) -> list[str]:
-    """What the service's group consumes."""
-    topics = [topic.name for topic in load_catalogue().consumed_by(case.service)]
-    return [name for name in topics if runnable(case.service).records_config or name != CONFIG_TOPIC]
+    """What the service's group shares."""
+    return [topic.name for topic in load_catalogue().shared_by(case.service)]
 
 
 def _state(case: Case) -> State:
