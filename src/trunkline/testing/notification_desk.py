@@ -6,7 +6,7 @@ with desk.sending():
     eventually(lambda: desk.states() == ["sent"])
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from trunkline.client.broadcast.state import State
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.handler import Received
 from trunkline.client.store import Store, migrate, open_store
-from trunkline.codec import Record, decode, encode_checked, new_envelope
+from trunkline.codec import NO_EXTENSIONS, Record, decode, encode_checked, new_envelope
 from trunkline.errors import TrunklineError
 from trunkline.services.app import App, Context
 from trunkline.services.kit.keys import KeyRing
@@ -114,7 +114,7 @@ class NotificationDesk:
         at: float = 0.0,
         tenant: str = TENANT,
         id: str | None = None,  # noqa: A002 - the attribute's name
-        **extensions: str,
+        extensions: Mapping[str, str] = NO_EXTENSIONS,
     ) -> Received:
         """An event `at` seconds from the start, as it comes from the topic."""
         self._events += 1

@@ -59,10 +59,11 @@ Answering = Callable[[Request], Answer]
 class WebhookSink:
     """A running receiver on a port of its own; a context manager."""
 
-    def __init__(self, answering: Answering = lambda _: Answer()) -> None:
+    def __init__(self, answering: Answering = lambda _: Answer(), *, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         self._answering = answering
+        self._wanted_port = port
         self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="sink", daemon=True)
         self._thread.start()
@@ -97,7 +98,7 @@ class WebhookSink:
                 tasks.discard(task)
                 writer.close()
 
-        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        server = await asyncio.start_server(connected, "127.0.0.1", self._wanted_port)
         self._started.set_result((asyncio.get_running_loop(), stop, server.sockets[0].getsockname()[1]))
         await stop.wait()
         server.close()

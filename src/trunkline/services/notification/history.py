@@ -41,7 +41,11 @@ def add_new(tx: Connection, events: Sequence[Facts], *, now_us: int) -> list[Fac
             tuple_(table.tenant, table.source, table.id).in_(some)
         )
         known.update((tenant, source, id_) for tenant, source, id_ in tx.execute(query))
-    fresh = [facts for facts in events if identity(facts) not in known]
+    fresh: list[Facts] = []
+    for facts in events:
+        if identity(facts) not in known:
+            known.add(identity(facts))
+            fresh.append(facts)
     insert_new(
         tx,
         EVENT,

@@ -79,7 +79,7 @@ def add(router: APIRouter, context: Context) -> None:
             nonlocal streams
             streams += 1
             try:
-                async for part in _stream(context, who, start):
+                async for part in events_after(context, tenant=who.tenant, user=who.subject, start=start):
                     yield part
             finally:
                 streams -= 1
@@ -88,11 +88,12 @@ def add(router: APIRouter, context: Context) -> None:
         return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
 
 
-async def _stream(context: Context, who: Caller, start: int) -> AsyncIterator[bytes]:
+async def events_after(context: Context, *, tenant: str, user: str, start: int) -> AsyncIterator[bytes]:
+    """What is in an inbox behind a place, and then what comes, as server-sent events; without an end."""
     last, idle = start, 0
     seen: deque[int] = deque(maxlen=STREAM_OVERLAP)
     while True:
-        found = await run_in_threadpool(_since, context, who, max(start, last - STREAM_OVERLAP))
+        found = await run_in_threadpool(_since, context, tenant, user, max(start, last - STREAM_OVERLAP))
         fresh = [one for one in found if one.seq not in seen]
         for one in fresh:
             seen.append(one.seq)
@@ -106,10 +107,10 @@ async def _stream(context: Context, who: Caller, start: int) -> AsyncIterator[by
             await asyncio.sleep(STREAM_POLL_S)
 
 
-def _since(context: Context, who: Caller, after: int) -> list[InboxView]:
+def _since(context: Context, tenant: str, user: str, after: int) -> list[InboxView]:
     with context.store.read() as tx:
         limit = STREAM_BATCH + STREAM_OVERLAP
-        return queries.inbox_since(tx, who.tenant, who.subject, after=after, limit=limit)
+        return queries.inbox_since(tx, tenant, user, after=after, limit=limit)
 
 
 def _newest(context: Context) -> int:
