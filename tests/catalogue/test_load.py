@@ -95,6 +95,13 @@ def test_the_packaged_environments_are_exactly_the_contracts(
     assert environment.max_message_bytes == 1_048_588
 
 
+def test_consumers_share_a_topic_in_a_group_unless_the_file_says_otherwise() -> None:
+    text = changed("    consumers: all", "    consumers: all\n    groups: [b-service]")
+    catalogue = parse_catalogue(text, file="contract.yaml")
+    assert [topic.name for topic in catalogue.shared_by("a-service")] == ["one.two.three"]
+    assert [topic.name for topic in catalogue.shared_by("b-service")] == ["one.two.three", "four.five.six"]
+
+
 def test_a_users_file_replaces_the_packaged_one(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD)
@@ -130,6 +137,7 @@ REFUSED = [
     (changed("[a-service, b-service]", "[]"), 17, "must be a list of at least one service, or `all`"),
     (changed("[a-service, b-service]", "a-service"), 17, "must be a list of at least one service, or `all`"),
     (changed("    consumers: all\n", ""), 19, "topic four.five.six has no consumers"),
+    (changed("    consumers: all", "    consumers: [a-service]\n    groups: [b-service]"), 22, "groups of topic four.five.six: b-service is not one of its consumers"),
     (changed("partitions: {production: 3}", "partitions: {production: 0}"), 18, "in production must be at least 1, not 0"),
     (changed("partitions: {production: 3}", "partitions: {production: many}"), 18, "must be a whole number, not 'many'"),
     (changed("partitions: {production: 3}", "partitions: {prod: 3}"), 18, "unknown key 'prod'; did you mean production?"),
