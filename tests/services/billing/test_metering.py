@@ -107,7 +107,7 @@ def test_a_fact_without_the_value_is_not_counted() -> None:
 
 def test_facts_of_several_versions_keep_their_order() -> None:
     """Where a version begins in the middle of a batch, a level must be found at the same fact as later."""
-    later = {"version": 2, "factor": "2", "effective_from": "1970-01-01T00:00:00.000010Z"}
+    later: dict[str, Any] = {"version": 2, "factor": "2", "effective_from": "1970-01-01T00:00:00.000010Z"}
     of = meters_of((stored("sum"), stored("sum", effective_us=10, **later)))
     facts = [fact(number, time_us, 1, "a") for number, time_us in enumerate((5, 15, 6, 16))]
     line = measure(facts, of)[KEY]
