@@ -73,6 +73,16 @@ def test_a_statement_that_is_none_fails_before_any_policy_is_asked(bench: Engine
     assert entries(bench)[0].error_code == "syntax_error"
 
 
+def test_a_table_that_is_not_here_is_denied_to_those_who_may_not_read_it(bench: EngineBench) -> None:
+    bench.activate(policy("access", "urn:table:main.orders", PEOPLE_ONLY, policy_id="p-1"), revision=5)
+    with pytest.raises(Denied, match=r"urn:table:main\.orders by policy p-1 in revision 5"):
+        bench.run("SELECT * FROM team JOIN orders USING (id)")
+    with pytest.raises(BadStatement, match="no table orders"):
+        bench.run("SELECT * FROM orders", teams=frozenset({"people"}))
+    with pytest.raises(BadStatement, match=r"no table salary; there is hr\.salary"):
+        bench.run("SELECT * FROM salary")
+
+
 def test_what_the_engine_refuses_is_a_failed_query(bench: EngineBench) -> None:
     with pytest.raises(QueryFailed, match="missing"):
         bench.run("SELECT missing FROM team")

@@ -229,7 +229,7 @@ def queries(draw: st.DrawFn, depth: int = 2, ctes: tuple[str, ...] = ()) -> str:
 
 @given(sql=queries())
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -13,7 +13,7 @@ from typing import Final
 
 from trunkline.services.policies.bundle import Bundle
 from trunkline.services.query.cedar import Principal, Said
-from trunkline.services.query.errors import Denied
+from trunkline.services.query.errors import BadStatement, Denied
 from trunkline.services.query.inspection import Expected, Inspector
 from trunkline.services.query.lru import Lru
 from trunkline.services.query.relations import Relation, Relations
@@ -105,7 +105,9 @@ class Planner:
         origin: str = "user",
         stale: bool = False,
     ) -> Plan:
-        """What happens with the statement. Raises `BadStatement` before any policy is asked.
+        """What happens with the statement.
+
+        Raises `BadStatement` before any policy is asked, for an unknown table after none has denied it.
 
         `stale`: the policies may have changed without our knowing. Then a tenant that enforces any is denied
         everything, since what was missed could be about any table.
@@ -140,6 +142,7 @@ class Planner:
         if denial is not None:
             denied, asset = denial.denied_by, denial.asset
         else:
+            _require_present(resolved)
             # Filters and masks are the same for all readers.
             guards = {one.relation.key: one.guard for one in rules}
             sql = self._rewrites.get(
@@ -177,6 +180,12 @@ class Planner:
                 open_by_default=policies.open_by_default,
             ),
         )
+
+
+def _require_present(resolved: Resolved) -> None:
+    for relation in resolved.relations:
+        if relation.missing is not None:
+            raise BadStatement("unknown_table", relation.missing)
 
 
 def _filters(guard: Guard | None) -> bool:

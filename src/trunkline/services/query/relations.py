@@ -14,12 +14,17 @@ CTE_PREFIX: Final = "__cte_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
-    """A table or a view, written as the database has it. `view` is the statement that created a view."""
+    """A table or a view, written as the database has it. `view` is the statement that created a view.
+
+    `missing` says that there is no such table. It is decided about all the same: whoever may not read a table
+    is told that, whether or not it is here.
+    """
 
     schema: str
     name: str
     columns: tuple[str, ...]
     view: str | None = None
+    missing: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -52,7 +57,10 @@ class Relations:
     by_key: Mapping[tuple[str, str], Relation] = field(default_factory=lambda: MappingProxyType({}))
 
     def find(self, parts: tuple[str, ...], *, default_schema: str | None = None) -> Relation:
-        """The relation that SQL names by these parts. Raises `BadStatement` for none."""
+        """The relation that SQL names by these parts, a missing one if there is none.
+
+        Raises `BadStatement` for what is outside of the database.
+        """
         shown = ".".join(parts)
         name = parts[-1].lower()
         schema = (parts[-2] if len(parts) > 1 else default_schema or self.default_schema).lower()
@@ -60,7 +68,8 @@ class Relations:
             raise BadStatement("unknown_table", f"{shown}: a query reads the tenant's own database only")
         found = self.by_key.get((schema, name))
         if found is None:
-            raise BadStatement("unknown_table", f"there is no table {shown}{self._near(name)}")
+            missing = f"there is no table {shown}{self._near(name)}"
+            return Relation(schema=schema, name=name, columns=(), missing=missing)
         return found
 
     def _near(self, name: str) -> str:

@@ -151,6 +151,8 @@ class TableRules:
                 yield Note(mode=policy.mode, policy_id=policy.policy_id, reason=reason)
 
     def _guard(self) -> Guard | None:
+        if self.relation.missing is not None:
+            return None
         filters = [self._made(policy, lambda body: bound(body, self.relation)) for policy in self._filters]
         masks = {column: self._mask(column, policies) for column, policies in self._masks.items()}
         return guard_of(self.relation, filters, masks)
