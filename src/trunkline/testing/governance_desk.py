@@ -51,14 +51,14 @@ class Governance:
         with self.store.write() as tx:
             return revoke(tx, self.outbox, policy_id, self.order())
 
-    def hold(self, asset: str, wanted: Wanted, *, hours: int = 1) -> Held:
+    def hold(self, asset: str, wanted: Wanted, *, hours: int = 1, tenant: str = TENANT) -> Held:
         with self.store.write() as tx:
             return hold(
                 tx,
                 self.outbox,
                 asset,
                 wanted,
-                self.order(reason="by hand"),
+                self.order(tenant, reason="by hand"),
                 until=self.now + timedelta(hours=hours),
                 exempt_roles=(),
             )
@@ -94,11 +94,14 @@ class Governance:
     def digest(self) -> str:
         return str(self.read(state_digest))
 
-    def published(self, *types: str) -> list[Any]:
-        """The data of what is in the outbox, in order; of these types, or of all."""
+    def published(self, *types: str, tenant: str | None = None) -> list[Any]:
+        """The data of what is in the outbox, in order; of these types and this tenant, or of all."""
         table = OUTBOX_EVENT.c
+        query = select(table.type, table.payload).order_by(table.position)
+        if tenant is not None:
+            query = query.where(table.aggregateid == tenant)
         with self.store.read() as tx:
-            rows = tx.execute(select(table.type, table.payload).order_by(table.position)).all()
+            rows = tx.execute(query).all()
         return [
             msgspec.json.decode(payload, type=EVENT_TYPES[EventType(name)].cls)
             for name, payload in rows

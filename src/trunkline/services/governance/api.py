@@ -248,6 +248,8 @@ def _whose(who: Caller, tenant: str | None) -> str:
 def _order(context: Context, who: Caller, tenant: str | None, reason: str | None) -> Order:
     if not who.is_operator and (WRITE not in who.scopes or tenant not in (None, who.tenant)):
         raise Problem(403, f"this needs the scope {WRITE} of the tenant, or the platform's operator")
+    if who.is_operator and tenant is None:
+        raise Problem(422, "say for which tenant, with `tenant`")
     return Order(tenant=tenant or who.tenant, actor_id=who.subject, now=context.wall(), reason=reason)
 
 

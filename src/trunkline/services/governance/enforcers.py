@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from trunkline.services.governance.moments import to_us
 from trunkline.services.governance.tables import ENFORCER
+from trunkline.services.kit.ending import ended_among
 
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 """An instance that says nothing for so long is gone."""
@@ -26,7 +27,12 @@ class Report(NamedTuple):
 
 
 def note(tx: Connection, reports: Iterable[Report], *, instance: str, service: str, now: datetime) -> int:
-    """Note what an instance reports, in place of what it said before; returns of how many tenants."""
+    """Note what an instance reports, in place of what it said before; returns of how many tenants.
+
+    What it says of tenants that have ended is left out.
+    """
+    known = list(reports)
+    gone = ended_among(tx, sorted({report.tenant for report in known}))
     rows = [
         {
             "instance": instance,
@@ -37,7 +43,8 @@ def note(tx: Connection, reports: Iterable[Report], *, instance: str, service: s
             "problem": report.problem,
             "seen_us": to_us(now),
         }
-        for report in reports
+        for report in known
+        if report.tenant not in gone
     ]
     old = ENFORCER.c.seen_us < to_us(now - FORGOTTEN_AFTER)
     tx.execute(delete(ENFORCER).where(old | (ENFORCER.c.instance == instance)))

@@ -4,7 +4,7 @@ One transaction each, as in `orders`; the companion ends what is over.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from trunkline.catalogue.assets import asset_urn
 from trunkline.catalogue.events.policy import Mode
 from trunkline.client.outbox import Outbox
-from trunkline.codec.identity import new_id
+from trunkline.codec.identity import derive_id, new_id
 from trunkline.errors import InvalidInput
 from trunkline.services.governance.ledger import Ledger
 from trunkline.services.governance.moments import to_us
@@ -22,6 +22,7 @@ from trunkline.services.governance.quarantines import (
     RELEASED,
     Decision,
     Override,
+    Place,
     Quarantines,
     Wanted,
     wanted_by_checks,
@@ -54,7 +55,7 @@ def hold(
     exempt_roles: Sequence[str],
 ) -> Held:
     """Quarantine an asset, or release it, whatever its checks say until then. Raises `InvalidInput`."""
-    require_order(order)
+    require_order(tx, order)
     if not order.now < until <= order.now + OVERRIDE_MAX:
         raise InvalidInput(f"an override ends within {OVERRIDE_MAX.days} days; renew it then")
     place = order.tenant, asset_urn(asset)
@@ -97,27 +98,58 @@ def hold(
 
 
 def end_override(
+    tx: Connection, outbox: Outbox, asset: str, order: Order, *, exempt_roles: Sequence[str]
+) -> Held:
+    """Let the checks of an asset decide again. Raises `InvalidInput` where no override is in force."""
+    require_order(tx, order)
+    place = order.tenant, asset_urn(asset)
+    quarantines = Quarantines(Ledger(tx, outbox, [order.tenant]), [place])
+    if quarantines.override(place) is None:
+        raise InvalidInput(f"no override of {place[1]} is in force")
+    return _settle(tx, quarantines, place, order, exempt_roles=exempt_roles, decision_id=new_id())
+
+
+def end_what_is_over(
     tx: Connection,
     outbox: Outbox,
     asset: str,
     order: Order,
     *,
     exempt_roles: Sequence[str],
-    decision_id: str | None = None,
-) -> Held:
-    """Let the checks of an asset decide again. Raises `InvalidInput` where no override is in force."""
-    place = order.tenant, asset_urn(asset)
+    override_id: str,
+) -> Held | None:
+    """The same for the override of this decision; None where it is not in force any more.
+
+    The decision's id follows from that of the override.
+    """
+    require_order(tx, order)
+    place = order.tenant, asset
     quarantines = Quarantines(Ledger(tx, outbox, [order.tenant]), [place])
-    if quarantines.drop_override(place) is None:
-        raise InvalidInput(f"no override of {place[1]} is in force")
+    override = quarantines.override(place)
+    if override is None or override.decision_id != override_id:
+        return None
+    decision_id = derive_id("governance.override_ended", order.tenant, override_id)
+    return _settle(tx, quarantines, place, order, exempt_roles=exempt_roles, decision_id=decision_id)
+
+
+def _settle(
+    tx: Connection,
+    quarantines: Quarantines,
+    place: Place,
+    order: Order,
+    *,
+    exempt_roles: Sequence[str],
+    decision_id: str,
+) -> Held:
+    """Drop the override and do what the checks want."""
+    quarantines.drop_override(place)
     mode, check_id = wanted_by_checks(tx, place)
     now = quarantines.current(place)
+    held = Held(tenant=order.tenant, asset=place[1], mode=mode, decision_id=None, revision=None, until=None)
     if (now.mode if now else None) == mode:
-        return Held(
-            tenant=order.tenant, asset=place[1], mode=mode, decision_id=None, revision=None, until=None
-        )
+        return held
     decision = Decision(
-        id=decision_id or new_id(),
+        id=decision_id,
         tenant=order.tenant,
         asset=place[1],
         mode=mode,
@@ -127,11 +159,4 @@ def end_override(
         check_id=check_id or None,
     )
     revision = quarantines.apply(decision, exempt_roles=exempt_roles)
-    return Held(
-        tenant=order.tenant,
-        asset=place[1],
-        mode=mode,
-        decision_id=decision.id,
-        revision=revision,
-        until=None,
-    )
+    return replace(held, decision_id=decision.id, revision=revision)

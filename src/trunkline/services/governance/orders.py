@@ -20,6 +20,7 @@ from trunkline.client.outbox import Outbox
 from trunkline.errors import InvalidInput
 from trunkline.services.governance.ledger import POLICY_COLUMNS, Cause, Ledger
 from trunkline.services.governance.tables import BUNDLE, POLICY
+from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.policies.bundle import Bundle, bundle_digest
 from trunkline.services.policies.policy import Policy
 from trunkline.services.policies.validate import checked, require_bounded
@@ -70,7 +71,7 @@ def publish(tx: Connection, outbox: Outbox, drafts: Sequence[Draft], order: Orde
 
     A draft that says what the active version says already is not published again.
     """
-    require_order(order)
+    require_order(tx, order)
     if not 1 <= len(drafts) <= DRAFTS_MAX:
         raise InvalidInput(f"publish 1 to {DRAFTS_MAX} policies at once, not {len(drafts)}")
     policies = [checked_draft(draft) for draft in drafts]
@@ -87,7 +88,7 @@ def checked_draft(draft: Draft) -> Policy:
 
 def revoke(tx: Connection, outbox: Outbox, policy_id: str, order: Order) -> Activated:
     """Withdraw a policy, in all of its versions. Raises `InvalidInput` for one that is not there."""
-    require_order(order)
+    require_order(tx, order)
     ledger = Ledger(tx, outbox, [order.tenant])
     version = ledger.next_version(order.tenant, policy_id) - 1
     if version == 0 or ":" in policy_id:
@@ -106,7 +107,7 @@ def roll_back(tx: Connection, outbox: Outbox, revision: int, order: Order) -> Ac
 
     That is a new revision with new versions of what was different. Quarantines stay: their checks decide.
     """
-    require_order(order)
+    require_order(tx, order)
     ledger = Ledger(tx, outbox, [order.tenant])
     found = tx.execute(
         select(BUNDLE.c.members).where(BUNDLE.c.tenant == order.tenant, BUNDLE.c.revision == revision)
@@ -130,7 +131,7 @@ def restore(tx: Connection, outbox: Outbox, bundle: Bundle, order: Order) -> Act
     that enforcers follow.
     Quarantines are not taken over: the replayed checks have decided on them.
     """
-    require_order(order)
+    require_order(tx, order)
     if bundle.tenant != order.tenant:
         raise InvalidInput(f"the bundle is of {bundle.tenant}, not of {order.tenant}")
     if bundle_digest(bundle.policies) != bundle.digest:
@@ -235,9 +236,11 @@ def _is_revoked(tx: Connection, tenant: str, policy_id: str, version: int) -> bo
     return tx.execute(found).scalar() is not None
 
 
-def require_order(order: Order) -> None:
+def require_order(tx: Connection, order: Order) -> None:
+    """Raises `InvalidInput` for a tenant that cannot be, and `TenantEnded`; none ends before `tx` does."""
     if not TENANT_PATTERN.fullmatch(order.tenant):
         raise InvalidInput(f"tenant {order.tenant[:80]!r}: use up to 64 letters, digits, '.', '_' or '-'")
+    require_not_ended(tx, order.tenant)
 
 
 def _listed(policies: Sequence[Policy]) -> str:

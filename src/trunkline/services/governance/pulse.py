@@ -8,6 +8,7 @@ for an instance that died.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -22,9 +23,8 @@ from trunkline.client import failpoints
 from trunkline.client.errors import StoreUnavailable
 from trunkline.client.outbox import Outbox
 from trunkline.client.store import Store
-from trunkline.codec.identity import derive_id
 from trunkline.errors import TrunklineError
-from trunkline.services.governance.holds import end_override
+from trunkline.services.governance.holds import end_what_is_over
 from trunkline.services.governance.ledger import Ledger
 from trunkline.services.governance.metrics import GovernanceMetrics
 from trunkline.services.governance.moments import to_us
@@ -32,6 +32,7 @@ from trunkline.services.governance.orders import Order
 from trunkline.services.governance.quarantines import SERVICE
 from trunkline.services.governance.rulebook import Rulebook
 from trunkline.services.governance.tables import HEAD, OVERRIDE, PULSE, QUARANTINE
+from trunkline.services.kit.ending import TenantEnded
 
 HEARTBEAT: Final = timedelta(seconds=5)
 """A sixth of the time after which enforcers fail closed."""
@@ -119,23 +120,20 @@ class Pulse:
         columns = (OVERRIDE.c.tenant, OVERRIDE.c.asset, OVERRIDE.c.decision_id)
         with self._store.read() as tx:
             due = tx.execute(select(*columns).where(over).limit(DUE_MAX)).all()
-        for tenant, asset, decision_id in due:
-            with self._store.write() as tx:
-                Ledger(tx, self._outbox, [tenant])
-                there = select(OVERRIDE.c.asset).where(
-                    OVERRIDE.c.tenant == tenant, OVERRIDE.c.asset == asset, over
+        ended = 0
+        for tenant, asset, override_id in due:
+            with suppress(TenantEnded), self._store.write() as tx:
+                held = end_what_is_over(
+                    tx,
+                    self._outbox,
+                    asset,
+                    Order(tenant=tenant, actor_id=SERVICE, now=now),
+                    exempt_roles=self._rulebook.of(tenant).exempt_roles,
+                    override_id=override_id,
                 )
-                if tx.execute(there).first() is not None:
-                    end_override(
-                        tx,
-                        self._outbox,
-                        asset,
-                        Order(tenant=tenant, actor_id=SERVICE, now=now),
-                        exempt_roles=self._rulebook.of(tenant).exempt_roles,
-                        decision_id=derive_id("governance.override_ended", tenant, decision_id),
-                    )
+                ended += held is not None
             failpoints.reach("governance.override_ended")
-        return bool(due)
+        return ended > 0
 
     def _count(self, tx: Connection, bundles: int) -> None:
         self._metrics.bundles.set(bundles)

@@ -184,7 +184,7 @@ PULSE: Final = Table(
 )
 """Whose turn it is among instances: who moves the row on does the work."""
 
-BY_TENANT: Final = (POLICY, MEMBER, BUNDLE, HEAD, CHECK, QUARANTINE, DECISION, OVERRIDE, TAG, ENFORCER)
+BY_TENANT: Final = (HEAD, POLICY, MEMBER, BUNDLE, CHECK, QUARANTINE, DECISION, OVERRIDE, TAG, ENFORCER)
 """What an erasure empties."""
 
 GOVERNANCE: Final = Component("governance", Path(__file__).parent / "migrations")
