@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,28 +10,11 @@ from sqlalchemy import select
 
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.outbox.tables import OUTBOX_EVENT
-from trunkline.client.store import open_store
 from trunkline.services.app import Context
 from trunkline.services.tenant.desk import Desk
-from trunkline.services.tenant.state import state_digest
 from trunkline.services.tenant.store import Outcome
-from trunkline.testing.suite.case import Case
-from trunkline.testing.suite.harness import UNREACHABLE, context_of
-
-CASE = Case(service="tenant-service", digest=state_digest)
-
-
-@dataclass
-class Clock:
-    """The service's clock."""
-
-    now: datetime = field(default=datetime(2026, 5, 1, tzinfo=UTC))
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, span: timedelta) -> None:
-        self.now += span
+from trunkline.testing.offices import Clock, office_of, told_ids
+from trunkline.testing.suite.harness import UNREACHABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +44,7 @@ class Office:
     def ids(self) -> list[str]:
         """The ids of the events in the outbox, in order."""
         with self.context.store.read() as tx:
-            return list(tx.execute(select(OUTBOX_EVENT.c.id).order_by(OUTBOX_EVENT.c.position)).scalars())
+            return told_ids(tx)
 
 
 NewOffice = Callable[..., Office]
@@ -74,11 +56,10 @@ def new_office(store_url: str, tmp_path: Path) -> Iterator[NewOffice]:
     with ExitStack() as opened:
 
         def new(*, connection: ConnectionOptions = UNREACHABLE, url: str = store_url) -> Office:
-            store = open_store(url)
-            opened.callback(store.close)
-            context = opened.enter_context(context_of(CASE, store, tmp_path / "keys"))
             clock = Clock()
-            context = replace(context, connection=connection, wall=clock)
+            context = opened.enter_context(
+                office_of("tenant-service", url, tmp_path / "keys", connection=connection, clock=clock)
+            )
             return Office(context, Desk.of(context), clock)
 
         yield new
