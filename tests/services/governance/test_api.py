@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,12 @@ KEY = Ed25519PrivateKey.generate()
 BODY = {"policies": [{"policy_id": "p-eu", "kind": "row_filter", "scope": ORDERS, "body": "region = 'EU'"}]}
 
 Client = Callable[..., TestClient]
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """SQLite alone: what differs between databases is below this, and tested there."""
+    return f"sqlite:///{tmp_path / 'governance.db'}"
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What people order of policies: all of it in one revision or none, answered and repeatable."""
 
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,25 @@ from trunkline.errors import InvalidInput
 from trunkline.services.governance import queries
 from trunkline.services.governance.orders import Activated, read_bundle, restore, roll_back
 from trunkline.services.policies.bundle import Bundle, Bundles
-from trunkline.testing.governance_desk import TENANT, Governance, draft, failed
+from trunkline.testing.governance_desk import TENANT, Governance, draft, failed, passed
+
+Governed = Callable[..., Governance]
+
+ORDERED: list[Callable[[Governance], object]] = [
+    lambda one: one.publish(draft("p-eu"), draft("p-us", "region = 'US'")),
+    lambda one: one.publish(draft("p-eu", "region = 'FR'")),
+    lambda one: one.revoke("p-us"),
+]
+REPORTED: list[Callable[[Governance], object]] = [
+    lambda one: one.report(failed("a"), failed("b", "x.y")),
+    lambda one: one.report(passed("a"), passed("a"), failed("c", "urn:model:m")),
+]
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """SQLite alone: what differs between databases is below this, and tested there."""
+    return f"sqlite:///{tmp_path / 'governance.db'}"
 
 
 def bundle(governance: Governance) -> Bundle:
@@ -117,7 +136,7 @@ def test_a_tenant_must_have_a_possible_name(governance: Governance) -> None:
 
 
 def test_after_a_loss_enforcers_follow_the_restored_bundle(
-    governance: Governance, governed: Callable[..., Governance], tmp_path: Path
+    governance: Governance, governed: Governed, tmp_path: Path
 ) -> None:
     governance.publish(draft("a"))
     governance.report(failed())
@@ -147,3 +166,20 @@ def test_a_bundle_that_was_changed_is_not_restored(governance: Governance) -> No
         restore(tx, governance.outbox, kept, governance.order("globex"))
     with pytest.raises(InvalidInput, match="not a bundle"):
         read_bundle({"tenant": "acme"})
+
+
+def test_orders_and_checks_lead_to_the_same_revision_and_digest_in_any_order(
+    governed: Governed, tmp_path: Path
+) -> None:
+    """The two kinds of cause come by different ways; each keeps its own order, and no other is promised."""
+    ends = set()
+    for number, ways in enumerate(sorted(set(permutations("ooocc")))):
+        governance = governed(f"sqlite:///{tmp_path / str(number)}.db")
+        orders, checks = iter(ORDERED), iter(REPORTED)
+        for way in ways:
+            next(orders if way == "o" else checks)(governance)
+        now = bundle(governance)
+        ends.add((now.revision, now.digest, tuple(now.members.items())))
+    assert len(ends) == 1
+    ((revision, _, members),) = ends
+    assert (revision, dict(members)) == (6, {"p-eu": 2, "quarantine:table:x.y": 1})
