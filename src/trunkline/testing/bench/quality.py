@@ -3,9 +3,15 @@
 import random
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from trunkline.catalogue.events import Event
+from trunkline.catalogue.events.query import QueryCompleted, QueryFailed
+from trunkline.catalogue.names import TenantId
+from trunkline.codec import Envelope, new_envelope
+from trunkline.services.quality.facts import Fact, from_us
 from trunkline.testing.bench.figures import Figure, figure
 from trunkline.testing.quality_stream import (
     DAYS,
@@ -16,10 +22,14 @@ from trunkline.testing.quality_stream import (
     stream,
 )
 from trunkline.testing.suite.cases.quality import CASE
-from trunkline.testing.suite.harness import running, topics_of
-from trunkline.testing.suite.streams import batches, consumed
+from trunkline.testing.suite.harness import running
+from trunkline.testing.suite.streams import batches
 
 PART: Final = "quality"
+EVENTS: Final = 20_000
+END: Final = datetime(2030, 1, 1, tzinfo=UTC)
+"""Behind all of the stream's events."""
+
 PEER: Final = "z-score, 3 sigmas"
 
 NOTES: Final = (
@@ -83,10 +93,48 @@ def measure(directory: Path, *, rounds: int, say: Callable[[str], None]) -> list
 
 
 def _speed(directory: Path) -> float:
+    """Batches of a hundred, as a consumer that is behind gets them: six tables, a hundred days."""
     directory.mkdir(parents=True)
-    events = consumed(CASE.events(1), topics_of(CASE))
-    given = list(batches(events, random.Random(0)))  # noqa: S311 - the same batches every time
-    with running(CASE, f"sqlite:///{directory / 'service.db'}", directory) as harness:
+    events = [_event(fact) for fact in stream(1, copies=1).facts[:EVENTS]]
+    given = list(batches(events, _Full()))
+    with running(CASE, f"sqlite:///{directory / 'service.db'}", directory, now=END) as harness:
         began = time.perf_counter()
         harness.apply_all(given)
         return len(events) / (time.perf_counter() - began)
+
+
+class _Full(random.Random):
+    """Lets every batch become as large as it may."""
+
+    def randint(self, a: int, b: int) -> int:  # noqa: ARG002 - as in Random
+        return b
+
+
+def _event(fact: Fact) -> Envelope[Event]:
+    tables = fact.reads or fact.failed
+    made: Event
+    if fact.failed:
+        made = QueryFailed(
+            query_id=fact.id,
+            user_id="u",
+            engine="duckdb",
+            error_code="timeout",
+            message="slow",
+            tables=tables,
+        )
+    else:
+        made = QueryCompleted(
+            query_id=fact.id,
+            user_id="u",
+            engine="duckdb",
+            sql_fingerprint="0" * 64,
+            duration_us=fact.duration_us or 0,
+            rows_returned=0,
+            tables=tables,
+            tables_written=fact.writes,
+            rows_written=fact.rows_written,
+            columns_hash=fact.columns_hash,
+        )
+    return new_envelope(
+        made, tenant=TenantId("bench"), source="/query-engine", id=fact.id, time=from_us(fact.at_us)
+    )
