@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.events.config import ConfigFlagChanged, ConfigValueSet, ConfigValueUnset
@@ -18,6 +19,7 @@ from trunkline.client.handler import PermanentFailure
 from trunkline.codec import Envelope, new_envelope
 from trunkline.services.config import book, queries
 from trunkline.services.config.tables import CONFIG_PART
+from trunkline.services.kit.ending import ENDED_TENANT
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -162,3 +164,22 @@ def test_snapshots_that_never_get_whole_are_forgotten(service: Any, parts: list[
         )
     with service.store.read() as tx:
         assert len(tx.execute(CONFIG_PART.select()).all()) <= 16
+
+
+def test_a_snapshot_brings_back_nothing_of_a_tenant_that_has_ended(service: Any, name: Any) -> None:
+    state = State()
+    for envelope in (value_set("a.b", 1, 3, tenant="acme"), value_set("a.b", 2, 1), *unset_of("globex")):
+        state.apply(envelope)
+    row = {"tenant": "acme", "deletion_id": "d", "deleted_us": 0, "ended_us": 0}
+    with service.store.write() as tx:
+        tx.execute(insert(ENDED_TENANT), [row, row | {"tenant": "globex"}])
+    for part in snapshot_events(state.entries, snapshot_id="snap-1", version=1):
+        service.hear(wrapped(part))
+    assert service.entries() == {name("a.b"): 2}
+    # That something is unset is no data of the tenant, and instances count it into their digest.
+    assert name("a.c", "tenant", "globex") in entries_of(service)
+
+
+def unset_of(tenant: str) -> list[Envelope[Event]]:
+    event = ConfigValueUnset(key="a.c", level="tenant", scope=tenant, version=2, actor_id="u")
+    return [wrapped(event, tenant)]
