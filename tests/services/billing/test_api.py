@@ -47,7 +47,7 @@ def test_usage_is_the_callers_own(desk: Any, make: Any, client: Client) -> None:
     desk.feed(make.tokens(1), make.tokens(2, tenant="globex"))
     found = client("acme").get("/v1/usage", params={"meter": "LLM_INPUT_TOKENS"})
     assert found.headers["x-consumed-through"] == "ai.agent.events/0=2"
-    assert found.json() == [
+    assert found.json()["items"] == [
         {
             "meter": "LLM_INPUT_TOKENS",
             "period": "2026-11",
@@ -58,7 +58,22 @@ def test_usage_is_the_callers_own(desk: Any, make: Any, client: Client) -> None:
         }
         for group in ({}, {"model": "model-1"})
     ]
-    assert client("nobody").get("/v1/usage").json() == []
+    assert client("nobody").get("/v1/usage").json() == {"items": [], "next": None}
+
+
+def test_usage_comes_in_pages_of_a_stable_order(desk: Any, make: Any, client: Client) -> None:
+    desk.feed(*(make.tokens(number) for number in range(4)), make.query(1))
+    everything = client("acme").get("/v1/usage").json()["items"]
+    paged: list[Any] = []
+    after: dict[str, str] = {}
+    while True:
+        page = client("acme").get("/v1/usage", params={"limit": "2"} | after).json()
+        paged += page["items"]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert len(paged) == 11
+    assert paged == everything
 
 
 def test_standing_compares_with_the_limit_and_says_how_fresh_it_is(

@@ -16,7 +16,7 @@ from trunkline.services.billing import recounting
 from trunkline.services.billing.books import Books, read_meters
 from trunkline.services.billing.meters import Stored, added
 from trunkline.services.billing.months import EPOCH, from_us, period_of, to_us
-from trunkline.services.billing.sql import lock_tenants, values_rows
+from trunkline.services.billing.sql import lock_meters, lock_tenants, values_rows
 from trunkline.services.billing.tables import METER
 from trunkline.services.billing.terms import Refused, Terms
 from trunkline.services.settings.billing import METER as SETTING
@@ -27,6 +27,10 @@ _TAIL: Final = " ON CONFLICT DO NOTHING"
 
 def adopt(tx: Connection, terms: Terms) -> list[Refused]:
     """Store the versions that are new; returns the settings that cannot follow what is stored."""
+    rows, refused = compare(tx, terms)
+    if not rows:
+        return refused
+    lock_meters(tx)
     rows, refused = compare(tx, terms)
     values_rows(tx, _HEAD, _TAIL, ((*row, 0) for row in rows))
     return refused

@@ -82,9 +82,26 @@ def routes(context: Context, keeper: Keeper) -> APIRouter:
 
 def _usage(router: APIRouter, context: Context, keeper: Keeper) -> None:
     @router.get("/usage")
-    def usage(who: Who, at: At, period: Period = None, meter: str | None = None) -> list[queries.Usage]:
+    def usage(
+        *,
+        who: Who,
+        at: At,
+        period: Period = None,
+        meter: str | None = None,
+        limit: PageSize = PAGE,
+        after: After = None,
+    ) -> Page[queries.Usage]:
         """What was used, by month, meter and group."""
-        return queries.usage(at.tx, keeper.books(at.tx), tenant=who.tenant, period=period, meter=meter)
+        found = queries.usage(
+            at.tx,
+            keeper.books(at.tx),
+            tenant=who.tenant,
+            period=period,
+            meter=meter,
+            after=None if after is None else decode_cursor(after, tuple[str, str, str]),
+            limit=limit + 1,
+        )
+        return page_of(found, limit, lambda one: one.place)
 
     @router.get("/usage/standing")
     def standing(who: Who, at: At, period: OneMonth = None) -> list[queries.Standing]:

@@ -42,8 +42,9 @@ def add(tx: Connection, doubted: Sequence[tuple[Fact, Doubt]]) -> None:
 
 def accept(tx: Connection, books: Books, number: int) -> Fact:
     """Count it after all, in the month of its time, or as a correction. Raises `InvalidInput`."""
+    # The tenant's lock comes before any other, as everywhere; what is waiting may have changed until then.
+    lock_tenants(tx, [_waiting(tx, number).tenant])
     row = _waiting(tx, number)
-    lock_tenants(tx, [row.tenant])
     fact = Fact(
         tenant=row.tenant,
         period=period_of(from_us(row.time_us)),
@@ -61,12 +62,13 @@ def accept(tx: Connection, books: Books, number: int) -> Fact:
 
 def discard(tx: Connection, number: int, *, note: str) -> None:
     """Let it never count. Raises `InvalidInput`."""
+    lock_tenants(tx, [_waiting(tx, number).tenant])
     _waiting(tx, number)
     _settle(tx, number, "discarded", note)
 
 
 def _waiting(tx: Connection, number: int) -> Any:
-    query = select(QUARANTINE).where(QUARANTINE.c.seq == number).with_for_update()
+    query = select(QUARANTINE).where(QUARANTINE.c.seq == number)
     row = tx.execute(query).one_or_none()
     if row is None:
         raise InvalidInput(f"nothing in the quarantine has the number {number}")

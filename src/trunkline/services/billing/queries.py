@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, select, tuple_
 
 from trunkline.services.billing.bills import bill
 from trunkline.services.billing.books import Books
@@ -19,6 +19,9 @@ from trunkline.services.billing.tables import (
     THRESHOLD_STATE,
     USAGE_AGG,
 )
+
+Place: TypeAlias = tuple[str, str, str]
+"""Period, meter and group: the order in which usage is listed."""
 
 
 class Number(NamedTuple):
@@ -44,6 +47,11 @@ class Usage:
     quantity: str
     unit: str
     events: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the list."""
+        return (self.period, self.meter, group_text(self.group))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +102,14 @@ def totals(tx: Connection) -> list[Number]:
 
 
 def usage(
-    tx: Connection, books: Books, *, tenant: str, period: str | None = None, meter: str | None = None
+    tx: Connection,
+    books: Books,
+    *,
+    tenant: str,
+    period: str | None = None,
+    meter: str | None = None,
+    after: Place | None = None,
+    limit: int | None = None,
 ) -> list[Usage]:
     """What was used, by month and meter, whole meters before their groups. Raises `InvalidInput`."""
     table = USAGE_AGG.c
@@ -104,10 +119,14 @@ def usage(
         conditions.append(table.period == period)
     if meter is not None:
         conditions.append(table.meter == books.meters.find(meter).code)
+    order = (table.period, table.meter, table.grouping)
+    if after is not None:
+        conditions.append(tuple_(*order) > tuple_(*after))
     query = (
         select(table.meter, table.period, table.grouping, table.value, table.events)
         .where(*conditions)
-        .order_by(table.period.desc(), table.meter, table.grouping)
+        .order_by(*order)
+        .limit(limit)
     )
     units = {code: version.unit for code, version in books.meters.newest().items()}
     return [
@@ -166,6 +185,11 @@ def standing(tx: Connection, books: Books, *, tenant: str, period: str) -> list[
 def group_view(text: str) -> Mapping[str, str | int | bool]:
     """A group as what it stands for."""
     return msgspec.json.decode(text, type=dict[str, str | int | bool]) if text else {}
+
+
+def group_text(group: Mapping[str, str | int | bool]) -> str:
+    """A group as it is stored."""
+    return msgspec.json.encode(group, order="deterministic").decode() if group else WHOLE
 
 
 def meters(books: Books) -> list[MeterView]:

@@ -17,21 +17,36 @@ ROWS_MAX: Final = 500
 TENANT_LOCK_SEED: Final = 0x62_69_6C_6C_69_6E_67
 """Keeps our advisory locks of tenants apart from anybody else's; "billing" in ASCII."""
 
+METERS_LOCK: Final = 0x6D_65_74_65_72_73
+"""The key of the advisory lock on the list of meters; "meters" in ASCII."""
+
 _PLACEHOLDERS: Final = {"qmark": "?", "pyformat": "%s"}
 _LOCK: Final = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(name, :seed)) "
-    "FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS wanted(name, place) ORDER BY place"
+    "SELECT pg_advisory_xact_lock_shared(:meters) UNION ALL (SELECT "
+    "pg_advisory_xact_lock(hashtextextended(name, :seed)) "
+    "FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS wanted(name, place) ORDER BY place)"
 )
+_LOCK_METERS: Final = text("SELECT pg_advisory_xact_lock(:meters)")
 
 
 def lock_tenants(tx: Connection, tenants: Iterable[str]) -> None:
-    """Let nobody else change the usage of these tenants until the transaction ends.
+    """Let nobody else change the usage of these tenants, nor the meters, until the transaction ends.
 
     Everybody takes the locks in the same order, at the beginning, and before those of the outbox, so that
     nobody waits for somebody who waits. On SQLite there is one writer at a time anyway.
     """
     if tx.dialect.name == "postgresql":
-        tx.execute(_LOCK, {"seed": TENANT_LOCK_SEED, "names": sorted(set(tenants))})
+        names = sorted(set(tenants))
+        tx.execute(_LOCK, {"meters": METERS_LOCK, "seed": TENANT_LOCK_SEED, "names": names}).all()
+
+
+def lock_meters(tx: Connection) -> None:
+    """Change the meters while nobody measures by them: wait for all who do, and let new ones wait.
+
+    So whoever looks afterwards for what was measured by the old ones finds all of it committed.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(_LOCK_METERS, {"meters": METERS_LOCK})
 
 
 def values_rows(tx: Connection, head: str, tail: str, rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
