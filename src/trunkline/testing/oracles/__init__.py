@@ -15,7 +15,16 @@ from trunkline.codec.record import Record
 from trunkline.testing.checker import Claim
 from trunkline.testing.oracles.events import event_log
 
-ORACLES: Final = MappingProxyType({"billing-service": "billing"})
+ORACLES: Final = MappingProxyType(
+    {
+        "billing-service": "billing",
+        "catalog-service": "catalog",
+        "config-service": "config",
+        "data-quality-service": "quality",
+        "governance-service": "governance",
+        "notification-service": "notification",
+    }
+)
 """Service -> the module here whose `claims(log, store)` judge it."""
 
 

@@ -50,9 +50,9 @@ def clock(start: datetime = START, step: timedelta = STEP) -> Callable[[], datet
     return lambda: next(moments)
 
 
-def platform_events(seed: int) -> list[Envelope[Event]]:
-    """The life of a small platform, over all ten topics."""
-    stream = workload(seed, TENANTS, clock=clock(), queries=QUERIES)
+def platform_events(seed: int, *, step: timedelta = STEP) -> list[Envelope[Event]]:
+    """The life of a small platform, over all ten topics, an event every `step`."""
+    stream = workload(seed, TENANTS, clock=clock(step=step), queries=QUERIES)
     return [produced.envelope for produced in islice(stream, EVENTS)]
 
 
