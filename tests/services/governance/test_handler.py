@@ -32,6 +32,12 @@ Governed = Callable[..., Governance]
 QUARANTINE = "quarantine:table:main.orders"
 
 
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """SQLite alone: the suite of all services gives the handler both databases."""
+    return f"sqlite:///{tmp_path / 'governance.db'}"
+
+
 def asset(governance: Governance, name: str = ORDERS) -> asset_queries.AssetView:
     found = governance.read(lambda tx: asset_queries.asset(tx, TENANT, name))
     assert isinstance(found, asset_queries.AssetView)
