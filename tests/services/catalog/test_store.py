@@ -75,7 +75,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
 TOLD = st.lists(st.tuples(EVENTS, st.integers(0, 4)), min_size=1, max_size=25)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(told=TOLD, data=st.data())
 def test_neither_order_nor_repetition_nor_the_size_of_batches_matters(
     copies: Copies, told: list[tuple[Event, int]], data: st.DataObject

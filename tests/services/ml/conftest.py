@@ -7,36 +7,54 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from trunkline.catalogue.load import load_catalogue
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.outbox import OUTBOX, Outbox
 from trunkline.client.outbox.tables import OUTBOX_EVENT
-from trunkline.client.store import migrate, open_store
+from trunkline.client.store import Store, migrate, open_store
 from trunkline.services.app import Context
-from trunkline.services.kit.ending import ENDING
+from trunkline.services.kit.ending import ENDED_TENANT, ENDING
 from trunkline.services.kit.keys import KeyRing
 from trunkline.services.kit.settings import FixedSettings
-from trunkline.services.ml.tables import REGISTRY
+from trunkline.services.ml.tables import ALL_TABLES, REGISTRY
 from trunkline.services.ml.work import Work, changing
+from trunkline.testing.postgres import PostgresServer
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 Changing = Callable[..., AbstractContextManager[Work]]
 
 
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """URLs of those that were made, by kind; the tests of a module share them."""
+    directory: Path = tmp_path_factory.mktemp("ml")
+    return {"sqlite": f"sqlite:///{directory / 'ml.db'}"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, databases: dict[str, str]) -> Iterator[Store]:
+    """An empty store of each kind."""
+    kind = request.param
+    if kind not in databases:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        databases[kind] = server.create_database()
+    with closing(open_store(databases[kind])) as opened:
+        migrate(opened)
+        for component in (OUTBOX, ENDING, REGISTRY):
+            migrate(opened, component)
+        with opened.write() as tx:
+            for table in (OUTBOX_EVENT, ENDED_TENANT, *ALL_TABLES):
+                tx.execute(delete(table))
+        yield opened
+
+
 @pytest.fixture
-def context(store_url: str, tmp_path: Path) -> Iterator[Context]:
+def context(store: Store, tmp_path: Path) -> Iterator[Context]:
     """The service's context; its clock stands still."""
     catalogue = load_catalogue()
-    keys_url = f"sqlite:///{tmp_path / 'keys.db'}"
-    with (
-        closing(open_store(store_url)) as store,
-        closing(KeyRing.open(keys_url, tmp_path / "master")) as keys,
-    ):
-        migrate(store)
-        for component in (OUTBOX, ENDING, REGISTRY):
-            migrate(store, component)
+    with closing(KeyRing.open(f"sqlite:///{tmp_path / 'keys.db'}", tmp_path / "master")) as keys:
         yield Context(
             service="ml-service",
             instance="test",
