@@ -18,9 +18,6 @@ from trunkline.services.notification.rendering import Content, contents
 from trunkline.services.notification.rows import chunks
 from trunkline.services.notification.tables import ATTEMPT, DELIVERY, ENDPOINT, NOTIFICATION
 
-RELEASE_US: Final = 1_000_000
-"""When a delivery is looked at again whose endpoint has its hands full."""
-
 _D, _N = DELIVERY.c, NOTIFICATION.c
 _SET_STATE: Final = (
     update(DELIVERY)
@@ -67,8 +64,9 @@ class Terms:
     limit: int
     now_us: int
     lease_us: int
+    endpoint_max: int
     room: Mapping[Endpoint, int]
-    """How many more an endpoint may get; those that are not named may get `limit`."""
+    """How many more an endpoint may get; those that are not named may get `endpoint_max`."""
 
 
 def any_due(tx: Connection, *, now_us: int) -> bool:
@@ -81,7 +79,6 @@ def lease(tx: Connection, configuration: Configuration, terms: Terms) -> list[Le
     rows = tx.execute(_due(terms)).all()
     if not rows:
         return []
-    _record_unknown(tx, rows, terms)
     suspended = accounts.suspended(tx, {row.tenant for row in rows})
     spared = _Spared(configuration)
     disabled = _disabled(tx, rows)
@@ -96,7 +93,9 @@ def lease(tx: Connection, configuration: Configuration, terms: Terms) -> list[Le
             sorted_out.put_aside(row, "dead", "endpoint_disabled")
         else:
             sorted_out.take(row, channel)
-    tx.execute(_SET_STATE, sorted_out.updates)
+    _record_unknown(tx, sorted_out.touched, terms)
+    if sorted_out.updates:
+        tx.execute(_SET_STATE, sorted_out.updates)
     return sorted_out.leases(tx)
 
 
@@ -119,6 +118,7 @@ class _Sorted:
         self._room = dict(terms.room)
         self._taken: list[tuple[Row[Any], ChannelInForce]] = []
         self.updates: list[dict[str, Any]] = []
+        self.touched: list[Row[Any]] = []
 
     def put_aside(self, row: Row[Any], state: str, reason: str) -> None:
         self._update(row, state=state, reason=reason, attempts=row.attempts, due_us=None, holder=None)
@@ -126,10 +126,9 @@ class _Sorted:
     def take(self, row: Row[Any], channel: ChannelInForce) -> None:
         terms = self._terms
         endpoint = Endpoint(channel.owner, channel.name)
-        room = self._room.get(endpoint, terms.limit)
+        room = self._room.get(endpoint, terms.endpoint_max)
         if room <= 0:
-            later = terms.now_us + RELEASE_US
-            self._update(row, state="pending", reason=None, attempts=row.attempts, due_us=later, holder=None)
+            # It stays due as it is, and is left out of the query until there is room.
             return
         self._room[endpoint] = room - 1
         self._taken.append((row, channel))
@@ -169,6 +168,7 @@ class _Sorted:
         ]
 
     def _update(self, row: Row[Any], **values: Any) -> None:
+        self.touched.append(row)
         self.updates.append({"at": row.id, "changed_us": self._terms.now_us, **values})
 
 

@@ -192,6 +192,7 @@ class Sender:
             limit=room,
             now_us=now_us,
             lease_us=int(self._options.lease_s * SECOND_US),
+            endpoint_max=self._options.endpoint_max,
             room=left,
         )
 
