@@ -52,9 +52,9 @@ class SenderOptions:
     attempt failed.
     """
 
-    threads: int = 64
-    under_way_max: int = 192
-    endpoint_max: int = 48
+    threads: int = 128
+    under_way_max: int = 256
+    endpoint_max: int = 96
     slow_max: int = 2
     poll_s: float = 0.05
     lease_s: float = 60.0
@@ -138,7 +138,7 @@ class Sender:
             except Empty:
                 return
         deadline = time.monotonic() + GATHER_S
-        while len(self._unrecorded) < self._options.under_way_max:
+        while self._under_way and len(self._unrecorded) < self._options.under_way_max:
             try:
                 self._note(self._ended.get(timeout=max(0.0, deadline - time.monotonic())))
             except Empty:
