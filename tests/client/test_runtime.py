@@ -52,6 +52,7 @@ class Bench:
         failures_in_a_row_max: int = 100,
         park_tenants: bool = False,
         options: ConsumerOptions | None = None,
+        on_applied: Callable[[], None] | None = None,
     ) -> ConsumerRuntime:
         self.registry = CollectorRegistry()
         return ConsumerRuntime(
@@ -65,6 +66,7 @@ class Bench:
             failures_in_a_row_max=failures_in_a_row_max,
             park_tenants=park_tenants,
             backoff=Backoff(first=0.05, longest=0.2),
+            on_applied=on_applied,
         )
 
     def publish(self, number: int, *, tenant: str | None = None) -> list[str]:
@@ -113,6 +115,16 @@ def test_events_take_effect_once_and_in_order_and_kafka_is_told(bench: Bench) ->
         eventually(lambda: len(bench.effects()) == 250)
     assert bench.effects() == sent
     assert bench.count("events_total", topic=TOPIC) == 250
+
+
+def test_who_wants_to_know_of_a_batch_hears_when_it_is_committed(bench: Bench) -> None:
+    seen: list[int] = []
+    with running(
+        bench.runtime(CountingHandler(bench.store), on_applied=lambda: seen.append(len(bench.effects())))
+    ):
+        bench.publish(3)
+        eventually(lambda: len(bench.effects()) == 3)
+        eventually(lambda: seen[-1:] == [3])
 
 
 def test_a_stopped_consumer_has_committed_and_the_next_one_goes_on_from_there(

@@ -60,6 +60,7 @@ class ConsumerRuntime(ConsumerLoop):
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         tracer_provider: TracerProvider | None = None,
+        on_applied: Callable[[], None] | None = None,
     ) -> None:
         """`options.group` is the service's name unless given; metrics go to `registry`, if any.
 
@@ -68,7 +69,7 @@ class ConsumerRuntime(ConsumerLoop):
         With 0 for `failures_in_a_row_max` the breaker never opens: every bad event goes to the ledger. With
         `park_tenants` the later events of a tenant follow a failed one there, until it is replayed or
         discarded. `start_seconds` bounds how long a cluster that never answered is waited for; None waits.
-        Raises `InvalidInput` without a topic.
+        `on_applied` is called after every batch that was committed. Raises `InvalidInput` without a topic.
         """
         chosen = options or ConsumerOptions(group=service)
         processor = BatchProcessor(
@@ -81,7 +82,7 @@ class ConsumerRuntime(ConsumerLoop):
         super().__init__(
             service=service,
             topics=topics,
-            work=_StoredWork(store, processor, chosen.group),
+            work=_StoredWork(store, processor, chosen.group, on_applied),
             connection=connection,
             options=chosen,
             registry=registry,
@@ -97,7 +98,14 @@ class ConsumerRuntime(ConsumerLoop):
 class _StoredWork:
     """Position and effect in one store."""
 
-    def __init__(self, store: Store, processor: BatchProcessor, group: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        processor: BatchProcessor,
+        group: str,
+        on_applied: Callable[[], None] | None,
+    ) -> None:
+        self._on_applied = on_applied
         self._store = store
         self._processor = processor
         self._group = group
@@ -112,7 +120,10 @@ class _StoredWork:
         return find_starts(self._store, admin, group=self._group, partitions=partitions, gate=self._gate)
 
     def process(self, lane: Lane, records: Sequence[Record], *, expected: int | None) -> Outcome:
-        return self._processor.process(lane, records, expected=expected)
+        outcome = self._processor.process(lane, records, expected=expected)
+        if self._on_applied is not None:
+            self._on_applied()
+        return outcome
 
     def abandon(self) -> None:
         self._processor.abandon()

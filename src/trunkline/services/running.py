@@ -71,6 +71,7 @@ class ServiceProcess:
         self.setup = setup
         self._failures: list[TrunklineError] = []
         self._stopping = threading.Event()
+        self._added = False
         self._opened = ExitStack()
         try:
             self._open()
@@ -106,7 +107,7 @@ class ServiceProcess:
             connection=setup.connection,
             settings=self._broadcast,
             keys=keys,
-            outbox=Outbox(service=setup.name, catalogue=setup.catalogue) if publishes else None,
+            outbox=self._new_outbox() if publishes else None,
             wake=self._wake,
             on_failure=self.fail,
             registry=setup.registry,
@@ -200,7 +201,20 @@ class ServiceProcess:
             park_tenants=setup.park_tenants,
             start_seconds=setup.start_seconds,
             stop_seconds=setup.stop_seconds,
+            on_applied=self._wake_if_added,
         )
+
+    def _new_outbox(self) -> Outbox:
+        return Outbox(service=self.setup.name, catalogue=self.setup.catalogue, on_add=self._note_added)
+
+    def _note_added(self) -> None:
+        self._added = True
+
+    def _wake_if_added(self) -> None:
+        """What a handler emits goes out once its batch is committed, and not when the relay looks next."""
+        if self._added:
+            self._added = False
+            self._wake()
 
     def _wake(self) -> None:
         if self._relay is not None:

@@ -49,6 +49,17 @@ def test_what_is_added_comes_out_as_it_was(store: Store, made: Made) -> None:
         assert [pending.envelope() for pending in rows.heads(tx, ["acme"])] == [envelope]
 
 
+def test_who_wants_to_know_hears_of_every_event_that_was_added(
+    store: Store, made: Made, catalogue: Catalogue
+) -> None:
+    heard: list[int] = []
+    outbox = Outbox(service="query-engine", catalogue=catalogue, on_add=lambda: heard.append(1))
+    with store.write() as tx:
+        outbox.add(tx, made("1"))
+        outbox.add(tx, made("2"))
+    assert len(heard) == 2
+
+
 def test_a_rolled_back_transaction_adds_nothing(store: Store, made: Made) -> None:
     def fail() -> None:
         with store.write() as tx:

@@ -26,6 +26,11 @@ def test_a_table_that_no_policy_is_about_is_open_unless_it_is_set_to_be_closed()
     assert denied_by(open_by_default=False) == CLOSED
 
 
+def test_a_text_that_would_overflow_the_parser_denies_and_does_not_end_the_process() -> None:
+    nested = "(" * 6_000 + "true" + ")" * 6_000
+    assert denied_by(f"permit (principal, action, resource) when {{ {nested} }};") == "p-0"
+
+
 def test_forbids_alone_leave_a_table_open_to_all_others() -> None:
     body = 'forbid (principal, action, resource) unless { principal in Team::"people" };'
     assert denied_by(body) == "p-0"

@@ -11,7 +11,7 @@ the one of commit, and any long transaction in the database would hold up every 
 """
 
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -35,6 +35,10 @@ _INSERT: Final = insert(OUTBOX_EVENT)
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, :seed))")
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class Outbox:
     """One service's way to add events. Refuses what its `Publisher` would refuse. Stateless, thread-safe."""
 
@@ -45,8 +49,10 @@ class Outbox:
         catalogue: Catalogue,
         source: str | None = None,
         message_bytes_max: int = ProducerOptions().message_bytes_max,
+        on_add: Callable[[], None] = _nothing,
     ) -> None:
-        """`source` is the CloudEvents source of new events, `/SERVICE` unless given.
+        """`source` is the CloudEvents source of new events, `/SERVICE` unless given. `on_add` is called after
+        every event that was added, within its transaction.
 
         Raises `InvalidInput` for a service that the catalogue does not have.
         """
@@ -54,6 +60,7 @@ class Outbox:
         self.source = source or f"/{service}"
         self._topics = frozenset(topic.name for topic in catalogue.published_by(service))
         self._message_bytes_max = message_bytes_max
+        self._on_add = on_add
 
     def emit(
         self,
@@ -103,6 +110,7 @@ class Outbox:
                 size_max=self._message_bytes_max,
             )
         _insert(tx, topic, envelope, encoded)
+        self._on_add()
 
 
 def add(tx: Connection, envelope: Envelope[Event]) -> None:

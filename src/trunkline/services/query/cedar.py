@@ -24,7 +24,9 @@ from typing import Any, Final
 
 import cedarpy
 
+from trunkline.errors import InvalidInput
 from trunkline.services.policies.policy import Policy
+from trunkline.services.policies.validate import require_shallow
 
 OPEN: Final = "trunkline:open"
 """The permit of an open table."""
@@ -85,8 +87,10 @@ class Access:
         parsed: dict[str, Any] = {}
         for policy in policies:
             try:
+                # A text that came from the topic may be anybody's, and what overflows Cedar's stack ends us.
+                require_shallow(policy.body)
                 texts = json.loads(cedarpy.policies_to_json_str(policy.body))["staticPolicies"]
-            except ValueError as error:
+            except (ValueError, InvalidInput) as error:
                 self.broken = Said(policy.policy_id, f"it cannot be read: {_line(error)}")
                 continue
             parsed |= {f"{policy.policy_id}#{number}": text for number, text in enumerate(texts.values())}
