@@ -1,16 +1,20 @@
 """Deliveries go out once, are tried again on schedule, and are never lost between two instances."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from standardwebhooks import Webhook
 
 from trunkline.catalogue.events.pipeline import PipelineRunFailed
+from trunkline.services.notification import actions
+from trunkline.services.notification.queries import channels
 from trunkline.services.notification.schedule import Schedule
 from trunkline.services.notification.sender import SenderOptions
+from trunkline.services.notification.vault import Vault
 from trunkline.testing.consuming import eventually
-from trunkline.testing.notification_desk import NotificationDesk
+from trunkline.testing.notification_desk import START, TENANT, NotificationDesk
 from trunkline.testing.webhook_sink import Answer, Request, WebhookSink
 
 
@@ -44,9 +48,7 @@ def test_a_webhook_is_signed_and_says_what_happened(new_desk: Callable[..., Noti
     assert desk.states("inbox") == ["sent"]
 
 
-def desk_time(request: Request):  # type: ignore[no-untyped-def]
-    from datetime import UTC, datetime
-
+def desk_time(request: Request) -> datetime:
     return datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), UTC)
 
 
@@ -92,3 +94,110 @@ def test_two_instances_share_the_work_and_double_nothing(
         with one.sending(), other.sending():
             eventually(lambda: set(one.states()) == {"sent"})
         assert len(sink.requests) == len({request.id for request in sink.requests}) == number
+
+
+def test_410_disables_the_endpoint_until_somebody_enables_it(desk: NotificationDesk) -> None:
+    with WebhookSink(lambda _: Answer(410)) as sink:
+        desk.webhook(sink.url)
+        desk.handle(desk.event(failed(1)))
+        with desk.sending():
+            eventually(lambda: desk.states("hook") == ["dead"])
+        desk.handle(desk.event(failed(2)))
+        with desk.sending():
+            eventually(lambda: desk.states("hook") == ["dead", "dead"])
+        assert len(sink.requests) == 1
+        assert {one.reason for one in desk.deliveries("hook")} == {"gone", "endpoint_disabled"}
+    with desk.writing() as tx:
+        actions.enable_channel(tx, actions.channel_of(desk.configuration, TENANT, "hook"))
+    with WebhookSink() as sink:
+        desk.webhook(sink.url)
+        with desk.writing() as tx:
+            number = actions.retry_all(
+                tx, TENANT, channel="hook", since=START, until=START + timedelta(days=1), now_us=desk.now_us
+            )
+        assert number == 2
+        with desk.sending():
+            eventually(lambda: desk.states("hook") == ["sent", "sent"])
+
+
+def test_an_endpoint_that_fails_for_days_is_disabled(desk: NotificationDesk) -> None:
+    desk.webhook("http://127.0.0.1:1/")
+    for day in range(3):
+        desk.now = START + timedelta(days=3 * day)
+        desk.handle(desk.event(failed(day), at=3 * day * 86_400))
+        with desk.sending():
+            eventually(
+                lambda: "leased" not in desk.states("hook") and bool(desk.deliveries("hook")[0].attempts)
+            )
+    with desk.store.read() as tx:
+        views = {one.name: one for one in channels(tx, desk.configuration, TENANT)}
+    assert views["hook"].disabled_at is not None
+
+
+def test_an_endpoint_that_hangs_does_not_keep_others_waiting(desk: NotificationDesk) -> None:
+    """It may have `endpoint_max` threads, and one that fails fewer."""
+    with WebhookSink(lambda _: Answer(204, delay_s=60)) as hanging, WebhookSink() as sink:
+        desk.webhook(hanging.url, "slow")
+        desk.handle(*(desk.event(failed(number)) for number in range(30)))
+        desk.unset("notification.channels.slow")
+        desk.webhook(hanging.url, "slow")
+        desk.webhook(sink.url, "quick")
+        desk.handle(*(desk.event(failed(number), at=1, tenant="globex") for number in range(5)))
+        companion = desk.app.companions[0]
+        companion.start()
+        eventually(lambda: len(sink.requests) == 5)
+    companion.stop()
+
+
+def test_a_template_that_fails_makes_the_delivery_dead_and_visible(desk: NotificationDesk) -> None:
+    desk.set("notification.templates.default", {"subject": "{{ items[0].data.asset }}", "text": "x"})
+    desk.handle(desk.event(failed()))
+    with desk.sending():
+        eventually(lambda: desk.states() == ["dead"])
+    (delivery,) = desk.deliveries()
+    assert delivery.reason == "render_failed"
+    (attempt,) = desk.explain("event-1").decisions[0].notification.deliveries[0].trail  # type: ignore[union-attr]
+    assert "asset" in str(attempt.detail)
+
+
+def test_a_secret_that_is_missing_is_waited_for(desk: NotificationDesk) -> None:
+    with WebhookSink() as sink:
+        desk.webhook(sink.url)
+        with desk.writing() as tx:
+            Vault(desk.store, desk.keys).forget(tx, "system", "hook")
+        desk.handle(desk.event(failed()))
+        with desk.sending():
+            eventually(
+                lambda: bool(desk.deliveries("hook")[0].attempts) and desk.states("hook") == ["pending"]
+            )
+        assert not sink.requests
+
+
+def test_a_file_gets_a_line_for_each(desk: NotificationDesk) -> None:
+    desk.set("notification.channels.log", {"kind": "file", "takes": {}})
+    desk.handle(desk.event(failed(1)), desk.event(failed(2)))
+    with desk.sending():
+        eventually(lambda: desk.states("log") == ["sent", "sent"])
+    lines = (desk.directory / "notifications" / TENANT / "log.jsonl").read_bytes().splitlines()
+    assert {msgspec.json.decode(line)["id"] for line in lines} == {one.id for one in desk.deliveries("log")}
+
+
+def test_apprise_is_for_everybodys_channels_alone(desk: NotificationDesk) -> None:
+    desk.keep_secret("url", "json://127.0.0.1:1/", owner=TENANT)
+    channel = {"kind": "apprise", "urls": ["secret:url"], "takes": {}}
+    desk.set("notification.channels.chat", channel, tenant=TENANT)
+    desk.handle(desk.event(failed()))
+    with desk.sending():
+        eventually(lambda: desk.states("chat") == ["dead"])
+    assert desk.deliveries("chat")[0].reason == "refused"
+
+
+@pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:DeprecationWarning")
+def test_apprise_delivers_to_a_real_receiver(desk: NotificationDesk) -> None:
+    with WebhookSink(lambda _: Answer(200)) as sink:
+        desk.keep_secret("url", f"json://127.0.0.1:{sink.port}/")
+        desk.set("notification.channels.chat", {"kind": "apprise", "urls": ["secret:url"], "takes": {}})
+        desk.handle(desk.event(failed()))
+        with desk.sending():
+            eventually(lambda: desk.states("chat") == ["sent"])
+        assert sink.requests[0].json()["title"] == "A pipeline failed"
