@@ -4,13 +4,30 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from trunkline import __version__
-from trunkline.testing.bench import broadcast, client, engine, micro, outbox, peers, plain, raw
+from trunkline.testing.bench import (
+    audit,
+    billing,
+    broadcast,
+    catalog,
+    client,
+    config,
+    engine,
+    governance,
+    micro,
+    notification,
+    outbox,
+    peers,
+    plain,
+    quality,
+    query,
+    raw,
+)
 from trunkline.testing.bench.figures import Figure, Report
 
 ROUNDS: Final = 3
@@ -25,8 +42,48 @@ class Part(StrEnum):
     CLIENT = "client"
     BROADCAST = "broadcast"
     OUTBOX = "outbox"
+    AUDIT = "audit"
+    BILLING = "billing"
+    NOTIFICATION = "notification"
+    CONFIG = "config"
+    GOVERNANCE = "governance"
+    QUERY = "query"
+    QUALITY = "quality"
+    CATALOG = "catalog"
     PEERS = "peers"
     PLAIN = "plain"
+
+
+class Measured(Protocol):
+    """A module whose loads are as long as they are, and are repeated."""
+
+    @property
+    def NOTES(self) -> tuple[str, ...]:  # noqa: N802 - a module's constant
+        """How it was measured."""
+
+    @property
+    def measure(self) -> "Measure":
+        """The figures, in a directory of its own."""
+
+
+class Measure(Protocol):
+    """Measures so many times over."""
+
+    def __call__(self, directory: Path, *, rounds: int, say: Callable[[str], None]) -> list[Figure]: ...
+
+
+ROUND_BY_ROUND: Final[Mapping[Part, Measured]] = {
+    Part.BROADCAST: broadcast,
+    Part.OUTBOX: outbox,
+    Part.AUDIT: audit,
+    Part.BILLING: billing,
+    Part.NOTIFICATION: notification,
+    Part.CONFIG: config,
+    Part.GOVERNANCE: governance,
+    Part.QUERY: query,
+    Part.QUALITY: quality,
+    Part.CATALOG: catalog,
+}
 
 
 def run(
@@ -52,12 +109,10 @@ def run(
         if Part.CLIENT in parts:
             figures += client.measure(directory / "client", seconds=seconds, rounds=rounds, say=say)
             notes += client.NOTES
-        if Part.BROADCAST in parts:
-            figures += broadcast.measure(directory / "broadcast", rounds=rounds, say=say)
-            notes += broadcast.NOTES
-        if Part.OUTBOX in parts:
-            figures += outbox.measure(directory / "outbox", rounds=rounds, say=say)
-            notes += outbox.NOTES
+        for part, measured in ROUND_BY_ROUND.items():
+            if part in parts:
+                figures += measured.measure(directory / part, rounds=rounds, say=say)
+                notes += measured.NOTES
         if Part.PEERS in parts:
             figures += peers.measure(directory / "peers", seconds=seconds, rounds=rounds, say=say)
             notes += peers.NOTES
