@@ -77,10 +77,10 @@ def list_(
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.services.notification import queries
+    from trunkline.services.notification import people
 
     with desk(data_dir, store) as at, at.context.store.read() as tx:
-        found = queries.channels(tx, at.configuration, tenant)
+        found = people.channels(tx, at.configuration, tenant)
     if as_json:
         _common.print_json(found)
         return

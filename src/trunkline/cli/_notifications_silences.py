@@ -50,7 +50,7 @@ def add(
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.services.notification import actions, queries
+    from trunkline.services.notification import actions, people
 
     matches = actions.matches_of(
         {
@@ -71,7 +71,7 @@ def add(
             now_us=at.now_us,
         )
     if as_json:
-        _common.print_json(queries.silence_view(added))
+        _common.print_json(people.silence_view(added))
     else:
         typer.echo(added.id)
 
@@ -84,10 +84,10 @@ def list_(
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.services.notification import queries
+    from trunkline.services.notification import people
 
     with desk(data_dir, store) as at, at.context.store.read() as tx:
-        found = queries.silences(tx, tenant, since_us=at.now_us)
+        found = people.silences(tx, tenant, since_us=at.now_us)
     if as_json:
         _common.print_json(found)
         return

@@ -118,10 +118,10 @@ def explain(
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.services.notification import queries
+    from trunkline.services.notification import explaining
 
     with desk(data_dir, store) as at, at.context.store.read() as tx:
-        found = queries.explain(tx, at.configuration, event_id, tenant=tenant, source=source)
+        found = explaining.explain(tx, at.configuration, event_id, tenant=tenant, source=source)
     if as_json:
         _common.print_json(found)
         return
@@ -176,10 +176,10 @@ def inbox(
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.services.notification import queries
+    from trunkline.services.notification import people
 
     with desk(data_dir, store) as at, at.context.store.read() as tx:
-        found = queries.inbox(tx, tenant, user, limit=limit, unread=unread)
+        found = people.inbox(tx, tenant, user, limit=limit, unread=unread)
     if as_json:
         _common.print_json(found)
         return
@@ -200,10 +200,10 @@ def deliveries(
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.services.notification import queries
+    from trunkline.services.notification import meanings, queries
 
-    if state is not None and state not in queries.STATES:
-        raise InvalidInput(f"--state {state!r}: a delivery is {', '.join(queries.STATES)}")
+    if state is not None and state not in meanings.STATES:
+        raise InvalidInput(f"--state {state!r}: a delivery is {', '.join(meanings.STATES)}")
     with desk(data_dir, store) as at, at.context.store.read() as tx:
         found = queries.deliveries(tx, tenant, limit=limit, state=state, channel=channel)
     if as_json:

@@ -30,7 +30,8 @@ from trunkline.services.kit.keys import KeyRing
 from trunkline.services.kit.settings import FixedSettings
 from trunkline.services.notification.app import SERVICE, build_with
 from trunkline.services.notification.configuration import Configuration
-from trunkline.services.notification.queries import deliveries, explain, history
+from trunkline.services.notification.explaining import explain
+from trunkline.services.notification.queries import deliveries, history
 from trunkline.services.notification.schedule import Schedule
 from trunkline.services.notification.sender import SenderOptions
 from trunkline.services.notification.state import state_digest

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook
 
 from trunkline.catalogue.events.pipeline import PipelineRunFailed
 from trunkline.services.notification import actions
-from trunkline.services.notification.queries import channels
+from trunkline.services.notification.people import channels
 from trunkline.services.notification.schedule import Schedule
 from trunkline.services.notification.sender import SenderOptions
 from trunkline.services.notification.vault import Vault

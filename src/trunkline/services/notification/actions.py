@@ -17,10 +17,10 @@ from trunkline.services.notification.configuration import (
     RuleSet,
 )
 from trunkline.services.notification.decide import Broken, verdicts
+from trunkline.services.notification.explaining import facts_of_row
 from trunkline.services.notification.facts import from_us, shown, to_us
 from trunkline.services.notification.leasing import Endpoint
 from trunkline.services.notification.preferences import ANY, EVERYBODY
-from trunkline.services.notification.queries import facts_of_row
 from trunkline.services.notification.recording import enable
 from trunkline.services.notification.rows import dialect_insert
 from trunkline.services.notification.silences import Matches, Silence

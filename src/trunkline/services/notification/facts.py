@@ -34,6 +34,11 @@ def from_us(time_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=time_us)
 
 
+def moment(time_us: int | None) -> datetime | None:
+    """The moment in UTC, where there is one."""
+    return None if time_us is None else from_us(time_us)
+
+
 def shown(time_us: int) -> str:
     """A time for people: RFC 3339 in UTC, to the second."""
     return from_us(time_us).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -119,7 +124,7 @@ def _expires(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        expires = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return to_us(expires if expires.tzinfo else expires.replace(tzinfo=UTC))

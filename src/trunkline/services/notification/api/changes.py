@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body
 
 from trunkline.services.app import Context
 from trunkline.services.kit.api import Caller, Problem, Reading, caller, reading
-from trunkline.services.notification import actions, queries, silence_rows
+from trunkline.services.notification import actions, people, silence_rows
 from trunkline.services.notification.api.common import now_us, require_manager
 from trunkline.services.notification.views import SilenceView
 
@@ -56,7 +56,7 @@ def _add_silences(router: APIRouter, context: Context) -> None:
     @router.get("/silences")
     def silences(at: Annotated[Reading, reading], who: Annotated[Caller, caller]) -> list[SilenceView]:
         """Silences that have not ended."""
-        return queries.silences(at.tx, who.tenant, since_us=now_us(context))
+        return people.silences(at.tx, who.tenant, since_us=now_us(context))
 
     @router.post("/silences", status_code=201)
     def add(
@@ -77,7 +77,7 @@ def _add_silences(router: APIRouter, context: Context) -> None:
                 comment=comment,
                 now_us=now_us(context),
             )
-        return queries.silence_view(silence)
+        return people.silence_view(silence)
 
     @router.delete("/silences/{silence}", status_code=204)
     def end(silence: str, who: Annotated[Caller, caller]) -> None:

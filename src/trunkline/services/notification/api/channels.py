@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body
 
 from trunkline.services.app import Context
 from trunkline.services.kit.api import Caller, Problem, Reading, caller, reading
-from trunkline.services.notification import actions, queries
+from trunkline.services.notification import actions, people
 from trunkline.services.notification.api.common import now_us, require_manager
 from trunkline.services.notification.channels import Result
 from trunkline.services.notification.configuration import Configuration
@@ -22,7 +22,7 @@ def add(router: APIRouter, context: Context, configuration: Configuration, vault
     @router.get("/channels")
     def channels(at: Annotated[Reading, reading], who: Annotated[Caller, caller]) -> list[ChannelView]:
         """The tenant's channels, and how their endpoints do."""
-        return queries.channels(at.tx, configuration, who.tenant)
+        return people.channels(at.tx, configuration, who.tenant)
 
     @router.post("/channels/{channel}/test")
     def test(channel: str, who: Annotated[Caller, caller]) -> dict[str, Result]:

@@ -24,7 +24,7 @@ from trunkline.services.kit.api import (
     reading,
 )
 from trunkline.services.kit.api.pages import PAGE_DEFAULT
-from trunkline.services.notification import actions, queries
+from trunkline.services.notification import actions, people
 from trunkline.services.notification.api.common import After, now_us
 from trunkline.services.notification.views import InboxView
 
@@ -53,7 +53,7 @@ def add(router: APIRouter, context: Context) -> None:
     ) -> Page[InboxView]:
         """The caller's inbox, newest first, with what the whole tenant sees."""
         before = None if after is None else decode_cursor(after, tuple[int])[0]
-        found = queries.inbox(at.tx, who.tenant, who.subject, limit=limit + 1, before=before, unread=unread)
+        found = people.inbox(at.tx, who.tenant, who.subject, limit=limit + 1, before=before, unread=unread)
         return page_of(found, limit, lambda one: (one.seq,))
 
     @router.post("/inbox/read")
@@ -110,9 +110,9 @@ async def events_after(context: Context, *, tenant: str, user: str, start: int) 
 def _since(context: Context, tenant: str, user: str, after: int) -> list[InboxView]:
     with context.store.read() as tx:
         limit = STREAM_BATCH + STREAM_OVERLAP
-        return queries.inbox_since(tx, tenant, user, after=after, limit=limit)
+        return people.inbox_since(tx, tenant, user, after=after, limit=limit)
 
 
 def _newest(context: Context) -> int:
     with context.store.read() as tx:
-        return queries.newest_in_inbox(tx)
+        return people.newest_in_inbox(tx)

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from trunkline.services.app import Context
 from trunkline.services.kit.api import Caller, Reading, caller, reading
-from trunkline.services.notification import actions, queries
+from trunkline.services.notification import actions, people
 from trunkline.services.notification.api.common import now_us
 from trunkline.services.notification.unsubscribing import Unsubscribing
 from trunkline.services.notification.vault import Vault
@@ -21,7 +21,7 @@ def add(router: APIRouter, context: Context, vault: Vault, unsubscribing: Unsubs
     @router.get("/preferences")
     def preferences(at: Annotated[Reading, reading], who: Annotated[Caller, caller]) -> list[PreferenceView]:
         """What the caller chose."""
-        return queries.preferences(at.tx, who.tenant, who.subject)
+        return people.preferences(at.tx, who.tenant, who.subject)
 
     @router.put("/preferences", status_code=204)
     def prefer(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query
 
 from trunkline.services.kit.api import Caller, Page, PageSize, Problem, Reading, caller, page_of, reading
 from trunkline.services.kit.api.pages import PAGE_DEFAULT
-from trunkline.services.notification import actions, queries
+from trunkline.services.notification import actions, explaining, queries
 from trunkline.services.notification.api.common import After, place_of
 from trunkline.services.notification.configuration import Configuration
 from trunkline.services.notification.facts import to_us
@@ -79,7 +79,7 @@ def _add_decisions(router: APIRouter, configuration: Configuration) -> None:
         source: str | None = None,
     ) -> Explanation:
         """Why somebody heard of an event, or did not: every rule's word."""
-        return queries.explain(at.tx, configuration, event, tenant=who.tenant, source=source)
+        return explaining.explain(at.tx, configuration, event, tenant=who.tenant, source=source)
 
     @router.get("/settings/refused")
     def refused(who: Annotated[Caller, caller]) -> dict[str, str]:
