@@ -78,7 +78,7 @@ def desk(
                 "--url needs --token; `trunkline token --tenant system --scope operator` issues one"
             )
         headers = {"authorization": f"Bearer {token}"}
-        base = url.rstrip("/") + "/v1/config"
+        base = url.rstrip("/") + "/v1"
         with httpx.Client(base_url=base, headers=headers, timeout=HTTP_SECONDS) as client:
             yield HttpDesk(client)
         return

@@ -69,7 +69,9 @@ def name_of(
     if len(given) > 1:
         raise InvalidInput("give one of --tenant, --service and --environment: it is set on one level")
     kind: Kind = "flag" if flag else "value"
-    level, scope = given[0] if given else ("global", None)
+    if not given:
+        return Name(kind, "global", None, key)
+    level, scope = given[0]
     return Name(kind, level, scope, key)
 
 

@@ -84,16 +84,16 @@ class People:
                 _done(tenants.post("/tenants", json=sign_up))
                 _done(tenants.post(f"/tenants/{tenant}/activate", json={}))
         with self._desks.of("config-service", "system", "operator") as config:
-            _done(config.put("/config/values", json={"key": "session.idle_ms", "value": 900_000}))
+            _done(config.put("/values", json={"key": "session.idle_ms", "value": 900_000}))
             _done(
                 config.put(
-                    "/config/flags", json={"key": "ui.new_editor", "enabled": True, "rollout_percent": 25}
+                    "/flags", json={"key": "ui.new_editor", "enabled": True, "rollout_percent": 25}
                 )
             )
             mine = {"key": "session.idle_ms", "level": "tenant", "scope": STUDIO, "value": 60_000}
-            _done(config.put("/config/values", json=mine))
+            _done(config.put("/values", json=mine))
             quota = {"key": "billing.quotas.query_executions", "level": "tenant", "scope": STUDIO}
-            _done(config.put("/config/values", json={**quota, "value": {"limit": QUERIES_MAX}}))
+            _done(config.put("/values", json={**quota, "value": {"limit": QUERIES_MAX}}))
 
     def work(self) -> None:
         """A day in the studio."""
@@ -151,7 +151,7 @@ class People:
                 "body": f"c_mktsegment = '{FILTERED}'",
             }
             with self._desks.of("governance-service", STUDIO, "policy:write") as governance:
-                revision = _done(governance.post("/governance/policies", json={"policies": [policy]}))
+                revision = _done(governance.post("/policies", json={"policies": [policy]}))
             held = self._wait(lambda: self._number(engine, _COUNT) == part)
             seen = self._number(engine, _COUNT)
         detail = f"{seen:,} of {whole:,} rows, revision {revision['revision']}"
@@ -182,7 +182,7 @@ class People:
 
         def converged() -> bool:
             with self._desks.of("config-service", "system", "operator") as config:
-                found = _done(config.get("/config/instances"))
+                found = _done(config.get("/instances"))
             alive = [one for one in found if one["standing"] != "gone"]
             standing.update(instances=len(alive), digests=len({one["digest"] for one in alive}))
             return {one["service"] for one in alive} >= set(self._desks.ports) and standing["digests"] == 1

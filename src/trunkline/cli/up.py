@@ -136,8 +136,11 @@ def _announce(stack: "Stack", data_dir: Path, *, as_json: bool) -> None:
         f"Trunkline is up: Kafka at {servers}, data in {data_dir}\n"
         f"  {me} tail query.execution.events --follow -b {servers}\n"
         f"  {me} audit search --data-dir {data_dir}\n"
-        f"  kcat -b {servers} -L"
+        f"  kcat -b {servers} -L\n"
+        f"  {me} token --tenant tenant-01 --data-dir {data_dir}   # for the services' HTTP APIs:"
     )
+    for name, port in stack.api_ports.items():
+        typer.echo(f"    {name:<20} http://127.0.0.1:{port}/docs")
 
 
 def _start_feed(

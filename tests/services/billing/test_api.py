@@ -71,7 +71,7 @@ def test_usage_comes_in_pages_of_a_stable_order(desk: Any, make: Any, client: Cl
         paged += page["items"]
         if page["next"] is None:
             break
-        after = {"after": page["next"]}
+        after = {"cursor": page["next"]}
     assert len(paged) == 11
     assert paged == everything
 
@@ -101,7 +101,7 @@ def test_a_number_is_explained_by_all_its_events_page_by_page(desk: Any, make: A
         events += page["items"]
         if page["next"] is None:
             break
-        after = {"after": page["next"]}
+        after = {"cursor": page["next"]}
     assert [event["id"] for event in events] == [f"tokens-acme-{number}" for number in range(1, 25, 2)]
     assert sum(int(event["quantity"]) for event in events) == sum(range(1, 25, 2))
 
@@ -159,7 +159,7 @@ def test_meters_and_settings_that_are_not_in_force_are_shown(desk: Any, client: 
         ("usage", {"period": "2026-13"}, "write a month as YYYY-MM"),
         ("usage", {"meter": "NONSENSE"}, "there is no meter NONSENSE"),
         ("usage/explain", {"meter": "LLM_TOKENS", "group": "nonsense"}, "write NAME=VALUE"),
-        ("usage/explain", {"meter": "LLM_TOKENS", "after": "nonsense"}, "is not one of this query"),
+        ("usage/explain", {"meter": "LLM_TOKENS", "cursor": "nonsense"}, "is not one of this query"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_the_reason(

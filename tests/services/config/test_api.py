@@ -51,7 +51,7 @@ class Api:
             lifetime=timedelta(hours=1),
         )
         headers = {"authorization": f"Bearer {token}"}
-        return self._client.request(method, f"/v1/config{path}", json=body, headers=headers)
+        return self._client.request(method, f"/v1{path}", json=body, headers=headers)
 
 
 OPS, EVE, READER = "system/operator", "acme/config:write", "acme"
@@ -113,9 +113,9 @@ def test_pages_go_on_where_they_ended(api: Api) -> None:
             seen += [one[of] for one in page["items"]]
             if page["next"] is None:
                 break
-            after = f"&after={page['next']}"
+            after = f"&cursor={page['next']}"
         assert sorted(seen) == [f"a.k{number}" for number in range(5)]
-    assert api.call(OPS, "GET", "/entries?after=nonsense").status_code == 422
+    assert api.call(OPS, "GET", "/entries?cursor=nonsense").status_code == 422
     assert len(api.call(OPS, "GET", "/entries?prefix=a.k1").json()["items"]) == 1
 
 
@@ -198,7 +198,7 @@ def test_plans_of_others_are_not_there(api: Api, service: Any) -> None:
     assert (done["status"], done["note"]) == ("cancelled", "by acme-user")
     assert api.call(OPS, "POST", f"/plans/{mine['plan_id']}/approve").status_code == 409
     first = api.call(OPS, "GET", "/plans?settled=true&limit=1").json()
-    rest = api.call(OPS, "GET", f"/plans?settled=true&after={first['next']}").json()
+    rest = api.call(OPS, "GET", f"/plans?settled=true&cursor={first['next']}").json()
     assert [one["id"] for one in first["items"] + rest["items"]] == [mine["plan_id"], plan["plan_id"]]
 
 

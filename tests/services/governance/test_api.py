@@ -49,7 +49,7 @@ def client(governance: Governance) -> Client:
             lifetime=timedelta(hours=1),
         )
         headers = {"authorization": f"Bearer {token}"}
-        return TestClient(api, base_url="http://test/v1/governance/", headers=headers)
+        return TestClient(api, base_url="http://test/v1/", headers=headers)
 
     return make
 

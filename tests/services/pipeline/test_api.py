@@ -25,7 +25,7 @@ def test_runs_come_in_pages_and_only_ones_own(service: ServiceDesk) -> None:
     for number in range(5):
         client.post("/v1/runs", json={"job": "j", "namespace": "n", "run_id": f"r-{number}"})
     first = client.get("/v1/runs?limit=3").json()
-    second = client.get(f"/v1/runs?limit=3&after={first['next']}").json()
+    second = client.get(f"/v1/runs?limit=3&cursor={first['next']}").json()
     assert [run["run_id"] for run in first["items"] + second["items"]] == ["r-4", "r-3", "r-2", "r-1", "r-0"]
     assert second["next"] is None
     assert service.client(tenant="globex").get("/v1/runs").json()["items"] == []

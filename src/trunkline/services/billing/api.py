@@ -33,7 +33,7 @@ CSV: Final = "text/csv; charset=utf-8; header=present"
 Who = Annotated[Caller, caller]
 Operator = Annotated[Caller, operator]
 At = Annotated[Reading, reading]
-After = Annotated[str | None, Query(description="The cursor of the page before.")]
+Cursor = Annotated[str | None, Query(description="The cursor of the page before.")]
 Period = Annotated[str | None, Query(description="A calendar month in UTC, such as 2026-11.")]
 OneMonth = Annotated[str | None, Query(description="A calendar month in UTC; the present one by default.")]
 Group = Annotated[list[str] | None, Query(description="NAME=VALUE, of the fields that the meter groups by.")]
@@ -89,7 +89,7 @@ def _usage(router: APIRouter, context: Context, keeper: Keeper) -> None:
         period: Period = None,
         meter: str | None = None,
         limit: PageSize = PAGE,
-        after: After = None,
+        cursor: Cursor = None,
     ) -> Page[queries.Usage]:
         """What was used, by month, meter and group."""
         found = queries.usage(
@@ -98,7 +98,7 @@ def _usage(router: APIRouter, context: Context, keeper: Keeper) -> None:
             tenant=who.tenant,
             period=period,
             meter=meter,
-            after=None if after is None else decode_cursor(after, tuple[str, str, str]),
+            after=None if cursor is None else decode_cursor(cursor, tuple[str, str, str]),
             limit=limit + 1,
         )
         return page_of(found, limit, lambda one: one.place)
@@ -118,7 +118,7 @@ def _usage(router: APIRouter, context: Context, keeper: Keeper) -> None:
         period: OneMonth = None,
         group: Group = None,
         limit: PageSize = PAGE,
-        after: After = None,
+        cursor: Cursor = None,
     ) -> Page[explaining.Contribution]:
         """The events behind a number, in the order of their arrival. A page may be short and not the last."""
         found = explaining.explain(
@@ -128,7 +128,7 @@ def _usage(router: APIRouter, context: Context, keeper: Keeper) -> None:
             meter=meter,
             period=period or period_of(context.wall()),
             group=explaining.parse_group(group or []),
-            after=_place(after),
+            after=_place(cursor),
             limit=limit,
         )
         return Page(found.contributions, None if found.next is None else encode_cursor([found.next]))
@@ -147,21 +147,25 @@ def _records(router: APIRouter, context: Context) -> None:
 
     @router.get("/corrections")
     def corrections(
-        who: Who, at: At, period: Period = None, limit: PageSize = PAGE, after: After = None
+        who: Who, at: At, period: Period = None, limit: PageSize = PAGE, cursor: Cursor = None
     ) -> Page[records.Correction]:
         """Usage that came after its month was closed."""
         found = records.corrections(
-            at.tx, tenant=who.tenant, period=period, after=_place(after), limit=limit + 1
+            at.tx, tenant=who.tenant, period=period, after=_place(cursor), limit=limit + 1
         )
         return page_of(found, limit, lambda one: [one.number])
 
     @router.get("/quarantine")
     def quarantined(
-        who: Who, at: At, state: quarantine.Verdict | None = None, limit: PageSize = PAGE, after: After = None
+        who: Who,
+        at: At,
+        state: quarantine.Verdict | None = None,
+        limit: PageSize = PAGE,
+        cursor: Cursor = None,
     ) -> Page[records.Doubted]:
         """Usage whose time is not believed."""
         found = records.quarantined(
-            at.tx, tenant=who.tenant, state=state, after=_place(after), limit=limit + 1
+            at.tx, tenant=who.tenant, state=state, after=_place(cursor), limit=limit + 1
         )
         return page_of(found, limit, lambda one: [one.number])
 

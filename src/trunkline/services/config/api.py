@@ -49,7 +49,7 @@ At = Annotated[Reading, reading]
 
 def routes(desk: ConfigDesk, streams: ChangeStreams, instances: Overview) -> APIRouter:
     """The routes; `instances` asks the cluster how the instances stand."""
-    router = APIRouter(prefix="/config", tags=["config"])
+    router = APIRouter(tags=["config"])
     _lists(router)
     _reads(router, desk.rules.registry)
     _whole(router, streams, instances)
@@ -70,10 +70,10 @@ def _lists(router: APIRouter) -> None:
         prefix: Text = None,
         unset: bool = False,
         limit: PageSize = PAGE_DEFAULT,
-        after: Text = None,
+        cursor: Text = None,
     ) -> EntryPage:
         """What is set, by key; a tenant sees its own level."""
-        place = None if after is None else decode_cursor(after, tuple[str, str, str, str])
+        place = None if cursor is None else decode_cursor(cursor, tuple[str, str, str, str])
         wanted = visible(who, Wanted(kind=kind, level=level, scope=scope, prefix=prefix))
         found = queries.entries(at.tx, wanted, limit=limit + 1, after=place, unset=unset)
         items = found[:limit]
@@ -90,10 +90,10 @@ def _lists(router: APIRouter) -> None:
         level: Level | None = None,
         scope: Text = None,
         limit: PageSize = PAGE_DEFAULT,
-        after: Text = None,
+        cursor: Text = None,
     ) -> HistoryPage:
         """Who set what, when and why; the newest first."""
-        before = None if after is None else decode_cursor(after, tuple[int])[0]
+        before = None if cursor is None else decode_cursor(cursor, tuple[int])[0]
         wanted = visible(who, Wanted(kind=kind, level=level, scope=scope, key=key))
         found = queries.history(at.tx, wanted, limit=limit + 1, before=before)
         more = len(found) > limit
@@ -229,10 +229,10 @@ def _plans(router: APIRouter, desk: ConfigDesk) -> None:
         *,
         settled: bool = False,
         limit: PageSize = PAGE_DEFAULT,
-        after: Text = None,
+        cursor: Text = None,
     ) -> PlanPage:
         """Changes that wait for their time or for approval; with `settled` also what became of others."""
-        before = None if after is None else decode_cursor(after, tuple[str])[0]
+        before = None if cursor is None else decode_cursor(cursor, tuple[str])[0]
         tenant = None if who.is_operator else who.tenant
         found = queries.plans(at.tx, tenant=tenant, settled=settled, limit=limit + 1, before=before)
         more = len(found) > limit

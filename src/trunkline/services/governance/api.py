@@ -57,7 +57,7 @@ Text = Annotated[str | None, Query(max_length=512)]
 
 def routes(context: Context, outbox: Outbox, rulebook: Rulebook) -> APIRouter:
     """The routes of the service."""
-    router = APIRouter(prefix="/governance", tags=["governance"])
+    router = APIRouter(tags=["governance"])
     _bundles(router)
     _assets(router, rulebook)
     _order_policies(router, context, outbox)

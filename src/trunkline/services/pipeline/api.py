@@ -142,9 +142,9 @@ def _readings(router: APIRouter) -> None:
         job: str | None = None,
         state: State | None = None,
         limit: PageSize = PAGE_DEFAULT,
-        after: str | None = None,
+        cursor: str | None = None,
     ) -> Page[RunView]:
-        last = None if after is None else decode_cursor(after, tuple[int, str])
+        last = None if cursor is None else decode_cursor(cursor, tuple[int, str])
         found = store.runs(at.tx, who.tenant, limit=limit, job=job, state=state, after=last)
         items = found[:limit]
         more = encode_cursor([items[-1].known_us, items[-1].run_id]) if len(found) > limit else None

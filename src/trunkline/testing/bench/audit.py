@@ -1,4 +1,4 @@
-"""How many events a second the audit ledger takes, tree included, and how many entries a second it verifies."""
+"""How many events a second the audit ledger takes, tree included, and how many entries it verifies."""
 
 import random
 import time
