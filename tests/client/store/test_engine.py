@@ -2,6 +2,8 @@
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,28 @@ def test_an_exception_rolls_everything_back(store: Store) -> None:
         tx.exec_driver_sql("CREATE TABLE x (a INTEGER)").connection.exec_driver_sql("nonsense")
     with store.read() as tx:
         assert not inspect(tx).has_table("x")
+
+
+def test_threads_write_in_turn_and_one_that_waits_too_long_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_store(f"sqlite:///{tmp_path / 's.db'}")) as store, ThreadPoolExecutor(1) as pool:
+
+        def write() -> str:
+            try:
+                with store.write():
+                    return "written"
+            except StoreUnavailable as error:
+                return str(error)
+
+        with store.write():
+            waiting = pool.submit(write)
+            assert not waiting.done()
+        assert waiting.result(10) == "written"
+        monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+        with store.write():
+            assert "another writer holds it" in pool.submit(write).result(10)
+        assert pool.submit(write).result(10) == "written"
 
 
 def test_a_locked_store_is_unavailable_and_works_again_when_it_is_released(

@@ -1,5 +1,6 @@
 """Opens a store and runs transactions on it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,6 +24,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._reader = self._writer = engine
+        self._turn = threading.RLock() if _is_sqlite(engine.url) else None
         if _is_sqlite(engine.url):
             self._writer = engine.execution_options(**sqlite.WRITE)
         elif _is_postgres(engine.url):
@@ -39,9 +41,25 @@ class Store:
 
         Raises `TransactionLost` as `check` does, and what the database says to the commit itself.
         """
-        with self._errors_translated(), self._writer.begin() as connection:
+        with self._errors_translated(), self._in_turn(), self._writer.begin() as connection:
             yield connection
             self.check(connection)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """SQLite has one writer, and lets the others sleep and look again; within a process they queue up.
+
+        A busy thread would otherwise come back each time before the one that sleeps has looked.
+        """
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=sqlite.BUSY_SECONDS):
+            raise StoreUnavailable(f"store {self.url}: another writer holds it; it is tried again")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def check(self, tx: Connection) -> None:
         """Raise `TransactionLost` if a transaction cannot be committed whole any more.
