@@ -18,6 +18,7 @@ class Requirement(StrEnum):
 
     KAFKA = "KAFKA"
     POSTGRES = "POSTGRES"
+    REDIS = "REDIS"
 
 
 def is_required(what: Requirement, environment: Mapping[str, str]) -> bool:
