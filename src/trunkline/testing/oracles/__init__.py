@@ -17,12 +17,18 @@ from trunkline.testing.oracles.events import event_log
 
 ORACLES: Final = MappingProxyType(
     {
+        "ai-service": "ai",
         "billing-service": "billing",
         "catalog-service": "catalog",
         "config-service": "config",
         "data-quality-service": "quality",
         "governance-service": "governance",
+        "iam-service": "iam",
+        "ml-service": "ml",
         "notification-service": "notification",
+        "pipeline-service": "pipeline",
+        "query-engine": "query",
+        "tenant-service": "tenant",
     }
 )
 """Service -> the module here whose `claims(log, store)` judge it."""

@@ -27,8 +27,25 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 
 
+_VIEWS: Final = """
+CREATE MACRO said(service) AS TABLE (
+  SELECT DISTINCT ON (tenant, topic, id) * RENAME ("offset" AS place) FROM events
+  WHERE source = '/' || service ORDER BY tenant, topic, id, place
+);
+CREATE VIEW ended AS (
+  SELECT DISTINCT tenant FROM said('tenant-service') WHERE type = 'tenant.deleted.v1'
+);
+CREATE MACRO still_said(service) AS TABLE (FROM said(service) ANTI JOIN ended USING (tenant));
+"""
+
+
 class EventLog:
-    """Every event of the log, for queries over the table `events`."""
+    """Every event of the log, for queries over the table `events` and what is made of it.
+
+    `said('NAME')` are the events that a service has published itself, under its source `/NAME`, each once;
+    those of a tenant and a topic are in the order of `place`. `ended` are the tenants that were deleted, and
+    `still_said('NAME')` leaves them out, as every service has to.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -52,6 +69,7 @@ def event_log(records: Iterable[Record]) -> Iterator[EventLog]:
             columns = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items())
             read = f"read_json(?, format = 'newline_delimited', columns = {{{columns}}})"
             connection.execute(f"CREATE TABLE events AS FROM {read}", [str(path)])
+            connection.execute(_VIEWS)
             yield EventLog(connection)
 
 
