@@ -127,7 +127,8 @@ def _input(catalogue: "Catalogue", seed: int, cloudtrail: Path | None) -> "Itera
 
 
 def _people(stack: "Stack", data_dir: Path) -> "People":
-    from trunkline.cli._people import Desks, People, waiting
+    from trunkline.cli._desks import Desks, waiting
+    from trunkline.cli._people import People
     from trunkline.services.kit.api.tokens import load_or_create_key
 
     key = load_or_create_key(_common.token_key_path(data_dir))
