@@ -13,7 +13,7 @@ from trunkline.catalogue.events.quality import Dimension
 from trunkline.codec import derive_id
 from trunkline.errors import InvalidInput
 from trunkline.services.quality.derive import Candidate, Kind
-from trunkline.services.quality.rows import insert_new
+from trunkline.services.quality.rows import upsert
 from trunkline.services.quality.tables import QUALITY_CHECK, QUALITY_PENDING
 
 Decision: TypeAlias = Literal["active", "muted", "proposed"]
@@ -115,8 +115,8 @@ def decide(tx: Connection, tenant: str, check_id: str, decision: Decision, *, by
 
 
 def remember_pending(tx: Connection, tenant: str, pending: Mapping[str, tuple[int, list[Candidate]]]) -> None:
-    """Keep the candidates of queries under way, by query id, with the time of their submission."""
-    insert_new(
+    """Keep the candidates of queries under way, by query id, with the time of their newest submission."""
+    upsert(
         tx,
         QUALITY_PENDING,
         [
@@ -131,13 +131,15 @@ def remember_pending(tx: Connection, tenant: str, pending: Mapping[str, tuple[in
     )
 
 
-def take_pending(tx: Connection, tenant: str, query_ids: list[str]) -> dict[str, list[Candidate]]:
-    """The candidates of queries that have ended; they are forgotten with this."""
+def take_pending(tx: Connection, tenant: str, query_ids: list[str]) -> dict[str, tuple[int, list[Candidate]]]:
+    """What `remember_pending` keeps of queries that have ended; it is forgotten with this."""
     if not query_ids:
         return {}
     table = QUALITY_PENDING.c
     ours = (table.tenant == tenant, table.query_id.in_(query_ids))
-    rows = tx.execute(select(table.query_id, table.candidates).where(*ours)).all()
+    rows = tx.execute(select(table.query_id, table.at_us, table.candidates).where(*ours)).all()
     if rows:
         tx.execute(delete(QUALITY_PENDING).where(*ours))
-    return {query_id: msgspec.json.decode(found, type=list[Candidate]) for query_id, found in rows}
+    return {
+        query_id: (at_us, msgspec.json.decode(found, type=list[Candidate])) for query_id, at_us, found in rows
+    }

@@ -14,14 +14,15 @@ from trunkline.client.outbox import Outbox
 from trunkline.codec import Envelope
 from trunkline.codec.record import Record
 from trunkline.services.quality import store
-from trunkline.services.quality.course import LATE_MAX_US, Changes, Course
+from trunkline.services.quality.course import Changes, Course
 from trunkline.services.quality.emission import Emission
-from trunkline.services.quality.facts import fact_of, from_us, to_us
+from trunkline.services.quality.facts import from_us, to_us
 from trunkline.services.quality.metrics import Metrics
 from trunkline.services.quality.options import OptionsBook
 from trunkline.services.quality.proposing import propose
 from trunkline.services.quality.rows import insert_new
 from trunkline.services.quality.tables import QUALITY_EVENT
+from trunkline.services.quality.turns import Told, in_turn
 from trunkline.services.quality.windows import LATENESS_US
 
 
@@ -49,8 +50,7 @@ class QualityHandler:
             tenant: self._fresh(tx, tenant, of_it, newest[tenant]) for tenant, of_it in by_tenant.items()
         }
         facts = {
-            tenant: [fact for envelope in of_it if (fact := fact_of(envelope)) is not None]
-            for tenant, of_it in fresh.items()
+            tenant: [told.fact for told in of_it if told.fact is not None] for tenant, of_it in fresh.items()
         }
         # Before anything is forgotten, which happens when windows close.
         for tenant, queries in fresh.items():
@@ -81,26 +81,30 @@ class QualityHandler:
 
     def _fresh(
         self, tx: Connection, tenant: str, events: Sequence[Envelope[Event]], newest_us: int
-    ) -> Sequence[Envelope[Event]]:
+    ) -> Sequence[Told]:
         """Those that are not counted yet, and are remembered as counted with this.
 
         What is too old is not remembered; it does not count however often it comes.
         """
-        recent = [one for one in events if to_us(one.time) >= newest_us - LATE_MAX_US]
+        recent = in_turn(events, newest_us)
         if len(recent) < len(events):
             self._metrics.ignored.labels("too_old").inc(len(events) - len(recent))
         table = QUALITY_EVENT.c
-        ids = [one.id for one in recent]
+        ids = [told.envelope.id for told in recent]
         known = set(
             tx.execute(select(table.source, table.id).where(table.tenant == tenant, table.id.in_(ids)))
         )
-        fresh = {(one.source, one.id): one for one in recent if (one.source, one.id) not in known}
+        fresh: dict[tuple[str, str], Told] = {}
+        for told in recent:
+            identity = (told.envelope.source, told.envelope.id)
+            if identity not in known:
+                fresh.setdefault(identity, told)
         insert_new(
             tx,
             QUALITY_EVENT,
             [
-                {"tenant": tenant, "source": source, "id": id_, "at_us": to_us(one.time)}
-                for (source, id_), one in fresh.items()
+                {"tenant": tenant, "source": source, "id": id_, "at_us": told.at_us}
+                for (source, id_), told in fresh.items()
             ],
         )
         return list(fresh.values())
@@ -108,8 +112,6 @@ class QualityHandler:
     def _tell(self, changes: Changes) -> None:
         self._metrics.late.inc(changes.late)
         self._metrics.windows.inc(changes.closed)
-        if changes.too_old:
-            self._metrics.ignored.labels("too_old").inc(changes.too_old)
 
 
 def emit(

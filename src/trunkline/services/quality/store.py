@@ -6,9 +6,22 @@ clock, and the API do not overlap. Tenants are locked in one order.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.sql import bindparam
 
 from trunkline.services.quality.course import LATE_MAX_US, NEVER_US, Asset, Changes, Known
@@ -26,7 +39,7 @@ from trunkline.services.quality.tables import (
     QUALITY_TENANT,
     QUALITY_WINDOW,
 )
-from trunkline.services.quality.windows import LATENESS_US, Window, history_max, start_of
+from trunkline.services.quality.windows import LATENESS_US, Window, history_max, history_us, start_of
 
 ASSET_FIELDS: Final = tuple(Asset.__slots__)
 WINDOW_FIELDS: Final = tuple(Window.__slots__)
@@ -65,7 +78,8 @@ def read(
     touched = {(tenant, asset) for tenant, of_it in facts.items() for fact in of_it for asset in fact.assets}
     _read_anomalies(tx, known)
     _read_windows(tx, known, facts, options)
-    _read_history(tx, known, _closing(known, facts, reach, options) | _doubtful(known, touched), options)
+    closing = dict.fromkeys(_closing(known, facts, reach, options), NEVER_US)
+    _read_history(tx, known, closing | _doubtful(known, touched), options)
     _read_assets(tx, known, touched, reach, options)
     _read_loads(tx, known, facts)
     _read_breaches(tx, known, options)
@@ -124,35 +138,60 @@ def _closing(
     return found
 
 
-def _doubtful(known: Mapping[str, Known], touched: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The assets whose open anomaly a late fact might refute."""
-    return {(tenant, asset) for tenant, of_it in known.items() for asset, _ in of_it.anomalies} & touched
+def _doubtful(known: Mapping[str, Known], touched: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The assets whose open anomaly a late fact might refute, and where the first of theirs began.
+
+    An anomaly of longer ago than facts may come late is refuted by none.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for tenant, of_it in known.items():
+        refutable_us = of_it.newest_us - 2 * LATE_MAX_US
+        for (asset, _), anomaly in of_it.anomalies.items():
+            if (tenant, asset) in touched and anomaly.began_us >= refutable_us:
+                began_us = found.get((tenant, asset), NEVER_US)
+                found[tenant, asset] = min(began_us, anomaly.began_us)
+    return found
 
 
 def _read_history(
-    tx: Connection, known: Mapping[str, Known], wanted: set[tuple[str, str]], options: Mapping[str, Options]
+    tx: Connection,
+    known: Mapping[str, Known],
+    wanted: Mapping[tuple[str, str], int],
+    options: Mapping[str, Options],
 ) -> None:
-    """The newest closed windows of these assets, oldest first; the same objects as among the windows."""
-    if not wanted:
-        return
+    """The closed windows that one of these assets may be compared with, oldest first; the same objects as
+    among the windows.
+
+    These are the newest, and for a window that may be judged again those before it, however many closed
+    since. `wanted` says from which start on a window may be judged.
+    """
+    by_start: defaultdict[int, set[tuple[str, str]]] = defaultdict(set)
+    for (tenant, asset), judged_us in wanted.items():
+        known[tenant].history[asset] = []
+        by_start[judged_us].add((tenant, asset))
+    for judged_us, pairs in sorted(by_start.items()):
+        most = max(history_max(options[tenant].width_us) for tenant, _ in pairs)
+        for row in tx.execute(_history(pairs, judged_us, most)).mappings():
+            of_it = known[row["tenant"]]
+            window = of_it.windows.setdefault((row["asset"], row["start_us"], row["width_us"]), _window(row))
+            of_it.history[window.asset].append(window)
+
+
+def _history(pairs: set[tuple[str, str]], judged_us: int, most: int) -> Select[Any]:
+    """Closed windows from `judged_us` on, and of each asset and width the `most` before."""
     table = QUALITY_WINDOW.c
-    most = max(history_max(options[tenant].width_us) for tenant, _ in wanted)
+    since = case((table.start_us >= judged_us, 1), else_=0)
     place = func.row_number().over(
-        partition_by=(table.tenant, table.asset, table.width_us), order_by=table.start_us.desc()
+        partition_by=(table.tenant, table.asset, table.width_us, since), order_by=table.start_us.desc()
     )
     ranked = (
-        select(*_WINDOW_COLUMNS, place.label("place"))
-        .where(_of_pairs(table.tenant, table.asset, wanted), table.closed == 1)
+        select(*_WINDOW_COLUMNS, since.label("since"), place.label("place"))
+        .where(_of_pairs(table.tenant, table.asset, pairs), table.closed == 1)
         .subquery()
     )
-    columns = [column for column in ranked.c if column.name != "place"]
-    query = select(*columns).where(ranked.c.place <= most).order_by(ranked.c.start_us)
-    for tenant, asset in wanted:
-        known[tenant].history[asset] = []
-    for row in tx.execute(query).mappings():
-        of_it = known[row["tenant"]]
-        window = of_it.windows.setdefault((row["asset"], row["start_us"], row["width_us"]), _window(row))
-        of_it.history[window.asset].append(window)
+    columns = [column for column in ranked.c if column.name not in ("since", "place")]
+    counts = or_(ranked.c.since == 1, ranked.c.place <= most)
+    return select(*columns).where(counts).order_by(ranked.c.start_us)
 
 
 def _read_assets(
@@ -196,9 +235,6 @@ def _read_breaches(tx: Connection, known: Mapping[str, Known], options: Mapping[
 
 def write(tx: Connection, tenants: Mapping[str, tuple[Known, Changes]], *, arrived_us: int | None) -> None:
     """Write what courses have changed. `arrived_us` is the machine's time when events came; None if none."""
-    for tenant, (known, changes) in tenants.items():
-        if changes.closed_at_us is not None:
-            _forget(tx, tenant, known, changes.closed_at_us)
     pairs = [(tenant, known, changes) for tenant, (known, changes) in tenants.items()]
     upsert(
         tx,
@@ -238,6 +274,10 @@ def write(tx: Connection, tenants: Mapping[str, tuple[Known, Changes]], *, arriv
     )
     _write_loads(tx, pairs)
     _write_times(tx, pairs, arrived_us=arrived_us)
+    # After the windows: which of them stay may not depend on where a batch ended.
+    for tenant, (known, changes) in tenants.items():
+        if changes.closed_at_us is not None:
+            _forget(tx, tenant, known, changes.closed_at_us)
 
 
 def _write_loads(tx: Connection, pairs: Iterable[tuple[str, Known, Changes]]) -> None:
@@ -276,13 +316,17 @@ def _write_times(
 
 
 def _forget(tx: Connection, tenant: str, known: Known, newest_us: int) -> None:
-    """Drop what is too old to matter, once in a while: when a window has closed."""
-    widths = {window.width_us for window in known.windows.values()}
-    kept_us = max(2 * history_max(width) * width for width in widths)
+    """Drop what is too old to matter, once in a while: when a window has closed.
+
+    A window matters as long as one may be judged that it is compared with: also again, by a late fact.
+    """
+    kept_us = max(
+        history_us(width) + width for width in {window.width_us for window in known.windows.values()}
+    )
     for table, column, oldest_us in (
         (QUALITY_EVENT, QUALITY_EVENT.c.at_us, newest_us - LATE_MAX_US),
         (QUALITY_PENDING, QUALITY_PENDING.c.at_us, newest_us - LATE_MAX_US),
-        (QUALITY_WINDOW, QUALITY_WINDOW.c.start_us, newest_us - max(kept_us, 2 * LATE_MAX_US)),
+        (QUALITY_WINDOW, QUALITY_WINDOW.c.start_us, newest_us - LATE_MAX_US - kept_us),
     ):
         tx.execute(delete(table).where(table.c.tenant == tenant, column < oldest_us))
 

@@ -109,7 +109,18 @@ def history_max(width_us: int) -> int:
     return min(HISTORY_MAX, max(HISTORY_DAYS * DAY_US // width_us, 28))
 
 
+def history_us(width_us: int) -> int:
+    """How far back of a window lie those that it is compared with: twice the time that so many take, because
+    not every window has something in it."""
+    return 2 * history_max(width_us) * width_us
+
+
 def before(history: Sequence[Window], window: Window) -> list[Window]:
-    """Those that a window is compared with: of its width, earlier than it, the newest of them."""
-    earlier = [one for one in history if one.width_us == window.width_us and one.start_us < window.start_us]
+    """Those that a window is compared with: of its width, earlier than it but not too much, the newest."""
+    oldest_us = window.start_us - history_us(window.width_us)
+    earlier = [
+        one
+        for one in history
+        if one.width_us == window.width_us and oldest_us <= one.start_us < window.start_us
+    ]
     return earlier[-history_max(window.width_us) :]
