@@ -88,10 +88,11 @@ class People:
     def work(self) -> None:
         """A day in the studio."""
         self._ordinary_day()
+        # From here on things follow from what was configured: the rule by which the studio is told.
+        self._settings_have_arrived()
         self._rows_are_filtered()
         self._bad_data_is_quarantined()
         self._failed_check_is_told()
-        self._settings_have_arrived()
         self._usage_is_told()
 
     def leave(self) -> None:
