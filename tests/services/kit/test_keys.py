@@ -1,15 +1,20 @@
 """The key ring: what is sealed is read again, elsewhere it is not, and nothing is left of a destroyed key."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
+from trunkline.client.errors import StoreUnavailable
+from trunkline.client.store import open_store
 from trunkline.errors import InvalidInput
-from trunkline.services.kit.keys import KEY_BYTES, KeyRing, Sealed, load_or_create_master
+from trunkline.services.kit.keys import KEY_BYTES, TENANT_KEY, KeyRing, Sealed, load_or_create_master
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +71,71 @@ def test_what_is_too_short_is_refused(ring: KeyRing, torn: bytes) -> None:
         ring.unseal("acme", torn, place="p")
 
 
+def stored(directory: Path, tenant: str) -> bytes:
+    """The tenant's key as it is kept."""
+    with closing(open_store(f"sqlite:///{directory / 'keys.db'}")) as store, store.read() as tx:
+        found: bytes = tx.execute(
+            select(TENANT_KEY.c.wrapped).where(TENANT_KEY.c.tenant == tenant)
+        ).scalar_one()
+    return found
+
+
+def all_bytes(directory: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in directory.iterdir())
+
+
 def test_a_destroyed_key_leaves_nothing_readable_and_no_bytes_in_the_file(tmp_path: Path) -> None:
     with closing(again(tmp_path)) as ring:
         sealed = ring.seal("acme", b"secret", place="p")
-        assert ring.destroy("acme")
-        assert not ring.destroy("acme")
+        wrapped = stored(tmp_path, "acme")
+        assert wrapped in all_bytes(tmp_path)
+        assert ring.destroy(["acme", "nobody"]) == 1
+        assert wrapped not in all_bytes(tmp_path)
+        assert ring.destroy(["acme"]) == 0
         assert ring.unseal("acme", sealed, place="p") is None
     with closing(again(tmp_path)) as later:
         assert later.unseal("acme", sealed, place="p") is None
 
 
+def test_a_key_that_somebody_still_reads_is_not_called_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trunkline.client.store.sqlite.BUSY_SECONDS", 0.05)
+    url = f"sqlite:///{tmp_path / 'keys.db'}"
+    with closing(again(tmp_path)) as ring, closing(open_store(url)) as store:
+        ring.seal("acme", b"secret", place="p")
+        wrapped = stored(tmp_path, "acme")
+        with store.read() as tx:
+            tx.execute(select(TENANT_KEY.c.tenant)).all()
+            with pytest.raises(StoreUnavailable, match="still in its log"):
+                ring.destroy(["acme"])
+        assert ring.destroy(["acme"]) == 0
+        assert wrapped not in all_bytes(tmp_path)
+
+
+def test_instances_that_need_a_key_at_once_get_the_same(store_url: str, tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+    with ExitStack() as opened, ThreadPoolExecutor(4) as threads:
+        rings = [
+            opened.enter_context(closing(KeyRing.open(store_url, tmp_path / "master.key"))) for _ in range(4)
+        ]
+
+        def seal(ring: KeyRing) -> list[bytes]:
+            sealed = []
+            for number in range(20):
+                together.wait()
+                sealed.append(ring.seal(f"t-{number}", b"secret", place="p"))
+            return sealed
+
+        for sealed in threads.map(seal, rings):
+            for number, one in enumerate(sealed):
+                assert rings[0].unseal(f"t-{number}", one, place="p") == b"secret"
+
+
 def test_what_is_sealed_after_a_destruction_is_under_a_new_key(tmp_path: Path) -> None:
     with closing(again(tmp_path)) as ring:
         old = ring.seal("acme", b"old", place="p")
-        ring.destroy("acme")
+        ring.destroy(["acme"])
         new = ring.seal("acme", b"new", place="p")
         assert ring.unseal("acme", new, place="p") == b"new"
         with pytest.raises(Sealed):

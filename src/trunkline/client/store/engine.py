@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
@@ -90,6 +90,17 @@ class Store:
         if not isinstance(error, DBAPIError) or not self._is_transient(error):
             return None
         return StoreUnavailable(f"store {self.url}: {_first_line(error)}; it is tried again until it answers")
+
+    def forget_deleted(self) -> bool:
+        """See to it that no file has any more what was deleted or overwritten until now; whether it is so.
+
+        False while others read or write for long: call again. PostgreSQL does it by itself, in its own time
+        (vacuum, and recycling of its log), and this is True at once.
+        """
+        if not _is_sqlite(self._reader.url):
+            return True
+        with self._errors_translated(), self._in_turn(), closing(self._reader.raw_connection()) as connection:
+            return sqlite.empty_log(connection.driver_connection)
 
     def close(self) -> None:
         """Close the pooled connections. Safe to call twice."""

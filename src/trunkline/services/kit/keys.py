@@ -8,20 +8,25 @@ there, too.
 
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, delete, insert, select
+from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, delete, select
 
+from trunkline.client.errors import StoreUnavailable
 from trunkline.client.store import Component, Store, migrate, open_store
 from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.services.kit.inserting import insert_new
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 FORMAT: Final = b"\x01"
 """The first byte of what is sealed: AES-256-GCM, nonce, ciphertext, tag."""
+
+DESTROYED_AT_ONCE: Final = 500
 
 METADATA: Final = MetaData()
 TENANT_KEY: Final = Table(
@@ -106,11 +111,25 @@ class KeyRing:
                 is not None
             )
 
-    def destroy(self, tenant: str) -> bool:
-        """Destroy the tenant's key, for good; returns whether there was one. What it sealed is unreadable."""
-        self._known.pop(tenant, None)
-        with self._store.write() as tx:
-            return tx.execute(delete(TENANT_KEY).where(TENANT_KEY.c.tenant == tenant)).rowcount > 0
+    def destroy(self, tenants: Collection[str]) -> int:
+        """Destroy these tenants' keys, for good; how many there were. What they sealed is unreadable.
+
+        Raises `StoreUnavailable`, also when the files may still have one of them: then call again.
+        """
+        destroyed = 0
+        ordered = sorted(tenants)
+        for begin in range(0, len(ordered), DESTROYED_AT_ONCE):
+            some = TENANT_KEY.c.tenant.in_(ordered[begin : begin + DESTROYED_AT_ONCE])
+            with self._store.write() as tx:
+                destroyed += tx.execute(delete(TENANT_KEY).where(some)).rowcount
+        # Now, because a thread that was reading meanwhile may have remembered one again.
+        for tenant in tenants:
+            self._known.pop(tenant, None)
+        if not self._store.forget_deleted():
+            raise StoreUnavailable(
+                f"store {self._store.url}: destroyed keys are still in its log; it is busy"
+            )
+        return destroyed
 
     def close(self) -> None:
         """Close the database. Safe to call twice."""
@@ -128,10 +147,11 @@ class KeyRing:
         nonce = secrets.token_bytes(NONCE_BYTES)
         wrapped = nonce + self._master.encrypt(nonce, secrets.token_bytes(KEY_BYTES), tenant.encode())
         with self._store.write() as tx:
-            there = tx.execute(select(TENANT_KEY.c.wrapped).where(TENANT_KEY.c.tenant == tenant)).scalar()
-            if there is None:
-                tx.execute(insert(TENANT_KEY), {"tenant": tenant, "wrapped": wrapped})
-        return self._unwrapped(tenant, wrapped if there is None else there)
+            if not insert_new(tx, TENANT_KEY, {"tenant": tenant, "wrapped": wrapped}):
+                # Another thread or instance was first.
+                mine = TENANT_KEY.c.tenant == tenant
+                wrapped = tx.execute(select(TENANT_KEY.c.wrapped).where(mine)).scalar_one()
+        return self._unwrapped(tenant, wrapped)
 
     def _unwrapped(self, tenant: str, wrapped: bytes) -> AESGCM:
         nonce, encrypted = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]

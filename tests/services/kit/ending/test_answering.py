@@ -17,7 +17,7 @@ from trunkline.services.kit.ending.writing import write_records
 from trunkline.testing.consuming import eventually
 from trunkline.testing.processes import BrokerProcess
 
-FAILPOINTS = ("ending.keys_counted", "ending.key_destroyed", "ending.receipt_written")
+FAILPOINTS = ("ending.keys_counted", "ending.keys_destroyed", "ending.receipt_written")
 
 
 class Crash(Exception):  # noqa: N818 - what it stands for

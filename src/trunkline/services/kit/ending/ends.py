@@ -12,8 +12,7 @@ committed before the erasure begins, which then removes it, or finds the tombsto
 writer at a time.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -144,8 +143,7 @@ def erase(tx: Connection, tenant: str, erasure: Erasure, *, now: datetime) -> bo
         for table, count in purge(tx, tenant, publishes=erasure.publishes).items():
             rows[table] = rows.get(table, 0) + count
 
-    with _overwriting(tx):
-        error = in_savepoint(erasure.store, tx, work)
+    error = in_savepoint(erasure.store, tx, work)
     if error is not None:
         waits_for = str(error) if isinstance(error, Held) else f"the erasure failed: {one_line(error)}"
         tx.execute(update(ENDED_TENANT).where(this).values(waits_for=waits_for))
@@ -228,19 +226,6 @@ def to_us(moment: datetime) -> int:
 def from_us(microseconds: int) -> datetime:
     """The moment of a Unix time in microseconds."""
     return _EPOCH + timedelta(microseconds=microseconds)
-
-
-@contextmanager
-def _overwriting(tx: Connection) -> Iterator[None]:
-    """SQLite leaves what was deleted in its pages until they are used again, unless told to overwrite it."""
-    if tx.dialect.name != "sqlite":
-        yield
-        return
-    tx.exec_driver_sql("PRAGMA secure_delete = ON")
-    try:
-        yield
-    finally:
-        tx.exec_driver_sql("PRAGMA secure_delete = OFF")
 
 
 def _lock(tx: Connection, tenant: str, *, alone: bool) -> None:
