@@ -32,6 +32,7 @@ _REPLACE_POSTGRES: Final = text(
     "INSERT INTO catalog_text (row_id, words) VALUES (:row_id, to_tsvector('simple', :text)) "
     "ON CONFLICT (row_id) DO UPDATE SET words = excluded.words"
 )
+_MERGE_SQLITE: Final = text("INSERT INTO catalog_text (catalog_text) VALUES ('optimize')")
 _MATCHES_SQLITE: Final = "SELECT rowid AS row_id FROM catalog_text WHERE catalog_text MATCH :terms"
 _MATCHES_POSTGRES: Final = "SELECT row_id FROM catalog_text WHERE words @@ to_tsquery('simple', :terms)"
 _FORGET: Final = {
@@ -63,8 +64,15 @@ def rebuild(tx: Connection) -> int:
 
 
 def forget(tx: Connection, tenant: str) -> int:
-    """Drop what is indexed of a tenant, before its assets go."""
-    return tx.execute(_FORGET[tx.dialect.name], {"tenant": tenant}).rowcount
+    """Drop what is indexed of a tenant, before its assets go.
+
+    FTS5 only notes that words are gone and keeps them until it happens to merge its segments, so it is told
+    to: that takes as long as the index is large. PostgreSQL's vacuum sees to it by itself.
+    """
+    dropped = tx.execute(_FORGET[tx.dialect.name], {"tenant": tenant}).rowcount
+    if dropped and tx.dialect.name == "sqlite":
+        tx.execute(_MERGE_SQLITE)
+    return dropped
 
 
 def matches(tx: Connection, words: str) -> ColumnElement[bool]:
