@@ -21,7 +21,7 @@ from trunkline.testing.postgres import PostgresServer
 from trunkline.testing.suite.case import Case
 from trunkline.testing.suite.cases import all_cases
 from trunkline.testing.suite.harness import Harness, running, topics_of
-from trunkline.testing.suite.streams import Batch, batches, consumed, repeated, shuffled
+from trunkline.testing.suite.streams import Batch, batches, consumed, people_of, repeated, shuffled
 
 SEED = 11
 ORDERS = 2
@@ -181,6 +181,16 @@ def test_an_erasure_leaves_nothing_and_a_replay_brings_nothing_back(case: Case, 
         harness.apply_all(given)
         assert left_of(harness) == {}
         assert harness.digest() == erased
+
+
+def test_an_erasure_leaves_no_name_of_a_person_in_any_file(case: Case, place: Place) -> None:
+    events = stream(case)
+    people = people_of(events, ERASED)
+    with fresh(case, place) as harness:
+        harness.apply_all(in_order(events))
+        harness.end(ERASED)
+        left = harness.everything()
+        assert {name for name in people if name in left} == set()
 
 
 def test_a_store_that_is_built_anew_takes_in_nothing_of_an_ended_tenant(case: Case, place: Place) -> None:

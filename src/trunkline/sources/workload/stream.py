@@ -49,6 +49,10 @@ OPENING: Final[tuple[Story, ...]] = (
 )
 
 
+PEOPLE: Final = frozenset({"account", "permission", "subject"})
+"""Kinds of resources that are named after people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Produced:
     """One event and who publishes it where."""
@@ -152,8 +156,14 @@ class _Narrator:
             tenantid=tenant,
             time=self._world.now(),
             data=event,
-            subject=event.summary().resource_id or None,
+            subject=_subject(event),
             correlationid=correlation or event_id,
             causationid=cause,
         )
         return Produced(service, declaration.topic, envelope)
+
+
+def _subject(event: Event) -> str | None:
+    """What an event is about, unless that is a person: the envelope outlives an erasure of the content."""
+    summary = event.summary()
+    return None if summary.resource_type in PEOPLE else summary.resource_id or None

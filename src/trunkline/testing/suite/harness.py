@@ -46,6 +46,7 @@ class Harness:
         self.case = case
         self.store = store = context.store
         self.app = app
+        self._context = context
         self._ending = Ending(context, app)
         assert self._ending.handler is not None
         self._processor = BatchProcessor(store, self._ending.handler, breaker=Breaker(0), wall_ms=lambda: 1)
@@ -70,8 +71,10 @@ class Harness:
             self.apply(batch)
 
     def end(self, tenant: str) -> None:
-        """The tenant is deleted: its end is announced to the service."""
+        """The tenant is deleted: its end is announced to the service, which does all but answer."""
         self._ending.end(End(tenant=tenant, deletion_id=f"deletion-of-{tenant}", deleted_at=NOW))
+        self._context.keys.destroy([tenant])
+        assert self.store.forget_deleted()
 
     def digest(self) -> str:
         """What the service's state comes to."""
@@ -97,6 +100,14 @@ class Harness:
         """How many rows of which table have a column that is exactly this tenant."""
         with self.store.read() as tx:
             return {table: number for table, number in _rows_naming(tx, tenant) if number}
+
+    def everything(self) -> bytes:
+        """All that it keeps: its files as they are, free pages and logs too, or a server's tables."""
+        kept = [file.read_bytes() for file in sorted(self._context.data_dir.rglob("*")) if file.is_file()]
+        with self.store.read() as tx:
+            if tx.dialect.name != "sqlite":
+                kept += _cells(tx)
+        return b"\0".join(kept)
 
     def _lane(self, part: Part) -> Lane:
         topic, partition = part
@@ -172,6 +183,15 @@ def _rows_naming(tx: Connection, tenant: str) -> Iterator[tuple[str, int]]:
         for column in columns:
             number = tx.execute(select(func.count()).select_from(table).where(column == tenant)).scalar_one()
             yield table.name, number
+
+
+def _cells(tx: Connection) -> Iterator[bytes]:
+    metadata = MetaData()
+    metadata.reflect(tx)
+    for table in metadata.sorted_tables:
+        for row in tx.execute(select(table)):
+            for cell in row:
+                yield bytes(cell) if isinstance(cell, bytes | memoryview) else str(cell).encode()
 
 
 def _raise(error: TrunklineError) -> None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final, TypeAlias
 
+import msgspec
+
 from trunkline.catalogue.events import Event, declaration_of
 from trunkline.catalogue.names import TenantId
 from trunkline.client.kafka import partition_of
@@ -23,6 +25,9 @@ STEP: Final = timedelta(minutes=45)
 
 Part: TypeAlias = tuple[str, int]
 """Topic and partition."""
+
+_PERSONAL: Final = frozenset({"admin_email", "cancelled_by", "grantee_id", "source_ip", "user_id"})
+"""Fields whose value names a person."""
 
 _TABLES: Final = ("customer", "lineitem", "orders", "supplier")
 
@@ -60,6 +65,16 @@ def consumed(events: Iterable[Envelope[Event]], topics: Iterable[str]) -> list[E
     """Those of these topics."""
     wanted = frozenset(topics)
     return [event for event in events if declaration_of(event.data).topic in wanted]
+
+
+def people_of(events: Iterable[Envelope[Event]], tenant: str) -> frozenset[bytes]:
+    """The names of people that the events of this tenant have, and those of no other."""
+    names: defaultdict[bool, set[bytes]] = defaultdict(set)
+    for event in events:
+        fields = msgspec.to_builtins(event.data)
+        found = {str(fields[name]).encode() for name in _PERSONAL & fields.keys() if fields[name]}
+        names[event.tenantid == tenant] |= found
+    return frozenset(names[True] - names[False])
 
 
 def shuffled(events: Sequence[Envelope[Event]], rng: random.Random) -> list[Envelope[Event]]:
