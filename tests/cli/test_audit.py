@@ -312,11 +312,6 @@ def test_a_database_of_something_else_is_one_line(
     assert len(shown.splitlines()) == 1
 
 
-def test_a_service_that_cannot_run_yet_is_refused_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["service", "billing-service"]) == 2
-    assert "billing-service is in the contract, but this version cannot run it" in capsys.readouterr().err
-
-
 def test_a_service_refuses_a_store_that_was_rewritten(stopped: Path, machine: Machine) -> None:
     database = sqlite3.connect(stopped / "services" / "audit-service.db")
     database.execute("UPDATE audit_tile SET hashes = zeroblob(length(hashes))")

@@ -66,7 +66,7 @@ def test_a_group_that_never_consumed_has_all_of_its_topics_before_it(
 ) -> None:
     assert group_lag(connection, catalogue) == []
     rows = group_lag(connection, catalogue, "billing-service")
-    assert {row.topic for row in rows} == {topic.name for topic in catalogue.consumed_by("billing-service")}
+    assert {row.topic for row in rows} == {topic.name for topic in catalogue.shared_by("billing-service")}
     assert {row.committed for row in rows} == {None}
 
 

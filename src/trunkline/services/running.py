@@ -1,6 +1,7 @@
 """One service as a process runs it: consumer, configuration, relay, API, and what it has beside these."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -9,16 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
+from trunkline.catalogue.events.config import TOPIC as CONFIG_TOPIC
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX
 from trunkline.client.broadcast.instance import Broadcast
 from trunkline.client.broadcast.options import BroadcastOptions
-from trunkline.client.config import ConnectionOptions, ConsumerOptions
+from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
+from trunkline.client.kafka import Admin
 from trunkline.client.outbox import OUTBOX, Outbox, Relay
 from trunkline.client.publisher import Publisher
 from trunkline.client.runtime import ConsumerRuntime
 from trunkline.client.store import Store, migrate, open_store
-from trunkline.errors import TrunklineError
+from trunkline.errors import TrunklineError, Unavailable
 from trunkline.services.app import App, Companion, Context, Runnable
 from trunkline.services.kit.ending import ENDING, Ending
 from trunkline.services.kit.keys import KeyRing
@@ -31,6 +34,8 @@ STOP_SECONDS: Final = 25.0
 
 SETTINGS_SECONDS: Final = 10.0
 """How long a service that depends on its settings waits for them; then it goes on with those it had last."""
+
+LOOK_SECONDS: Final = 0.1
 
 ENDS_SECONDS: Final = 10.0
 """How long a service waits until it knows which tenants have ended. What it then takes of one is erased as
@@ -143,19 +148,45 @@ class ServiceProcess:
 
     def run(self, beside: Sequence[Companion] = ()) -> None:
         """Run with these beside it until `stop`. Raises what ended it early."""
+        self._await_cluster()
         relay: Sequence[Companion] = [] if self._relay is None else [_Relaying(self._relay, self.fail)]
         first = [self._broadcast, *self._ending.companions]
         with companions(first), companions([*relay, *self.app.companions, *beside]):
             if self.app.on_settings is not None:
                 # What is configured decides what the first event means; yet a service may start without.
-                self._broadcast.wait_current(SETTINGS_SECONDS)
-            self._ending.wait_current(ENDS_SECONDS)
+                self._await(self._broadcast.wait_current, SETTINGS_SECONDS)
+            self._await(self._ending.wait_current, ENDS_SECONDS)
             if self._runtime is not None:
                 self._runtime.run()
             else:
                 self._stopping.wait()
         if self._failures:
             raise self._failures[0]
+
+    def _await_cluster(self) -> None:
+        """Find a cluster that never answers before a dozen threads complain of it.
+
+        Raises `ClusterUnavailable` after the time that it is waited for.
+        """
+        seconds = self.setup.start_seconds
+        if seconds is None:
+            return
+        admin = Admin(admin_config(self.setup.connection))
+        deadline = time.monotonic() + seconds
+        while not self._stopping.is_set():
+            try:
+                admin.describe([CONFIG_TOPIC])
+            except Unavailable:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return
+
+    def _await(self, known: Callable[[float], bool], seconds: float) -> None:
+        """Wait until something is known, within a bound, or until it is to stop."""
+        deadline = time.monotonic() + seconds
+        while not self._stopping.is_set() and time.monotonic() < deadline and not known(LOOK_SECONDS):
+            pass
 
     def stop(self) -> None:
         """End. From any thread or signal handler."""

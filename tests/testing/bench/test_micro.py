@@ -8,7 +8,8 @@ from trunkline.testing.bench import micro
 
 
 def test_the_event_that_is_measured_has_twelve_fields_and_is_valid() -> None:
-    assert len([field for field in msgspec.structs.fields(micro.EVENT) if field.name != "origin"]) == 12
+    unset = {"origin", "tables_written", "rows_written", "bytes_written", "columns_hash"}
+    assert len({field.name for field in msgspec.structs.fields(micro.EVENT)} - unset) == 12
     encoded = encode(micro.envelope())
     record = Record(TOPIC, 0, 0, 0, encoded.key, encoded.value, tuple(encoded.headers))
     assert decode(record) == micro.envelope()
