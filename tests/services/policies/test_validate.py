@@ -240,3 +240,11 @@ def test_a_bundle_is_bounded_and_quarantines_do_not_count() -> None:
     large = [access("x" * 16_000, policy_id=f"p{number}") for number in range(400)]
     with pytest.raises(InvalidInput, match="would take"):
         require_bounded(large)
+
+
+@pytest.mark.parametrize(
+    "body", ["x IN (SELECT 1 FROM t " + "JOIN t " * 60 + ")", "(" + "FROM " * 3_000 + "t)", "x -> -> 1"]
+)
+def test_sql_that_would_take_the_parser_hours_or_its_stack_is_refused(body: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_filter(body)

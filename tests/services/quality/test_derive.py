@@ -79,3 +79,11 @@ def test_statements_that_are_too_long_are_not_read(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(derive, "SQL_LENGTH_MAX", 10)
     with pytest.raises(Unreadable, match="longer than 10"):
         candidates("SELECT 1 FROM t", "duckdb")
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT * FROM t " + "JOIN t " * 60, "FROM " * 3_900 + "t", "SELECT -> -> 1"]
+)
+def test_what_would_take_the_parser_hours_or_its_stack_is_unreadable(sql: str) -> None:
+    with pytest.raises(Unreadable):
+        candidates(sql, "duckdb")

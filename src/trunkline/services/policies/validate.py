@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import cedarpy
 import msgspec
-from sqlglot import Dialect, exp
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from trunkline.errors import InvalidInput
+from trunkline.services.kit.sql import dialect_of, parse_into
 from trunkline.services.policies.bundle import BUNDLE_BYTES_MAX, POLICIES_MAX, bundle_bytes
 from trunkline.services.policies.policy import Policy, Scope, scope_of, written
 
@@ -61,7 +62,7 @@ VALUE: Final = "_"
 """Stands for the value in a mask."""
 
 _SCHEMA: Final = cedarpy.Schema.from_str(CEDAR_SCHEMA)
-_DUCKDB: Final = Dialect.get_or_raise("duckdb")
+_DUCKDB: Final = dialect_of("duckdb")
 _DURATION: Final = re.compile(r"P(?=[0-9])(?:[0-9]{1,5}Y)?(?:[0-9]{1,5}M)?(?:[0-9]{1,5}W)?(?:[0-9]{1,5}D)?")
 _CEDAR_TOKEN: Final = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|[(\[{]|[)\]}]', re.DOTALL)
 
@@ -237,11 +238,9 @@ def _require_within(resource: dict[str, Any], scope: Scope) -> None:
 
 def _expression(body: str) -> exp.Expr:
     try:
-        found = _DUCKDB.parse_into(exp.Condition, body)
+        found = parse_into(exp.Condition, body, _DUCKDB)
     except SqlglotError as error:
         raise InvalidInput(f"not one SQL expression{_where(error)}") from error
-    except RecursionError as error:
-        raise InvalidInput(f"the SQL is nested deeper than {NESTING_MAX} levels") from error
     tree = found[0] if len(found) == 1 else None
     if tree is None:
         raise InvalidInput("not one SQL expression")

@@ -17,9 +17,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-import sqlglot
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from trunkline.services.kit.sql import TooDeep, dialect_of, parse
 
 Kind: TypeAlias = Literal["not_null", "accepted_values", "castable", "unique", "references"]
 
@@ -71,12 +73,12 @@ def _candidates(sql: str, dialect: str) -> tuple[Candidate, ...]:
     try:
         found = {
             one
-            for statement in sqlglot.parse(sql, dialect=dialect or None)
+            for statement in parse(sql, dialect_of(dialect))
             if statement is not None
             for scope in traverse_scope(statement)
             for one in _of_scope(scope)
         }
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+    except (SqlglotError, TooDeep, RecursionError) as error:
         raise Unreadable(type(error).__name__) from error
     return tuple(sorted(found)[:CANDIDATES_MAX])
 

@@ -70,9 +70,16 @@ _LEAVES: Final = frozenset({"cast_type", "type_info"})
 _SCHEMAS: Final = frozenset({"", "main"})
 """Where the functions that every database has are."""
 
-_SERIALISE: Final = (
-    "SELECT json_serialize_sql(?, skip_null := true, skip_empty := true, skip_default := true)"
+_PREPARE: Final = (
+    "PREPARE serialise AS "
+    "SELECT json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true, skip_default := true)"
 )
+"""Planned once. An EXECUTE takes its arguments as literals only, in which there is nothing to escape but the
+quote; what is executed here sees no data in any case."""
+
+LAMBDAS_WORK_MAX: Final = 4_096
+"""Arrows and lambdas, each counted double for every one around it: DuckDB binds them as often, and nothing
+interrupts it. `a -> 'b'` is an arrow whether it is a lambda or a look into JSON."""
 _read: Final = msgspec.json.Decoder().decode
 
 
@@ -94,13 +101,18 @@ class Inspector:
         self._connection = duckdb.connect(
             ":memory:", config={"threads": 1, "enable_external_access": "false", "lock_configuration": "true"}
         )
+        self._connection.execute(_PREPARE)
         self._lock = threading.Lock()
 
     def inspect(self, sql: str, expected: Expected) -> None:
-        """Raises `BadStatement` unless DuckDB understands `sql` as one SELECT on what is expected."""
+        """Raises `BadStatement` unless DuckDB understands `sql` as one SELECT on what is expected.
+
+        Raises `RecursionError` for one that is nested very deeply.
+        """
         with self._lock:
             try:
-                row = self._connection.execute(_SERIALISE, [sql]).fetchone()
+                quoted = sql.replace("'", "''")
+                row = self._connection.execute(f"EXECUTE serialise('{quoted}')").fetchone()
             except duckdb.Error as error:
                 raise BadStatement("syntax_error", _line(error)) from error
         assert row is not None, "a SELECT without FROM has one row"
@@ -121,9 +133,21 @@ class Inspector:
 class _Walk:
     def __init__(self, expected: Expected) -> None:
         self._expected = expected
+        self._lambdas = self._lambdas_work = 0
 
     def visit(self, node: Mapping[str, Any]) -> None:
         self._check(node)
+        if node.get("class") == "LAMBDA":
+            self._lambdas += 1
+            self._lambdas_work += 1 << self._lambdas
+            if self._lambdas_work > LAMBDAS_WORK_MAX:
+                raise BadStatement("too_deep", "too many `->` in each other; write col -> '$.a.b.c'")
+            self._visit_children(node)
+            self._lambdas -= 1
+        else:
+            self._visit_children(node)
+
+    def _visit_children(self, node: Mapping[str, Any]) -> None:
         for name, child in node.items():
             if type(child) is dict:
                 if name not in _LEAVES and not (name == "value" and node.get("class") == "CONSTANT"):

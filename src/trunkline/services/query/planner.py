@@ -161,13 +161,16 @@ class Planner:
     def _rewritten(
         self, resolved: Resolved, guards: Mapping[tuple[str, str], Guard | None], relations: Relations
     ) -> str:
-        sql = rewrite(resolved, lambda relation: guards[relation.key])
         tables = {
             (relations.database, relation.schema, relation.name): _filters(guards[relation.key])
             for relation in resolved.relations
             if relation.view is None
         }
-        self._inspector.inspect(sql, Expected(tables=tables, macros=relations.macros))
+        try:
+            sql = rewrite(resolved, lambda relation: guards[relation.key])
+            self._inspector.inspect(sql, Expected(tables=tables, macros=relations.macros))
+        except RecursionError as error:
+            raise BadStatement("too_deep", "the statement is nested too deeply") from error
         return sql
 
     def _rules_of(self, relation: Relation, policies: Policies, version: str) -> TableRules:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from trunkline.errors import InvalidInput
+from trunkline.services.kit.sql import TooDeep, parse_into
 from trunkline.services.policies.policy import COLUMN, Policy, Scope, scope_of
 from trunkline.services.query.cedar import Access, Principal, Said, Subject, in_modes
 from trunkline.services.query.relations import Relation
 from trunkline.services.query.rewrite import BadPolicy, Guard, bound, column_of, guard_of, masked
-from trunkline.services.query.statement import DIALECT
+from trunkline.services.query.statement import DUCKDB
 
 MODES: Final = ("enforce", "warn", "monitor")
 """From the one in force to the one that is only watched."""
@@ -167,11 +167,18 @@ class TableRules:
     def _made(self, policy: Policy, make: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
         """Governance has checked the policy; what does not fit all the same denies."""
         try:
-            return make(sqlglot.parse_one(policy.body, dialect=DIALECT, into=exp.Condition))
-        except (SqlglotError, RecursionError, BadPolicy) as error:
+            return make(_expression(policy.body))
+        except (SqlglotError, TooDeep, RecursionError, BadPolicy) as error:
             line = " ".join(str(error).split("\n")[0].split())[:200]
             self.broken = Said(policy.policy_id, f"it cannot be applied: {line}")
             return exp.false()
+
+
+def _expression(body: str) -> exp.Expr:
+    found = parse_into(exp.Condition, body, DUCKDB)
+    if len(found) != 1 or found[0] is None:
+        raise BadPolicy("it is not one expression")
+    return found[0]
 
 
 def _scope(policy: Policy) -> Scope:

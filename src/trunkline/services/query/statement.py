@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from trunkline.services.kit.sql import TooDeep, dialect_of, parse
 from trunkline.services.query.errors import BadStatement
 from trunkline.services.query.functions import TABLE_FUNCTIONS
 from trunkline.services.query.relations import CTE_PREFIX, Relation, Relations
 
 DIALECT: Final = "duckdb"
+DUCKDB: Final = dialect_of(DIALECT)
 STATEMENT_CHARS_MAX: Final = 100_000
 """As `catalogue.events.fields.Sql`."""
 
@@ -112,8 +113,10 @@ def _parsed(sql: str) -> exp.Query:
         )
     try:
         sql.encode()
-        parsed = sqlglot.parse(sql, dialect=DIALECT)
-    except (SqlglotError, UnicodeEncodeError, ValueError) as error:
+        parsed = parse(sql, DUCKDB)
+    except TooDeep as error:
+        raise BadStatement("too_deep", str(error)) from error
+    except (SqlglotError, UnicodeEncodeError) as error:
         raise BadStatement("syntax_error", _line(error)) from error
     # A comment behind the last semicolon is a `Semicolon` of its own.
     found = [tree for tree in parsed if tree is not None and not isinstance(tree, exp.Semicolon)]
@@ -135,6 +138,7 @@ class _Resolver:
 
     def visit(self, node: exp.Expr, ctes: Mapping[str, str], schema: str) -> None:
         """Resolve below a node; `ctes` are those in sight, by lower-case name, with what they are called."""
+        _forget_notes(node)
         for refused, what in _REFUSED:
             if isinstance(node, refused):
                 raise BadStatement("not_allowed", f"{what} is not run here; send one SELECT")
@@ -176,6 +180,7 @@ class _Resolver:
         if not isinstance(node.this, exp.Identifier):
             self._function(node, ctes, schema)
             return
+        _forget_notes(node.this)
         if unknown := [name for name, value in node.args.items() if value and name not in _TABLE_PARTS]:
             raise BadStatement("not_allowed", f"{node.name}: {unknown[0]} cannot be used on a table here")
         fresh = ctes.get(node.name.lower()) if not node.args.get("db") else None
@@ -217,10 +222,7 @@ class _Resolver:
         self._depth += 1
         if self._depth > VIEW_DEPTH_MAX:
             raise BadStatement("too_deep", f"view {relation.name}: views are nested too deeply")
-        created = sqlglot.parse_one(relation.view or "", dialect=DIALECT)
-        query = created.args.get("expression")
-        if not isinstance(created, exp.Create) or not isinstance(query, exp.Query):
-            raise BadStatement("not_allowed", f"view {relation.name}: its definition cannot be read")
+        query = _query_of(relation)
         holder = exp.Subquery(this=query.copy())
         self.visit(holder, {}, relation.schema)
         self._depth -= 1
@@ -240,6 +242,22 @@ class _Resolver:
         if (schema.name.lower(), table.name.lower()) in self._all.by_key:
             node.set("db", None)
             node.set("catalog", None)
+
+
+def _forget_notes(node: exp.Expr) -> None:
+    """A comment `/* sqlglot.meta relation=0 */` would set our mark; and what is gone need not be copied."""
+    node._meta = node.comments = None
+
+
+def _query_of(view: Relation) -> exp.Query:
+    try:
+        created = parse(view.view or "", DUCKDB)
+    except (SqlglotError, TooDeep) as error:
+        raise BadStatement("not_allowed", f"view {view.name}: its definition cannot be read") from error
+    query = created[0].args.get("expression") if isinstance(created[0], exp.Create) else None
+    if not isinstance(query, exp.Query):
+        raise BadStatement("not_allowed", f"view {view.name}: its definition cannot be read")
+    return query
 
 
 def _keep_alias(node: exp.Table) -> None:
