@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-import structlog
 from sqlalchemy import Connection, select
 
 from trunkline.client.errors import StoreUnavailable
+from trunkline.client.log import Log
 from trunkline.client.store import Store
 from trunkline.errors import TrunklineError, Unavailable
 from trunkline.services.audit.checkpoint import (
@@ -47,7 +47,7 @@ _ADVICE: Final = (
     "see `trunkline audit verify`, then restore the store, or move the checkpoints away to begin a new ledger"
 )
 
-log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 
 class LedgerRewritten(TrunklineError):  # noqa: N818 - named for what was found
@@ -221,7 +221,7 @@ class CheckpointThread:
             except (StoreUnavailable, OSError) as error:
                 # Nothing is lost by waiting: the next pass signs what this one could not.
                 wait = RETRY_S
-                log.warning("checkpoints have to wait", error=str(error), wait=wait)
+                _log.warning("checkpoints have to wait", error=str(error), wait=wait)
             except TrunklineError as error:
                 self._on_failure(error)
                 return

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-import structlog
 from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -21,6 +20,7 @@ from trunkline.catalogue.events.policy import PolicyHeartbeat
 from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.client import failpoints
 from trunkline.client.errors import StoreUnavailable
+from trunkline.client.log import Log
 from trunkline.client.outbox import Outbox
 from trunkline.client.store import Store
 from trunkline.errors import TrunklineError
@@ -48,7 +48,7 @@ DUE_MAX: Final = 100
 
 HEARTBEAT_ROW: Final = "heartbeat"
 
-log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 
 class Pulse:
@@ -178,7 +178,7 @@ class PulseThread:
                 if self._pulse.look():
                     self._wake()
             except StoreUnavailable as error:
-                log.warning("heartbeats have to wait", error=str(error))
+                _log.warning("heartbeats have to wait", error=str(error))
             except Exception as error:  # noqa: BLE001 - without heartbeats every enforcer fails closed
                 self._on_failure(TrunklineError(f"the pulse of governance cannot go on: {error!r}"))
                 return

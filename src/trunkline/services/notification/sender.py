@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final
 
-import structlog
-
 from trunkline.client.errors import StoreUnavailable
 from trunkline.client.failpoints import reach
+from trunkline.client.log import Log
 from trunkline.client.store import Store
 from trunkline.errors import TrunklineError
 from trunkline.services.notification.channels import Message, Result
@@ -41,7 +40,7 @@ RETRY_S: Final = 1.0
 GATHER_S: Final = 0.02
 """How long outcomes are gathered, so that many are recorded in one transaction."""
 
-log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,7 @@ class Sender:
         try:
             leases = self._work_on_store()
         except StoreUnavailable as error:
-            log.warning("deliveries have to wait", error=str(error))
+            _log.warning("deliveries have to wait", error=str(error))
             self._stop.wait(RETRY_S)
             if self._stop.is_set() and not self._under_way:
                 # Nobody will hear how these ended; their leases run out, and they are sent again.
@@ -206,7 +205,7 @@ class Sender:
                 self._metrics.render_failed()
         for endpoint in disabled:
             self._metrics.disabled_endpoint()
-            log.warning("an endpoint was disabled", owner=endpoint.owner, channel=endpoint.channel)
+            _log.warning("an endpoint was disabled", owner=endpoint.owner, channel=endpoint.channel)
 
     def _send(self, one: Lease) -> None:
         """On a thread of the pool; whatever happens, an outcome follows."""
@@ -223,9 +222,9 @@ class Sender:
             result = Result("refused", detail=f"template {one.content.row['template']}: {error}")
         except StoreUnavailable as error:
             result = Result("retry", detail=str(error))
-        except Exception as error:
-            # A bug in one channel must not stop the others, and its delivery is tried again.
-            log.exception("an attempt failed in a way that nobody has thought of", delivery=one.id)
+        except Exception as error:  # noqa: BLE001 - a bug in one channel must not stop the others
+            what = "an attempt failed in a way that nobody has thought of, and is made again"
+            _log.error(what, delivery=one.id, error=repr(error))
             result = Result("retry", detail=f"{type(error).__name__}: {error}")
         took_us = max(0, self._now_us() - began_us)
         self._ended.put(Ended(lease=one, result=result, at_us=began_us, took_us=took_us, text=text))

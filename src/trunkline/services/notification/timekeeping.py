@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-import structlog
 from sqlalchemy import Connection, delete, select, tuple_
 
 from trunkline.client.errors import StoreUnavailable
+from trunkline.client.log import Log
 from trunkline.client.store import Store
 from trunkline.codec.identity import derive_id
 from trunkline.errors import TrunklineError
@@ -40,7 +40,7 @@ CLEAN_EVERY: Final = 600
 """Of so many polls one looks for old history."""
 DAY_US: Final = 86_400 * SECOND_US
 
-log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 
 class Timekeeper:
@@ -112,7 +112,7 @@ class Timekeeper:
                         pass
                 polls += 1
             except StoreUnavailable as error:
-                log.warning("reminders have to wait", error=str(error))
+                _log.warning("reminders have to wait", error=str(error))
             except Exception as error:  # noqa: BLE001 - reminders that end unnoticed would be missed by nobody
                 self._on_failure(TrunklineError(f"reminders cannot be sent any more: {error!r}"))
                 return

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-import structlog
 from sqlalchemy import Connection, func, select
 
 from trunkline.client import failpoints
 from trunkline.client.errors import StoreUnavailable
+from trunkline.client.log import Log
 from trunkline.client.outbox import Outbox
 from trunkline.client.store import Store
 from trunkline.errors import TrunklineError
@@ -30,7 +30,7 @@ INTERVAL_SECONDS: Final = 30.0
 TENANTS_MAX: Final = 1_000
 """Looked at in one round; the others in the next ones."""
 
-log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 
 class Clock:
@@ -136,7 +136,7 @@ class ClockThread:
                 if self._clock.look():
                     self._wake()
             except StoreUnavailable as error:
-                log.warning("overdue assets have to wait", error=str(error))
+                _log.warning("overdue assets have to wait", error=str(error))
             except Exception as error:  # noqa: BLE001 - a service that no longer watches must not seem to be well
                 self._on_failure(TrunklineError(f"data quality's clock cannot go on: {error}"))
                 return
