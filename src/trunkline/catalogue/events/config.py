@@ -92,8 +92,8 @@ class ConfigValueUnset(Event, frozen=True, kw_only=True):
 class ConfigFlagChanged(Event, frozen=True, kw_only=True):
     """A feature flag: on for the tiers named, and for this share of the other tenants.
 
-    `removed` takes it off the record: everybody's flag shows through a tenant's, and the default through that.
-    A reader that does not know the field sees a flag that is off.
+    `removed` takes it off the record: everybody's flag shows through a tenant's, the default through that. A
+    reader that does not know the field sees a flag that is off.
     """
 
     key: Key
