@@ -1,12 +1,15 @@
 """A query is decided, executed, logged and told of, each with the revision that decided."""
 
 import threading
+import time
 
 import pytest
 from sqlalchemy import text
 
 from trunkline.errors import InvalidInput, Unavailable
+from trunkline.services.policies.policy import Policy
 from trunkline.services.query import log
+from trunkline.services.query.database import QUERIES_AT_ONCE, WAITING_MAX, WITHHELD
 from trunkline.services.query.errors import (
     BadStatement,
     Denied,
@@ -246,3 +249,66 @@ def test_a_query_waits_its_turn_and_says_so_when_that_does_not_come(bench: Engin
         thread.join()
     assert len(raised) == 6
     assert bench.run("SELECT 1").rows == [(1,)]
+
+
+def test_of_many_queries_of_one_tenant_most_are_sent_away_at_once(bench: EngineBench) -> None:
+    """Those that wait keep threads of the API from other tenants."""
+    bench.values["query.timeout_ms"] = 2_000
+    at_once: list[float] = []
+
+    def run() -> None:
+        began = time.monotonic()
+        try:
+            bench.run(SLOW)
+        except (QueryFailed, Unavailable):
+            at_once.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=run) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(seconds < 1.5 for seconds in at_once) >= 20 - QUERIES_AT_ONCE - WAITING_MAX
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        policy("row_filter", "urn:table:hr.salary", "CAST(secret AS INTEGER) > 0"),
+        policy("mask", "urn:column:hr.salary.secret", "CAST(_ AS INTEGER)"),
+    ],
+    ids=lambda found: found.kind,
+)
+def test_an_error_of_a_policy_does_not_quote_what_it_hides(bench: EngineBench, guard: Policy) -> None:
+    bench.activate(guard)
+    with pytest.raises(QueryFailed) as failed:
+        bench.run("SELECT * FROM hr.salary")
+    assert (failed.value.code, str(failed.value)) == ("conversion_error", WITHHELD)
+    assert "hidden" not in str(entries(bench)[0].reason)
+    assert "hidden" not in str(bench.events())
+
+
+def test_an_error_of_a_statement_without_a_guard_says_which_value(bench: EngineBench) -> None:
+    bench.activate(policy("row_filter", "urn:table:hr.salary", "CAST(secret AS INTEGER) > 0"))
+    with pytest.raises(QueryFailed, match="Could not convert string 'team 0'"):
+        bench.run("SELECT CAST(team AS INTEGER) FROM team")
+    with pytest.raises(QueryFailed, match="missing"):
+        bench.run("SELECT missing FROM hr.salary")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("[TIMESTAMPTZ '2020-01-01']", "['2020-01-01 00:00:00+00']"),
+        ("{'at': TIMESTAMPTZ '2020-01-01'}", "{'at': '2020-01-01 00:00:00+00'}"),
+    ],
+)
+def test_values_with_a_time_zone_inside_of_others_are_text(
+    bench: EngineBench, value: str, shown: str
+) -> None:
+    assert bench.run(f"SELECT {value}").rows == [(shown,)]
+
+
+def test_a_number_beyond_all_numbers_is_refused(bench: EngineBench) -> None:
+    with pytest.raises(BadStatement, match="too large"):
+        bench.run("SELECT 1e400")

@@ -19,28 +19,40 @@ import duckdb
 from trunkline.catalogue.assets import DEFAULT_SCHEMA
 from trunkline.errors import Unavailable
 from trunkline.services.query.errors import QueryCancelled, QueryFailed
+from trunkline.services.query.fetching import fetched
 from trunkline.services.query.profile import Cost, cost_of
 from trunkline.services.query.relations import Relation, Relations, relations_of
 
 QUERIES_AT_ONCE: Final = 4
 """Of one tenant; the others wait."""
 
+WAITING_MAX: Final = 8
+"""Of one tenant; each keeps a thread of the API, which all tenants share. More are sent away at once."""
+
 WAIT_SECONDS: Final = 10.0
 """How long a query waits for its turn."""
 
 THREADS: Final = 2
-FETCH_ROWS: Final = 512
-RESULT_BYTES_MAX: Final = 32 << 20
-"""Of one answer, by a rough count of what its values take."""
-
-VALUE_BYTES: Final = 16
 INTERRUPT_SECONDS: Final = 0.05
 """An interrupt that comes before the engine has begun is lost, so it is repeated."""
 
 ERROR_TEXT_MAX: Final = 400
 TIMEOUT: Final = "timeout"
 
-_ZONED: Final = frozenset({"TIMESTAMP WITH TIME ZONE", "TIME WITH TIME ZONE"})
+WITHHELD: Final = "a value cannot be computed; which one is not told where rows are filtered or masked"
+
+_ZONED: Final = " WITH TIME ZONE"
+"""In the name of a type that has such a value, or of one that it is inside of."""
+
+_ABOUT_THE_STATEMENT: Final = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.OutOfMemoryException,
+)
+"""Errors whose text quotes no value of a row."""
+
 _COLUMNS: Final = (
     "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE NOT internal "
     "AND database_name = current_database() ORDER BY schema_name, table_name, column_index"
@@ -138,6 +150,7 @@ class TenantDatabase:
             )
         except duckdb.Error as error:
             raise Unavailable(f"database {path}: {_line(error)}") from error
+        self._places = threading.BoundedSemaphore(QUERIES_AT_ONCE + WAITING_MAX)
         self._free: queue.LifoQueue[duckdb.DuckDBPyConnection] = queue.LifoQueue()
         for _ in range(QUERIES_AT_ONCE):
             cursor = self._connection.cursor()
@@ -149,28 +162,32 @@ class TenantDatabase:
         self._connection.execute("SET lock_configuration = true")
 
     def execute(
-        self, sql: str, limits: Limits, running: Running, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        sql: str,
+        limits: Limits,
+        running: Running,
+        *,
+        guarded: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Result:
         """Run a statement that a planner has made.
+
+        `guarded`: a filter or mask in it may itself fail on a value that the reader is not to see, and the
+        engine's error would quote it.
 
         Raises `QueryFailed`, `QueryCancelled` if `running` was stopped, and `Unavailable` when too many
         queries run.
         """
         deadline = monotonic() + limits.timeout_ms / 1000
-        try:
-            cursor = self._free.get(timeout=min(WAIT_SECONDS, limits.timeout_ms / 1000))
-        except queue.Empty:
-            running.end()
-            raise Unavailable(f"{QUERIES_AT_ONCE} queries of this tenant run; try again") from None
-        timer = threading.Timer(max(0.0, deadline - monotonic()), running.stop, [TIMEOUT])
-        timer.daemon = True
-        try:
-            timer.start()
-            with running.on(cursor):
-                return self._run(cursor, sql, limits, running)
-        finally:
-            timer.cancel()
-            self._free.put(cursor)
+        with self._turn(limits, running) as cursor:
+            timer = threading.Timer(max(0.0, deadline - monotonic()), running.stop, [TIMEOUT])
+            timer.daemon = True
+            try:
+                timer.start()
+                with running.on(cursor):
+                    return self._run(cursor, sql, limits, running, guarded=guarded)
+            finally:
+                timer.cancel()
 
     def close(self) -> None:
         """Close it once the queries that run have ended."""
@@ -178,19 +195,41 @@ class TenantDatabase:
             self._free.get().close()
         self._connection.close()
 
-    def _run(self, cursor: duckdb.DuckDBPyConnection, sql: str, limits: Limits, running: Running) -> Result:
+    @contextmanager
+    def _turn(self, limits: Limits, running: Running) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor that nobody else uses."""
+        busy = f"{QUERIES_AT_ONCE} queries of this tenant run and others wait; try again"
+        if not self._places.acquire(blocking=False):
+            running.end()
+            raise Unavailable(busy)
+        try:
+            cursor = self._free.get(timeout=min(WAIT_SECONDS, limits.timeout_ms / 1000))
+        except queue.Empty:
+            self._places.release()
+            running.end()
+            raise Unavailable(busy) from None
+        try:
+            yield cursor
+        finally:
+            self._free.put(cursor)
+            self._places.release()
+
+    def _run(
+        self, cursor: duckdb.DuckDBPyConnection, sql: str, limits: Limits, running: Running, *, guarded: bool
+    ) -> Result:
         if running.stopped_by is not None:
             raise _stopped(running, limits)
         try:
             columns = _columns(cursor.execute(sql).description)
-            if any(column.type in _ZONED for column in columns):
+            if any(_ZONED in column.type for column in columns):
                 cursor.execute(_zones_as_text(sql, columns))
-            rows, truncated = _fetched(cursor, limits)
+            rows, truncated = fetched(cursor, limits.rows_max)
             cost = cost_of(cursor.get_profiling_information(format="json"))
         except duckdb.InterruptException as error:
             raise _stopped(running, limits) from error
         except duckdb.Error as error:
-            raise QueryFailed(_code(error), _line(error)) from error
+            withheld = guarded and not isinstance(error, _ABOUT_THE_STATEMENT)
+            raise QueryFailed(_code(error), WITHHELD if withheld else _line(error)) from error
         return Result(columns=columns, rows=rows, truncated=truncated, cost=cost)
 
     def _read_relations(self) -> Relations:
@@ -214,30 +253,6 @@ def _searched(schemas: Set[str]) -> str:
     return next(iter(schemas)) if len(schemas) == 1 else DEFAULT_SCHEMA
 
 
-def _fetched(cursor: duckdb.DuckDBPyConnection, limits: Limits) -> tuple[list[tuple[Any, ...]], bool]:
-    """The rows up to the limits, and whether there were more."""
-    rows: list[tuple[Any, ...]] = []
-    taken = 0
-    while chunk := cursor.fetchmany(FETCH_ROWS):
-        taken += sum(_bytes_of(value) for row in chunk for value in row)
-        if taken > RESULT_BYTES_MAX:
-            raise QueryFailed("result_too_large", f"the result takes more than {RESULT_BYTES_MAX >> 20} MiB")
-        rows += chunk
-        if len(rows) > limits.rows_max:
-            return rows[: limits.rows_max], True
-    return rows, False
-
-
-def _bytes_of(value: object) -> int:
-    if isinstance(value, (str, bytes)):
-        return VALUE_BYTES + len(value)
-    if isinstance(value, dict):
-        return VALUE_BYTES + sum(_bytes_of(one) for pair in value.items() for one in pair)
-    if isinstance(value, (list, tuple)):
-        return VALUE_BYTES + sum(map(_bytes_of, value))
-    return VALUE_BYTES
-
-
 def _columns(description: Sequence[Sequence[Any]] | None) -> tuple[Column, ...]:
     return tuple(Column(name=str(one[0]), type=str(one[1])) for one in description or ())
 
@@ -246,7 +261,7 @@ def _zones_as_text(sql: str, columns: Sequence[Column]) -> str:
     """Python's DuckDB needs a further package for values with a time zone; text needs none."""
     names = [f"c{number}" for number in range(len(columns))]
     shown = [
-        f"CAST({name} AS VARCHAR)" if column.type in _ZONED else name
+        f"CAST({name} AS VARCHAR)" if _ZONED in column.type else name
         for name, column in zip(names, columns, strict=True)
     ]
     return f"SELECT {', '.join(shown)} FROM ({sql}) AS zoned({', '.join(names)})"  # noqa: S608 - as planned

@@ -121,7 +121,7 @@ class QueryEngine:
         with self._databases.of(request.tenant) as database:
             try:
                 plan = self._planned(request, standing, database)
-                sql = plan.require_allowed()
+                plan.require_allowed()
             except Denied as denial:
                 self._deny(request, entry, denial)
                 raise
@@ -129,7 +129,7 @@ class QueryEngine:
                 self._refuse(request, entry, error)
                 raise
             entry = replace(entry, policy_revision=plan.revision, tables=plan.tables)
-            result, duration_us = self._executed(request, entry, sql, database)
+            result, duration_us = self._executed(request, entry, plan, database)
         return Answer(
             query_id=entry.query_id,
             columns=result.columns,
@@ -204,8 +204,9 @@ class QueryEngine:
         )
 
     def _executed(
-        self, request: Request, entry: Entry, sql: str, database: TenantDatabase
+        self, request: Request, entry: Entry, plan: Plan, database: TenantDatabase
     ) -> tuple[Result, int]:
+        sql = plan.require_allowed()
         limits = self._settings.limits(request.tenant)
         narrator = self._narrator(request, entry)
         self._begin(request.tenant, narrator, limits)
@@ -215,7 +216,7 @@ class QueryEngine:
         with self._lock:
             self._running[key] = running
         try:
-            result = database.execute(sql, limits, running)
+            result = database.execute(sql, limits, running, guarded=plan.guarded)
         except (QueryFailed, QueryCancelled, Unavailable) as error:
             self._end_badly(narrator, error, duration_us=self._since(began))
             raise

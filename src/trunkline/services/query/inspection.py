@@ -116,7 +116,11 @@ class Inspector:
             except duckdb.Error as error:
                 raise BadStatement("syntax_error", _line(error)) from error
         assert row is not None, "a SELECT without FROM has one row"
-        found = _read(row[0])
+        try:
+            found = _read(row[0])
+        except msgspec.DecodeError as error:
+            # DuckDB writes infinity, which is no JSON, for a number that is too large.
+            raise BadStatement("syntax_error", "a number in the statement is too large") from error
         if found.get("error"):
             raise BadStatement("syntax_error", str(found.get("error_message", "DuckDB cannot read it")))
         if len(found["statements"]) != 1:

@@ -67,6 +67,11 @@ class Plan:
         return tuple(sorted({decision.asset for decision in self.decisions}))
 
     @property
+    def guarded(self) -> bool:
+        """Whether rows are filtered or values masked."""
+        return any(decision.filters or decision.masks for decision in self.decisions)
+
+    @property
     def warnings(self) -> tuple[Note, ...]:
         """What is told to the reader."""
         return tuple(note for decision in self.decisions for note in decision.notes if note.mode == "warn")
