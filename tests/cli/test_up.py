@@ -19,7 +19,19 @@ RECOVERY_SECONDS = 90
 @contextmanager
 def started(data_dir: Path, *options: str) -> Iterator[CommandProcess]:
     with CommandProcess(
-        ["up", "--data-dir", str(data_dir), "--port", "0", "--api-port", "0", "--json", *options],
+        [
+            "up",
+            "--data-dir",
+            str(data_dir),
+            "--port",
+            "0",
+            "--api-port",
+            "0",
+            "--service",
+            "audit-service",
+            "--json",
+            *options,
+        ],
         ready=lambda line: line.startswith('{"bootstrap_servers"'),
         ready_deadline_s=READY_SECONDS,
     ) as process:
@@ -55,7 +67,19 @@ def test_counts_flow_ctrl_c_ends_with_0_and_a_restart_goes_on_where_it_was(tmp_p
 
 def test_a_second_up_on_the_same_directory_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     with started(tmp_path, "--feed") as first:
-        second = CommandProcess(["up", "--data-dir", str(tmp_path), "--port", "0", "--api-port", "0"])
+        second = CommandProcess(
+            [
+                "up",
+                "--data-dir",
+                str(tmp_path),
+                "--port",
+                "0",
+                "--api-port",
+                "0",
+                "--service",
+                "audit-service",
+            ]
+        )
         assert second.wait() == 4
         assert "in use" in second.stderr.text
         assert len(second.stderr.text.splitlines()) == 1
@@ -72,7 +96,9 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_it_starts_ends_it_with_0_and_nothing_left_running(tmp_path: Path) -> None:
-    process = CommandProcess(["up", "--data-dir", str(tmp_path), "--port", "0", "--api-port", "0"])
+    process = CommandProcess(
+        ["up", "--data-dir", str(tmp_path), "--port", "0", "--api-port", "0", "--service", "audit-service"]
+    )
     wait_until_broker_log(process, tmp_path)
     assert interrupt(process) == 0
     with started(tmp_path) as again:
@@ -160,7 +186,19 @@ def test_a_second_real_kafka_on_the_same_directory_is_refused(
 ) -> None:
     with started(tmp_path, "--engine", "kafka") as first:
         second = CommandProcess(
-            ["up", "--data-dir", str(tmp_path), "--port", "0", "--api-port", "0", "--engine", "kafka"]
+            [
+                "up",
+                "--data-dir",
+                str(tmp_path),
+                "--port",
+                "0",
+                "--api-port",
+                "0",
+                "--service",
+                "audit-service",
+                "--engine",
+                "kafka",
+            ]
         )
         assert second.wait() == 4
         assert "in use" in second.stderr.text
