@@ -9,7 +9,9 @@ from trunkline.cli.main import run
 
 def demo(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
     code = run(["demo", "--seconds", "2", "--rate", "300", "--json", *options])
-    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert said.out, said.err
+    report: dict[str, Any] = json.loads(said.out)
     return code, report
 
 
