@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from trunkline.catalogue.events import Event
+from trunkline.client import failpoints
+from trunkline.client.errors import StoreUnavailable
 from trunkline.client.store import failures
 from trunkline.client.store.position import Fenced
 from trunkline.client.store.tables import FAILURE
@@ -20,7 +22,7 @@ from trunkline.codec import Envelope
 from trunkline.testing.postgres import PostgresServer
 from trunkline.testing.suite.case import Case
 from trunkline.testing.suite.cases import all_cases
-from trunkline.testing.suite.harness import Harness, running, topics_of
+from trunkline.testing.suite.harness import Emitted, Harness, running, topics_of
 from trunkline.testing.suite.streams import Batch, batches, consumed, people_of, repeated, shuffled
 
 SEED = 11
@@ -63,6 +65,21 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return new
 
 
+@pytest.fixture
+def failing() -> Iterator[Callable[[str], None]]:
+    """Lets the store go away when this failpoint is reached next."""
+    armed: set[str] = set()
+
+    def reached(name: str) -> None:
+        if name in armed:
+            armed.remove(name)
+            raise StoreUnavailable("the store went away")
+
+    failpoints.install(reached)
+    yield armed.add
+    failpoints.install(None)
+
+
 @contextmanager
 def fresh(case: Case, place: Place) -> Iterator[Harness]:
     with running(case, *place()) as harness:
@@ -77,7 +94,7 @@ def in_order(events: list[Envelope[Event]]) -> list[Batch]:
     return list(batches(events, random.Random(0)))
 
 
-def applied(case: Case, place: Place, given: list[Batch]) -> tuple[str, set[tuple[str, str, str]]]:
+def applied(case: Case, place: Place, given: list[Batch]) -> tuple[str, set[Emitted]]:
     with fresh(case, place) as harness:
         harness.apply_all(given)
         return harness.digest(), harness.emitted()
@@ -119,6 +136,21 @@ def test_topics_that_come_again_change_nothing(case: Case, place: Place) -> None
         harness.rewind()
         harness.apply_all(given)
         assert (harness.digest(), harness.emitted()) == before
+
+
+def test_what_is_rolled_back_leaves_nothing_that_a_second_try_would_meet(
+    case: Case, place: Place, failing: Callable[[str], None]
+) -> None:
+    """Not in the handler's memory either, where no rollback reaches."""
+    given = in_order(stream(case))
+    expected = applied(case, place, given)
+    with fresh(case, place) as harness:
+        for batch in given:
+            failing("batch.applied")
+            with pytest.raises(StoreUnavailable):
+                harness.apply(batch)
+            harness.apply(batch)
+        assert (harness.digest(), harness.emitted()) == expected
 
 
 def test_a_zombie_that_wakes_after_a_rebalance_changes_nothing(case: Case, place: Place) -> None:

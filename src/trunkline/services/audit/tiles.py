@@ -35,9 +35,13 @@ def partial_tiles(size: int) -> list[TileAt]:
 
 
 class TileTree:
-    """A tree that grows by leaf hashes and remembers which tiles that changed."""
+    """A tree that grows by leaf hashes and remembers which tiles that changed.
 
-    __slots__ = ("_frontiers", "_hashes", "changed", "size")
+    A tile is entered in `changed` when it first changes and goes on growing there; only a full one may be
+    taken out before the last leaf.
+    """
+
+    __slots__ = ("_frontiers", "_hashes", "_told", "changed", "size")
 
     def __init__(self, size: int = 0, tiles: Mapping[TileAt, bytes] | None = None) -> None:
         """Resume a tree of `size` leaves from its `partial_tiles`.
@@ -60,6 +64,7 @@ class TileTree:
                 )
             self._hashes.append(bytearray(hashes))
             self._frontiers.append(Frontier(split_hashes(hashes)))
+        self._told = [False] * len(self._hashes)  # Whether the unfinished tile is in `changed`.
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash; a filled tile's root moves up a level."""
@@ -68,8 +73,11 @@ class TileTree:
             if level == len(self._hashes):
                 self._hashes.append(bytearray())
                 self._frontiers.append(Frontier())
+                self._told.append(False)
             hashes, frontier = self._hashes[level], self._frontiers[level]
-            self.changed[TileAt(level, self._tile_index(level))] = hashes
+            if not self._told[level]:
+                self.changed[TileAt(level, self._tile_index(level))] = hashes
+                self._told[level] = True
             hashes += leaf
             frontier.append(leaf)
             if frontier.size < TILE_WIDTH:
@@ -77,6 +85,7 @@ class TileTree:
             leaf = frontier.root()
             self._hashes[level] = bytearray()
             self._frontiers[level] = Frontier()
+            self._told[level] = False
             level += 1
         self.size += 1
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, MetaData, func, inspect, select
 from sqlalchemy import delete as delete_from
@@ -37,6 +37,16 @@ NOW: Final = START + EVENTS * STEP
 """What the service's clock says: the stream has just ended."""
 
 UNREACHABLE: Final = ConnectionOptions(bootstrap_servers="127.0.0.1:1")
+
+
+class Emitted(NamedTuple):
+    """An event that a service has published, in what it must be the same after a replay."""
+
+    tenant: str
+    type: str
+    id: str
+    headers: str
+    payload: bytes
 
 
 class Harness:
@@ -81,13 +91,15 @@ class Harness:
         with self.store.read() as tx:
             return self.case.digest(tx)
 
-    def emitted(self) -> set[tuple[str, str, str]]:
-        """What it has published: tenant, type and id."""
+    def emitted(self) -> set[Emitted]:
+        """What it has published. An event that comes again with the same id and other content is a conflict
+        for everybody who has it."""
         table = OUTBOX_EVENT.c
         with self.store.read() as tx:
             if not inspect(tx).has_table("outbox_event"):
                 return set()
-            return {tuple(row) for row in tx.execute(select(table.aggregateid, table.type, table.id))}
+            columns = (table.aggregateid, table.type, table.id, table.headers, table.payload)
+            return {Emitted(*row) for row in tx.execute(select(*columns))}
 
     def rewind(self) -> None:
         """Forget positions and what was processed: the topics come again, as after a restore."""
