@@ -1,5 +1,6 @@
 """The key ring: what is sealed is read again, elsewhere it is not, and nothing is left of a destroyed key."""
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -163,3 +164,26 @@ def test_keys_of_another_master_are_told_apart_from_changed_values(tmp_path: Pat
     (tmp_path / "master.key").write_bytes(b"0" * KEY_BYTES)
     with closing(again(tmp_path)) as other, pytest.raises(Sealed, match="of another master key"):
         other.unseal("acme", sealed, place="p")
+
+
+def test_the_master_key_is_made_once_by_all_who_make_it_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: load_or_create_master(path), range(32)))
+    assert len(keys) == 1
+    assert [found.name for found in tmp_path.iterdir()] == ["master.key"]
+
+
+def test_a_master_key_whose_maker_died_on_the_way_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-made one would be taken for a damaged one, for good."""
+
+    def died(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", died)
+        with pytest.raises(InvalidInput, match="No space left"):
+            load_or_create_master(tmp_path / "master.key")
+    assert len(load_or_create_master(tmp_path / "master.key")) == KEY_BYTES

@@ -6,7 +6,6 @@ hold nothing that could be read once the key is gone. Whoever backs up the key r
 there, too.
 """
 
-import os
 import secrets
 from collections.abc import Collection
 from pathlib import Path
@@ -20,6 +19,7 @@ from trunkline.client.errors import StoreUnavailable
 from trunkline.client.store import Component, Store, migrate, open_store
 from trunkline.errors import InvalidInput, TrunklineError
 from trunkline.services.kit.inserting import insert_new
+from trunkline.services.kit.secret_files import make_once
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -45,19 +45,9 @@ class Sealed(TrunklineError):  # noqa: N818 - named for what the value is
 def load_or_create_master(path: Path) -> bytes:
     """The master key in a file that only its owner may read; made on first use. Raises `InvalidInput`."""
     try:
+        if not path.exists():
+            make_once(path, secrets.token_bytes(KEY_BYTES))
         found = path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = secrets.token_bytes(KEY_BYTES)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return load_or_create_master(path)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(fresh)
-            file.flush()
-            os.fsync(file.fileno())
-        return fresh
     except OSError as error:
         raise InvalidInput(f"master key {path}: {error.strerror}") from error
     if len(found) != KEY_BYTES:

@@ -29,6 +29,7 @@ from trunkline.services.governance.handler import GovernanceHandler
 from trunkline.services.governance.orders import Draft, Order, publish, revoke
 from trunkline.services.governance.rulebook import Rulebook
 from trunkline.services.governance.tables import GOVERNANCE
+from trunkline.services.kit.ending import ENDING
 from trunkline.services.kit.settings import FixedSettings
 from trunkline.services.policies.bundle import Bundles
 from trunkline.testing.bench.figures import Figure, figure, percentile
@@ -122,8 +123,8 @@ def _store(directory: Path) -> Iterator[tuple[Store, Outbox]]:
     directory.mkdir(parents=True, exist_ok=True)
     with closing(open_store(f"sqlite:///{directory / 'governance.db'}")) as store:
         migrate(store)
-        migrate(store, OUTBOX)
-        migrate(store, GOVERNANCE)
+        for component in (OUTBOX, ENDING, GOVERNANCE):
+            migrate(store, component)
         yield store, Outbox(service=SERVICE, catalogue=load_catalogue(None))
 
 

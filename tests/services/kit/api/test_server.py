@@ -13,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, Query
+from sqlalchemy.exc import DataError
 
 from trunkline.client.store import migrate, open_store, position
 from trunkline.client.store.position import Lane
@@ -29,7 +30,7 @@ from trunkline.services.kit.api import (
     page_of,
     reading,
 )
-from trunkline.services.kit.api.server import ApiServer, new_api
+from trunkline.services.kit.api.server import REQUEST_BYTES_MAX, ApiServer, new_api
 from trunkline.services.kit.api.tokens import issue, load_or_create_key, load_verifier, public_path
 
 NUMBERS = list(range(250))
@@ -39,6 +40,8 @@ ERRORS: dict[str, Exception] = {
     "away": Unavailable("the store does not answer"),
     "refused": TrunklineError("not now"),
     "bug": ZeroDivisionError("secret detail"),
+    "beyond": OverflowError("secret detail"),
+    "data": DataError("SELECT secret", {}, ValueError("NUL")),
 }
 
 
@@ -68,6 +71,10 @@ def routes() -> APIRouter:
     ) -> Page[int]:
         after = decode_cursor(cursor, tuple[int])[0] if cursor else -1
         return page_of([number for number in NUMBERS if number > after][: limit + 1], limit, lambda n: (n,))
+
+    @router.post("/notes")
+    def notes(by: Annotated[Caller, caller], note: dict[str, str]) -> Who:
+        return Who(by.tenant, note["text"])
 
     @router.get("/errors/{name}")
     def errors(name: str) -> None:
@@ -198,7 +205,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(
     assert found == NUMBERS
 
 
-@pytest.mark.parametrize("cursor", ["x", "W10", "WyJhIl0", "%00", "a" * 500])
+@pytest.mark.parametrize("cursor", ["x", "W10", "WyJhIl0", "%01", "a" * 500])
 def test_a_cursor_of_something_else_is_refused(
     base: httpx.Client, key: Ed25519PrivateKey, cursor: str
 ) -> None:
@@ -268,3 +275,25 @@ def test_a_server_that_was_never_started_can_be_stopped_twice() -> None:
     server.stop()
     server.stop()
     assert "api" not in {thread.name for thread in threading.enumerate() if not thread.is_alive()}
+
+
+def test_a_body_without_a_token_is_not_gathered_beyond_the_bound(base: httpx.Client) -> None:
+    mebibytes = (b"x" * (1 << 20) for _ in range((REQUEST_BYTES_MAX >> 20) + 1))
+    assert base.post("/v1/notes", content=mebibytes).status_code == 413
+    assert base.post("/v1/notes", content=b"x" * (REQUEST_BYTES_MAX + 1)).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/v1/errors/a%00b", "/v1/numbers?cursor=%00"])
+def test_an_address_with_nul_is_refused(base: httpx.Client, key: Ed25519PrivateKey, path: str) -> None:
+    assert base.get(path, headers=bearer(key)).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["beyond", "data"])
+def test_a_value_that_no_database_can_hold_is_the_callers_mistake(base: httpx.Client, name: str) -> None:
+    answer = base.get(f"/v1/errors/{name}")
+    assert (answer.status_code, "secret" in answer.text) == (422, False)
+
+
+def test_no_cache_gives_one_callers_answer_to_another(base: httpx.Client, key: Ed25519PrivateKey) -> None:
+    headers = base.get("/v1/who", headers=bearer(key)).headers
+    assert (headers["vary"], headers["cache-control"]) == ("authorization", "private, no-cache")

@@ -1,6 +1,7 @@
 """Tokens and their key: what is refused when one is issued."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,3 +38,22 @@ def test_a_file_that_is_no_key_is_named(tmp_path: Path, content: bytes) -> None:
         load_or_create_key(path)
     with pytest.raises(InvalidInput, match=r"token key .*k\.pem"):
         load_verifier(path)
+
+
+def test_the_public_half_is_made_again_where_it_was_lost(tmp_path: Path) -> None:
+    """Whoever made the private one may have died before the public one was there."""
+    path = tmp_path / "key.pem"
+    key = load_or_create_key(path)
+    public_path(path).unlink()
+    load_or_create_key(path)
+    token = issue(key, tenant="acme", subject="u", scopes=(), now=datetime.now(UTC), lifetime=timedelta(1))
+    assert load_verifier(public_path(path)).caller(token).tenant == "acme"
+
+
+def test_the_key_is_made_once_by_all_who_make_it_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda _: load_or_create_key(path).private_bytes_raw(), range(16)))
+    assert len(set(keys)) == 1
+    assert path.stat().st_mode & 0o077 == 0
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["key.pem", "key.pub.pem"]

@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
@@ -28,27 +29,34 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     def problem(_request: Request, error: Problem) -> JSONResponse:
-        return _answer(error.status, error.detail, error.headers)
+        return refusal(error.status, error.detail, error.headers)
 
     @app.exception_handler(HTTPException)
     def http(_request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
-        return _answer(error.status_code, str(error.detail), headers)
+        return refusal(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         found = ("{}: {}".format(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors())
-        return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found))
+        return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found))
 
     @app.exception_handler(TrunklineError)
     def ours(_request: Request, error: TrunklineError) -> JSONResponse:
         if isinstance(error, InvalidInput):
-            return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+            return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         if isinstance(error, Unavailable):
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        return _answer(HTTPStatus.CONFLICT, str(error))
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return refusal(HTTPStatus.CONFLICT, str(error))
+
+    @app.exception_handler(DataError)
+    @app.exception_handler(OverflowError)
+    def beyond(_request: Request, _error: Exception) -> JSONResponse:
+        # The word of the database, or of Python on the way to it: a number beyond 64 bits, a text with NUL.
+        return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "a value in the request is beyond what can be stored")
 
 
-def _answer(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def refusal(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An answer that says why there is no other."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)

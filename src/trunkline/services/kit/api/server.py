@@ -18,6 +18,8 @@ from trunkline.services.kit.api.tokens import Verifier
 
 START_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5
+REQUEST_BYTES_MAX: Final = 8 << 20
+"""Of a body, which is gathered before any token is read. The largest needed is a policy bundle, of 4 MiB."""
 ETAG_BYTES_MAX: Final = 4 << 20
 """Larger answers, and streams, go out without an ETag rather than being gathered first."""
 
@@ -26,24 +28,35 @@ def new_api(
     service: str, routes: Sequence[APIRouter], *, store: Store, verifier: Verifier, title: str
 ) -> FastAPI:
     """The application: routes under /v1, OpenAPI under /openapi.json, problem details, ETags."""
-    app = FastAPI(title=title, version=__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(
+        title=title, version=__version__, docs_url="/docs", redoc_url=None, max_body_size=REQUEST_BYTES_MAX
+    )
     app.state.store, app.state.verifier, app.state.service = store, verifier, service
     problems.install(app)
     for router in routes:
         app.include_router(router, prefix="/v1")
     app.middleware("http")(_tagged)
+    app.middleware("http")(_without_nul)
     return app
+
+
+async def _without_nul(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """422 for an address with NUL, which no database can hold, before any route looks at it."""
+    if "\0" in request.scope["path"] or "%00" in request.url.query:
+        return problems.refusal(422, "an address cannot hold the character NUL")
+    return await call_next(request)
 
 
 async def _tagged(request: Request, call_next: RequestResponseEndpoint) -> Response:
     """ETag of what is answered to a GET, and 304 for who has it already (RFC 9110 section 13)."""
     response = await call_next(request)
+    response.headers["vary"] = "authorization"
     size = response.headers.get("content-length")
     if request.method != "GET" or response.status_code != 200 or size is None or int(size) > ETAG_BYTES_MAX:
         return response
     body = b"".join([chunk async for chunk in response.body_iterator])  # type: ignore[attr-defined]
     tag = f'"{sha256(body).hexdigest()[:32]}"'
-    headers = {**response.headers, "etag": tag, "cache-control": "private, no-cache"}
+    headers = {"cache-control": "private, no-cache", **response.headers, "etag": tag}
     known = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
     if tag in known:
         headers.pop("content-length")

@@ -4,7 +4,6 @@ Tokens are JWTs (RFC 7519) signed with Ed25519 (RFC 8037). Services need the pub
 token` issues tokens where the private one is.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from fastapi import Depends, Request
 from trunkline.catalogue.names import SYSTEM_TENANT, TENANT_PATTERN
 from trunkline.errors import InvalidInput
 from trunkline.services.kit.api.problems import Problem
+from trunkline.services.kit.secret_files import make_once, replace
 
 AUDIENCE: Final = "trunkline"
 ALGORITHM: Final = "EdDSA"
@@ -95,36 +95,42 @@ def issue(
 
 def load_or_create_key(path: Path) -> Ed25519PrivateKey:
     """The key that signs tokens, made on first use with its public half beside it. Raises `InvalidInput`."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Ed25519PrivateKey.generate()
-        private = fresh.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        public = fresh.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(private)
-        except FileExistsError:
-            return load_or_create_key(path)
-        public_path(path).write_bytes(public)
     try:
+        if not path.exists():
+            private = Ed25519PrivateKey.generate().private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            make_once(path, private)
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise InvalidInput(f"token key {path}: {error}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidInput(f"token key {path} is not an Ed25519 key")
+        if not isinstance(key, Ed25519PrivateKey):
+            raise InvalidInput(f"token key {path} is not an Ed25519 key")
+        _publish(key, public_path(path))
+    except OSError as error:
+        raise InvalidInput(f"token key {path}: {error.strerror}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InvalidInput(
+            f"token key {path}: it cannot be read as an Ed25519 key without password"
+        ) from error
     return key
+
+
+def _publish(key: Ed25519PrivateKey, path: Path) -> None:
+    """The public half follows the private one, also where whoever made that died before this."""
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    if not path.exists() or path.read_bytes() != public:
+        replace(path, public)
 
 
 def load_verifier(path: Path) -> Verifier:
     """What checks tokens, from the file of the public key. Raises `InvalidInput`."""
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise InvalidInput(f"token key {path}: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"token key {path}: {error.strerror}; `trunkline token` makes one") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise InvalidInput(f"token key {path}: it is not a public key in PEM") from error
     if not isinstance(key, Ed25519PublicKey):
         raise InvalidInput(f"token key {path} is not an Ed25519 public key")
     return Verifier(key)
