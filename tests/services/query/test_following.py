@@ -64,8 +64,10 @@ def activate(publisher: Publisher, one: Policy, *, revision: int) -> None:
     publisher.publish(activation(bundle, previous_revision=revision - 1), tenant="acme").result(20)
 
 
-def beat(publisher: Publisher) -> None:
-    event = PolicyHeartbeat(sequence=1, sent_at=datetime.now(UTC), every_ms=5_000, bundles=1, digest="0" * 64)
+def beat(publisher: Publisher, *, bundles: int = 1) -> None:
+    event = PolicyHeartbeat(
+        sequence=1, sent_at=datetime.now(UTC), every_ms=5_000, bundles=bundles, digest="0" * 64
+    )
     publisher.publish(event, tenant=SYSTEM_TENANT).result(20)
 
 
@@ -81,6 +83,10 @@ def test_it_decides_by_what_was_published_and_goes_stale_without_governance(
             standing = follower.standing("acme")
             assert (standing.policies.bundle.revision, standing.stale) == (1, None)
             assert follower.standing("other").policies.bundle.revision == 0
+            beat(publisher, bundles=2)
+            eventually(lambda: follower.replica.unread == 1)
+            with pytest.raises(PoliciesUnknown, match="1 bundles of governance"):
+                follower.standing("other")
             activate(publisher, FORBID, revision=2)
             eventually(lambda: follower.standing("acme").policies.bundle.revision == 2)
             eventually(lambda: follower.not_ready is not None)
@@ -111,7 +117,7 @@ def test_a_change_decides_within_a_moment(
     """From the call of publish to the decision; the benchmark has the distribution."""
     broker = broker_factory()
     with governance(broker.address) as publisher:
-        beat(publisher)
+        beat(publisher, bundles=0)
         with following(broker.address, tmp_path / "policies.json") as follower:
             eventually(lambda: follower.not_ready is None)
             activate(publisher, FORBID, revision=1)

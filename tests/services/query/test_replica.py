@@ -23,7 +23,7 @@ from trunkline.services.policies.policy import Policy
 from trunkline.services.query.errors import PoliciesUnknown
 from trunkline.services.query.following import KnownPolicies
 from trunkline.services.query.keeping import Damaged, keep, kept
-from trunkline.services.query.replica import PolicyReplica
+from trunkline.services.query.replica import PolicyReplica, tenant_policies
 from trunkline.testing.query import policy
 
 WALL = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -52,11 +52,10 @@ class Topic:
             self.write(published(one), tenant)
         self.write(activation(new_bundle(tenant, revision, policies), previous_revision=previous), tenant)
 
-    def beat(self, *, ago: float = 0.0) -> None:
+    def beat(self, *, ago: float = 0.0, bundles: int = 1) -> None:
         at = WALL + timedelta(seconds=self.now - 1_000 - ago)
-        self.write(
-            PolicyHeartbeat(sequence=1, sent_at=at, every_ms=5_000, bundles=1, digest="0" * 64), SYSTEM_TENANT
-        )
+        event = PolicyHeartbeat(sequence=1, sent_at=at, every_ms=5_000, bundles=bundles, digest="0" * 64)
+        self.write(event, SYSTEM_TENANT)
 
     def see(self, topic_id: str = "t-1") -> None:
         self.replica.seen(Sighting(topic_id=topic_id, bounds={0: (0, len(self.records))}, at=self.now))
@@ -240,3 +239,61 @@ def test_what_was_kept_is_what_was_known_and_a_damaged_file_is_refused(tmp_path:
     path.write_bytes(damaged[:100])
     with pytest.raises(Damaged):
         kept(path)
+
+
+def test_a_topic_made_anew_takes_no_tenants_policies_away() -> None:
+    """Governance repeats one tenant's bundle after the other; until then the others' are as before."""
+    topic = Topic()
+    topic.activate(ONE, revision=1, previous=0)
+    topic.activate(TWO, revision=4, previous=0, tenant="other")
+    topic.beat(bundles=2)
+    topic.see()
+    topic.read()
+    topic.see()
+    topic.records, topic.read_to = [], 0
+    topic.activate(ONE, revision=1, previous=0)
+    topic.beat(bundles=2)
+    topic.see("t-2")
+    topic.read()
+    topic.see("t-2")
+    other = topic.replica.view["other"]
+    assert topic.replica.adopted
+    assert (other.bundle.revision, other.bundle.policies) == (4, (TWO,))
+    assert other.incomplete == "nothing of its policies is in the topic"
+    assert other.incomplete_at == topic.now
+    for part in snapshot_events(new_bundle("other", 4, [TWO])):
+        topic.write(part, "other")
+    topic.read()
+    assert topic.replica.view["other"].incomplete is None
+
+
+def test_policies_of_before_decide_where_the_topic_begins_behind_a_gap() -> None:
+    topic = Topic()
+    topic.replica.remember({"acme": tenant_policies(new_bundle("acme", 39, [TWO]), {})})
+    topic.activate(ONE, revision=41, previous=40)
+    topic.see()
+    topic.read()
+    known = topic.replica.view["acme"]
+    assert (known.bundle.revision, known.incomplete) == (39, "revision 41 follows 40, and 0 is active")
+
+
+def test_of_a_tenant_whose_first_revision_is_not_whole_nothing_is_decided() -> None:
+    topic = Topic()
+    topic.activate(ONE, revision=40, previous=39)
+    topic.beat()
+    topic.see()
+    topic.read()
+    with pytest.raises(PoliciesUnknown, match="40 follows 39"):
+        KnownPolicies(topic.replica.view).standing("acme")
+
+
+def test_a_heartbeat_tells_of_bundles_that_are_not_in_the_topic() -> None:
+    topic = Topic()
+    topic.activate(ONE, revision=1, previous=0)
+    topic.beat(bundles=2)
+    topic.see()
+    topic.read()
+    assert topic.replica.unread == 1
+    topic.activate(ONE, revision=1, previous=0, tenant="other")
+    topic.read()
+    assert topic.replica.unread == 0

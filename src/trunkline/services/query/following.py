@@ -105,7 +105,11 @@ class PolicyFollower:
         if not replica.known:
             raise PoliciesUnknown(f"the policies were not read yet: {self._follower.why_behind}")
         found = replica.view.get(tenant) or _none_of(tenant)
-        return _standing(found, self._why_stale(found))
+        why = self._why_stale(found)
+        if why is None and replica.unread > 0:
+            missed = f"{replica.unread} bundles of governance are not in the topic yet"
+            return _standing(found, None, missed=missed)
+        return _standing(found, why)
 
     @property
     def not_ready(self) -> str | None:
@@ -223,9 +227,11 @@ class PolicyFollower:
         )
 
 
-def _standing(found: TenantPolicies, stale: str | None) -> Standing:
-    if stale is not None and found.bundle.revision == 0:
-        raise PoliciesUnknown(f"it is not known which policies {found.bundle.tenant} has: {stale}")
+def _standing(found: TenantPolicies, stale: str | None, *, missed: str | None = None) -> Standing:
+    """`missed` says why some tenants' policies, nobody knows whose, may never have been read."""
+    why = stale or found.incomplete or missed
+    if why is not None and found.bundle.revision == 0:
+        raise PoliciesUnknown(f"it is not known which policies {found.bundle.tenant} has: {why}")
     return Standing(policies=found, stale=stale)
 
 

@@ -53,6 +53,13 @@ class _Tenant:
         self.tags: dict[str, str] = {}
         self._incomplete_at = NEVER
 
+    def go_on_from(self, before: TenantPolicies) -> None:
+        """What was read has no bundle: that of before decides until governance repeats the newest."""
+        why = self.bundles.incomplete or "nothing of its policies is in the topic"
+        self.bundles = Bundles(before.bundle.tenant, before.bundle)
+        self.bundles.incomplete = why
+        self.tags = {**before.tags, **self.tags}
+
     def known(self, now: float) -> TenantPolicies:
         if self.bundles.incomplete is None:
             self._incomplete_at = NEVER
@@ -75,8 +82,10 @@ class PolicyReplica:
         self._tenants: dict[str, _Tenant] = {}
         self._adopted = False
         self._heard_at = NEVER
+        self._told = 0
         self.view: View = EMPTY
         """What decides."""
+        self._bundles = 0
         self.known = False
         """Whether there is a view at all: kept from before, or read."""
         self.fresh_until = NEVER
@@ -94,6 +103,11 @@ class PolicyReplica:
     def heard_at(self) -> float:
         """When governance sent the newest heartbeat."""
         return self._heard_at
+
+    @property
+    def unread(self) -> int:
+        """How many bundles governance has, by its newest heartbeat, beyond those that are known here."""
+        return self._told - self._bundles
 
     @property
     def positions(self) -> dict[int, int]:
@@ -117,7 +131,7 @@ class PolicyReplica:
         """The cluster was asked; returns what to read from now on if that has changed."""
         assignment = self._course.seen(sighting)
         if assignment is not None and assignment.fresh:
-            self._tenants, self._adopted, self._heard_at = {}, False, NEVER
+            self._tenants, self._adopted, self._heard_at, self._told = {}, False, NEVER, 0
             self.rejected, self.last_rejected = 0, ""
         self._show({})
         return assignment
@@ -141,6 +155,7 @@ class PolicyReplica:
                 # Clocks that run ahead make nothing fresher than now.
                 age = max(0.0, (wall - event.data.sent_at).total_seconds())
                 self._heard_at = max(self._heard_at, now - age)
+                self._told = event.data.bundles
             return None
         tenant = self._tenants.setdefault(event.tenantid, _Tenant(event.tenantid))
         if isinstance(event.data, ClassificationChanged):
@@ -162,12 +177,26 @@ class PolicyReplica:
             if not self._course.current or (self.view and not self._tenants):
                 return
             self._adopted = self.known = True
+            self._keep_what_is_missing()
             self.view = MappingProxyType(
                 {tenant: one.known(self._course.current_at) for tenant, one in self._tenants.items()}
             )
+            self._count()
         elif changed:
             self.view = MappingProxyType({**self.view, **changed})
+            self._count()
         self.fresh_until = min(self._course.current_at, self._heard_at) + self.stale_seconds
+
+    def _count(self) -> None:
+        self._bundles = sum(one.bundle.revision > 0 for one in self.view.values())
+
+    def _keep_what_is_missing(self) -> None:
+        for tenant, before in self.view.items():
+            if before.bundle.revision == 0:
+                continue
+            found = self._tenants.setdefault(tenant, _Tenant(tenant))
+            if found.bundles.active.revision == 0:
+                found.go_on_from(before)
 
 
 def tenant_policies(
