@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from trunkline.catalogue.assets import table_urn
 from trunkline.errors import InvalidInput
-from trunkline.services.policies.policy import Scope, scope_of, table_covering, written
+from trunkline.services.policies.policy import Scope, asset_key, scope_of, table_covering, written
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,18 @@ def test_a_scope_covers_tables() -> None:
 def test_a_column_is_covered_by_its_table_and_a_model_by_none() -> None:
     assert table_covering("urn:column:a.b.c") == "urn:table:a.b"
     assert table_covering("urn:model:churn") is None
+
+
+@pytest.mark.parametrize(
+    ("urn", "key"),
+    [
+        ("urn:table:HR.Salary", "urn:table:hr.salary"),
+        ("urn:table:hr.salary%20of%202026", "urn:table:hr.salary%20of%202026"),
+        ("urn:column:HR.Salary.Home Phone", "urn:column:hr.salary.home%20phone"),
+        ("urn:column:hr.salary.home%20phone", "urn:column:hr.salary.home%20phone"),
+        ("urn:column:hr.salary", "urn:column:hr.salary"),
+        ("urn:model:Churn", "urn:model:Churn"),
+    ],
+)
+def test_an_asset_has_one_key_however_it_is_spelled(urn: str, key: str) -> None:
+    assert asset_key(urn) == key == asset_key(key)

@@ -20,10 +20,13 @@ from trunkline.client.broadcast.course import Sighting
 from trunkline.codec import Record, encode, new_envelope
 from trunkline.services.policies.bundle import activation, new_bundle, snapshot_events
 from trunkline.services.policies.policy import Policy
+from trunkline.services.query.cedar import Principal
 from trunkline.services.query.errors import PoliciesUnknown
 from trunkline.services.query.following import KnownPolicies
 from trunkline.services.query.keeping import Damaged, keep, kept
 from trunkline.services.query.replica import PolicyReplica, tenant_policies
+from trunkline.services.query.relations import Relation
+from trunkline.services.query.rules import TableRules
 from trunkline.testing.query import policy
 
 WALL = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -176,6 +179,19 @@ def test_classifications_are_the_newest() -> None:
     topic.read()
     assert topic.replica.view["acme"].tags == {"urn:table:hr.salary": "personal"}
     assert topic.replica.view["acme"].tags_digest
+
+
+def test_a_classification_is_of_its_column_however_that_is_spelled() -> None:
+    topic = Topic()
+    for asset in ("urn:column:HR.Person.Home Phone", "urn:column:hr.person.e%2Email"):
+        topic.write(ClassificationChanged(asset=asset, classification="personal", actor_id="u"))
+    topic.see()
+    topic.read()
+    person = Relation(schema="hr", name="Person", columns=("id", "Home Phone", "E.Mail"))
+    mask = policy("mask", "urn:tag:personal", "'x'", policy_id="p")
+    made = TableRules(person, [mask], topic.replica.view["acme"].tags, open_by_default=True)
+    masks = made.decide(Principal(user="u-17"), origin="user").masks
+    assert masks == {"Home Phone": ("p",), "E.Mail": ("p",)}
 
 
 def test_a_poison_record_is_counted_and_stops_nobody() -> None:

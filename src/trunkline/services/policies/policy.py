@@ -5,7 +5,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from trunkline.catalogue.assets import TABLE
+from trunkline.catalogue.assets import TABLE, asset_urn
 from trunkline.catalogue.events.fields import Identifier, Positive, Reason, Sql, Urn
 from trunkline.catalogue.events.policy import Kind, Mode, PolicyPublished
 from trunkline.errors import InvalidInput
@@ -99,6 +99,20 @@ def table_covering(urn: str) -> str | None:
     except InvalidInput:
         return None
     return None if scope.table is None else written(Scope("table", scope.schema, scope.table))
+
+
+def asset_key(urn: str) -> str:
+    """The one spelling of an asset that policies may be about: of a table or a column in any other.
+
+    Names in upper case, or percent-encoded in another way, are of the same table.
+    """
+    if urn.startswith(TABLE):
+        return asset_urn(urn)
+    try:
+        scope = scope_of(urn)
+    except InvalidInput:
+        return urn
+    return written(scope) if scope.covers == "column" else urn
 
 
 def policy_published(event: PolicyPublished) -> Policy:

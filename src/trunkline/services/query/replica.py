@@ -20,6 +20,7 @@ from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.client.broadcast.course import NEVER, Assignment, Course, Sighting
 from trunkline.codec import CodecError, Record, decode
 from trunkline.services.policies.bundle import Bundle, Bundles
+from trunkline.services.policies.policy import asset_key
 
 _HEARTBEAT: Final = ("ce_type", b"policy.heartbeat.v1")
 
@@ -28,7 +29,8 @@ _canonical: Final = msgspec.json.Encoder(order="deterministic").encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantPolicies:
-    """What is known of one tenant. `tags` are its classifications by asset.
+    """What is known of one tenant. `tags` are its classifications by asset, spelled as
+    `services.policies.policy.asset_key` does.
 
     `incomplete` says why a newer revision than the active one could not be activated, `incomplete_at` since
     when.
@@ -159,7 +161,7 @@ class PolicyReplica:
             return None
         tenant = self._tenants.setdefault(event.tenantid, _Tenant(event.tenantid))
         if isinstance(event.data, ClassificationChanged):
-            tenant.tags[event.data.asset] = event.data.classification
+            tenant.tags[asset_key(event.data.asset)] = event.data.classification
         try:
             tenant.bundles.apply(event.data)
         except Exception as error:  # noqa: BLE001 - one tenant's event may not keep the others' from being applied

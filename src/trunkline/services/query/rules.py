@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from trunkline.errors import InvalidInput
 from trunkline.services.kit.sql import TooDeep, parse_into
-from trunkline.services.policies.policy import COLUMN, Policy, Scope, scope_of
+from trunkline.services.policies.policy import Policy, Scope, scope_of, written
 from trunkline.services.query.cedar import Access, Principal, Said, Subject, in_modes
 from trunkline.services.query.relations import Relation
 from trunkline.services.query.rewrite import BadPolicy, Guard, bound, column_of, guard_of, masked
@@ -60,7 +60,7 @@ class TableRules:
         *,
         open_by_default: bool,
     ) -> None:
-        """`policies` are all of the tenant's, `tags` its classifications by asset."""
+        """`policies` are all of the tenant's, `tags` its classifications by `asset_key`."""
         self.relation = relation
         self._schema, self._table = relation.key
         self._tags = tags
@@ -127,7 +127,7 @@ class TableRules:
         return frozenset(tag for asset in assets if (tag := self._tags.get(asset)))
 
     def _column_urn(self, column: str) -> str:
-        return f"{COLUMN}{self._schema}.{self._table}.{column.lower()}"
+        return written(Scope("column", self._schema, self._table, column.lower()))
 
     def _by_column(self, masks: Sequence[tuple[Policy, Scope]]) -> dict[str, list[Policy]]:
         found: dict[str, list[Policy]] = {}
