@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA_DIR ?= trunkline-data
+# Tests wait more than they compute. One after the other, in this process: WORKERS=0.
+WORKERS ?= 3
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: install dev run test test-long test-kafka lint bench lock clean
 
@@ -15,13 +18,13 @@ run: install  ## broker, services and demo input on this machine; Ctrl-C stops c
 	@if [ -t 0 ]; then set -m; fi; $(BIN)/trunkline up --data-dir $(DATA_DIR) --feed
 
 test: dev  ## what needs only pip, in under five minutes
-	$(BIN)/python -m pytest -m "not slow and not kafka"
+	$(PYTEST) -m "not slow and not kafka"
 
 test-long: dev  ## kill -9 runs and other bounded long checks
-	$(BIN)/python -m pytest -m "slow and not kafka"
+	$(PYTEST) -m "slow and not kafka"
 
 test-kafka: dev  ## what needs Java: the same suites on real Apache Kafka, from Maven or KAFKA_HOME
-	$(BIN)/python -m pytest -m kafka
+	$(PYTEST) -m kafka
 
 lint: dev
 	$(BIN)/ruff format --check .

@@ -300,3 +300,6 @@ def _reading(tenant: str, store: Store, findings: Findings) -> Iterator[None]:
         if unavailable := store.unavailable(error):
             raise unavailable from error
         findings.add(tenant, "unreadable", f"the database cannot read this ledger: {error.orig}")
+    except UnicodeDecodeError as error:
+        # SQLite quotes a bent schema in its message, and the driver cannot make a text of that.
+        findings.add(tenant, "unreadable", f"the database is damaged, and cannot be said how: {error.reason}")
