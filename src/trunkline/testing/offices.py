@@ -1,10 +1,13 @@
 """Services that are called rather than fed, for tests: a context on a store, and a clock that tests move."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
+from typing import TypeVar
 
 from sqlalchemy import Connection, MetaData, inspect, select
 
@@ -19,6 +22,9 @@ from trunkline.testing.suite.case import Case
 from trunkline.testing.suite.harness import UNREACHABLE, context_of
 
 BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
+CALLERS = 8
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -59,6 +65,18 @@ def told(store: Store, tenant: str) -> list[Envelope[Event]]:
 def told_ids(tx: Connection) -> list[str]:
     """The ids of all events in the outbox, in order."""
     return list(tx.execute(select(OUTBOX_EVENT.c.id).order_by(OUTBOX_EVENT.c.position)).scalars())
+
+
+def at_once(work: Callable[[int], T]) -> list[T]:
+    """What `CALLERS` threads get who all call it at the same time, each with its number."""
+    barrier = Barrier(CALLERS)
+
+    def call(number: int) -> T:
+        barrier.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        return list(pool.map(call, range(CALLERS)))
 
 
 def differences(tx: Connection, declared: MetaData) -> list[str]:

@@ -1,17 +1,18 @@
 """Logins, permissions, roles, keys and requests: a change and its event are one."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from trunkline.errors import InvalidInput
 from trunkline.services.iam import queries
 from trunkline.services.iam.desk import ATTEMPTS_MAX, LOCK, AccessRefused, IamEraser
 from trunkline.services.iam.state import state_digest
 from trunkline.services.iam.tables import METADATA
 from trunkline.services.kit.ending import End, TenantEnded, ended
 from trunkline.services.kit.ending.ends import Erasure, end_tenant
-from trunkline.testing.offices import differences
+from trunkline.testing.offices import at_once, differences
 
 GRANT = ("u-17", "query.execute", "urn:schema:sales")
 
@@ -50,6 +51,31 @@ def test_an_account_is_locked_after_too_many_failures_whatever_comes_then(office
     assert log_in(office, verified=False).locked_until == office.clock.now + LOCK
     office.do(lambda tx, desk: desk.unlock(tx, "acme", "u-17"))
     assert log_in(office, verified=True).allowed
+
+
+def test_of_many_that_grant_the_same_at_once_one_does_and_tells(office: Any) -> None:
+    """On PostgreSQL they run side by side, and all see at first that there is nothing to lock."""
+    for permission in ("read", "write", "share"):
+
+        def grant(number: int, wanted: str = permission) -> Any:
+            given = ("u-17", wanted, "urn:schema:sales")
+            return office.do(lambda tx, desk: desk.grant(tx, "acme", *given, actor=f"u-{number}"))
+
+        assert sorted(at_once(grant)) == [False] * 7 + [True]
+    assert len(office.told()) == 3
+    assert len({event.id for event in office.told()}) == 3
+
+
+def test_a_time_without_an_offset_is_refused(office: Any) -> None:
+    naive = datetime(2027, 1, 1)  # noqa: DTZ001 - as a caller may send it
+    for ask in (
+        lambda tx, desk: desk.grant(tx, "acme", *GRANT, actor="u-1", expires_at=naive),
+        lambda tx, desk: desk.create_key(tx, "acme", actor="u-1", expires_at=naive),
+        lambda tx, desk: desk.request_erasure(tx, "acme", "c-1", actor="u-1", due_at=naive),
+    ):
+        with pytest.raises(InvalidInput, match="give the time with its offset"):
+            office.do(ask)
+    assert office.told() == []
 
 
 def test_a_permission_is_granted_once_revoked_once_and_granted_anew(office: Any) -> None:

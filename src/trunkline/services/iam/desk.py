@@ -19,7 +19,6 @@ from hmac import compare_digest
 from typing import Any, Final, Self
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.events.access import (
@@ -59,6 +58,9 @@ SECRET_BYTES: Final = 32
 KEY_ID_BYTES: Final = 8
 KEY_PREFIX: Final = "tlk"
 """Begins every API key, so that a scanner finds one that was published by mistake."""
+
+_PLACE: Final = ("tenant", "grantee_id", "permission", "resource")
+"""The columns that a row of `PERMISSION` is known by."""
 
 
 class AccessRefused(TrunklineError):  # noqa: N818 - named for what happened
@@ -179,13 +181,14 @@ class Desk:
     ) -> bool:
         """Give a permission; False where it was given already, until the same moment."""
         _admit(tx, tenant)
-        before = _permission(tx, tenant, grantee, permission, resource)
-        expires_us = None if expires_at is None else to_us(expires_at)
-        if before is not None and before.granted and before.expires_us == expires_us:
+        expires_us = _us_of("expires_at", expires_at)
+        place = (tenant, grantee, permission, resource)
+        # There may be no row to lock yet; two that grant the same go one after the other all the same.
+        insert_new(tx, PERMISSION, dict(zip(_PLACE, place, strict=True)) | {"version": 0, "granted": 0})
+        before = _permission(tx, *place)
+        if before.granted and before.expires_us == expires_us:
             return False
-        version = _set_permission(
-            tx, (tenant, grantee, permission, resource), before, granted=1, expires_us=expires_us
-        )
+        version = _set_permission(tx, place, before, granted=1, expires_us=expires_us)
         event = PermissionGranted(
             actor_id=actor,
             grantee_id=grantee,
@@ -212,9 +215,8 @@ class Desk:
         before = _permission(tx, tenant, grantee, permission, resource)
         if before is None or not before.granted:
             return False
-        version = _set_permission(
-            tx, (tenant, grantee, permission, resource), before, granted=0, expires_us=None
-        )
+        place = (tenant, grantee, permission, resource)
+        version = _set_permission(tx, place, before, granted=0, expires_us=None)
         event = PermissionRevoked(
             actor_id=actor, grantee_id=grantee, permission=permission, resource=resource, reason=reason
         )
@@ -255,7 +257,7 @@ class Desk:
             "last_four": secret[-4:],
             "name": name,
             "created_us": to_us(self.wall()),
-            "expires_us": None if expires_at is None else to_us(expires_at),
+            "expires_us": _us_of("expires_at", expires_at),
         }
         tx.execute(insert(API_KEY), row)
         event = ApiKeyCreated(
@@ -322,7 +324,7 @@ class Desk:
             "subject_id": subject,
             "actor_id": actor,
             "requested_us": to_us(self.wall()),
-            "due_us": None if due_at is None else to_us(due_at),
+            "due_us": _us_of("due_at", due_at),
         }
         if insert_new(tx, ERASURE_REQUEST, row):
             event = ErasureRequested(actor_id=actor, subject_id=subject, request_id=id_, due_at=due_at)
@@ -399,19 +401,24 @@ def _permission(tx: Connection, tenant: str, grantee: str, permission: str, reso
 
 
 def _set_permission(
-    tx: Connection, key: tuple[str, str, str, str], before: Any, *, granted: int, expires_us: int | None
+    tx: Connection, place: tuple[str, str, str, str], before: Any, *, granted: int, expires_us: int | None
 ) -> int:
-    version = 1 if before is None else before.version + 1
-    columns = dict(zip(("tenant", "grantee_id", "permission", "resource"), key, strict=True))
+    """Change a row that is locked; its new version."""
+    version = int(before.version) + 1
+    here = [PERMISSION.c[name] == value for name, value in zip(_PLACE, place, strict=True)]
     values = {"version": version, "granted": granted, "expires_us": expires_us}
-    row = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(PERMISSION)
-    taken = row.on_conflict_do_update(index_elements=list(columns), set_=values)
-    tx.execute(taken, {**columns, **values})
+    tx.execute(update(PERMISSION).where(*here).values(**values))
     return version
 
 
 def _permission_id(tenant: str, grantee: str, permission: str, resource: str, version: int) -> str:
     return derive_id("iam.permission", tenant, grantee, permission, resource, str(version))
+
+
+def _us_of(name: str, moment: datetime | None) -> int | None:
+    if moment is not None and moment.tzinfo is None:
+        raise InvalidInput(f"{name} {moment.isoformat()}: give the time with its offset, such as Z")
+    return None if moment is None else to_us(moment)
 
 
 def _hash(secret: str) -> bytes:
