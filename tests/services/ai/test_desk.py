@@ -16,7 +16,7 @@ from trunkline.services.ai.state import state_digest
 from trunkline.services.ai.tables import METADATA
 from trunkline.services.kit.ending import End, TenantEnded
 from trunkline.services.kit.ending.ends import Erasure, end_tenant
-from trunkline.testing.offices import differences
+from trunkline.testing.offices import at_once, differences
 
 TOKENS = Tokens(provider="in_house", model="m-70b", input=3100, output=420, cached=1024)
 CALL = ToolCall(tool="run_query", outcome="success", duration_ms=140, query_id="q-1")
@@ -36,6 +36,21 @@ def call(office: Any, *, run: str = "r-1", key: str | None = None) -> Any:
 
 def complete(office: Any, run: str = "r-1") -> Any:
     return office.do(lambda tx, desk: desk.complete(tx, "acme", run))
+
+
+def test_of_many_that_start_the_same_run_at_once_one_tells(office: Any) -> None:
+    """On PostgreSQL they run side by side, and all see at first that there is no such run."""
+    assert {at.run_id for at in at_once(lambda _: start(office))} == {"r-1"}
+    assert [event.type for event in office.told()] == ["agent.run_started.v1"]
+
+
+@pytest.mark.parametrize("key", ["#2", "", "k" * 257])
+def test_a_key_that_a_step_without_one_could_have_is_refused(office: Any, key: str) -> None:
+    start(office)
+    with pytest.raises(InvalidInput, match="use 1 to 256 characters"):
+        use(office, key=key)
+    assert use(office).steps == 1
+    assert use(office).steps == 2
 
 
 def test_the_end_of_a_run_repeats_the_sums_of_its_steps(office: Any) -> None:

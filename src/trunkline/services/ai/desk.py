@@ -37,9 +37,14 @@ from trunkline.services.ai.tables import RUN, STEP
 from trunkline.services.app import Context
 from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.kit.ending.ends import from_us, to_us
+from trunkline.services.kit.inserting import insert_new
 
 STEPS_MAX: Final = 10_000
 """Steps of one run: an agent that does not come to an end is stopped here."""
+
+KEY_CHARS_MAX: Final = 256
+_UNNAMED: Final = "#"
+"""Begins the keys of steps that were given none."""
 
 _R: Final = RUN.c
 _S: Final = STEP.c
@@ -124,11 +129,6 @@ class Desk:
         if not TENANT_PATTERN.fullmatch(tenant):
             raise InvalidInput(f"tenant {tenant[:80]!r}: use up to 64 letters, digits, '.', '_' or '-'")
         require_not_ended(tx, tenant)
-        there = find(tx, tenant, run_id, lock=True)
-        if there is not None:
-            if (there.agent_id, there.user_id, there.session_id) != (agent, user, session):
-                raise RunRefused(f"run {run_id} of tenant {tenant} is another one; choose a new id")
-            return there
         row = {
             "tenant": tenant,
             "run_id": run_id,
@@ -139,7 +139,11 @@ class Desk:
             "started_us": to_us(self.wall()),
             **dict.fromkeys(("steps", "tool_calls", "input_tokens", "output_tokens"), 0),
         }
-        tx.execute(insert(RUN), row)
+        if not insert_new(tx, RUN, row):
+            there = get(tx, tenant, run_id)
+            if (there.agent_id, there.user_id, there.session_id) != (agent, user, session):
+                raise RunRefused(f"run {run_id} of tenant {tenant} is another one; choose a new id")
+            return there
         event = AgentRunStarted(run_id=run_id, agent_id=agent, user_id=user, session_id=session)
         self._tell(tx, tenant, run_id, "started", event)
         return get(tx, tenant, run_id)
@@ -236,10 +240,14 @@ class Desk:
         key: str | None,
         **sums: int,
     ) -> Run:
+        if key is not None and (not 0 < len(key) <= KEY_CHARS_MAX or key.startswith(_UNNAMED)):
+            raise InvalidInput(
+                f"key {key[:80]!r}: use 1 to {KEY_CHARS_MAX} characters, of which {_UNNAMED} is not the first"
+            )
         require_not_ended(tx, tenant)
         run = get(tx, tenant, run_id, lock=True)
         number = run.steps + 1
-        place = {"tenant": tenant, "run_id": run_id, "step": number, "key": key or f"#{number}"}
+        place = {"tenant": tenant, "run_id": run_id, "step": number, "key": key or f"{_UNNAMED}{number}"}
         this = (_S.tenant == tenant, _S.run_id == run_id, _S.key == place["key"])
         there = tx.execute(select(STEP).where(*this)).mappings().one_or_none()
         if there is not None:
