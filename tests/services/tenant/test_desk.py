@@ -14,7 +14,7 @@ from trunkline.services.tenant.desk import GRACE, TenantEraser
 from trunkline.services.tenant.lifecycle import State, StepRefused
 from trunkline.services.tenant.state import state_digest
 from trunkline.services.tenant.tables import METADATA
-from trunkline.testing.offices import differences
+from trunkline.testing.offices import at_once, differences
 
 
 def digest(office: Any) -> str:
@@ -31,6 +31,13 @@ def live(office: Any) -> None:
     office.do("suspend", reason="payment_overdue", actor="billing", note="60 days")
     office.do("reactivate", actor="billing")
     office.do("schedule_deletion", actor="u-1")
+
+
+def test_of_many_that_sign_the_same_tenant_up_at_once_one_does_and_tells(office: Any) -> None:
+    """On PostgreSQL they run side by side, and all see at first that there is no such tenant."""
+    outcomes = at_once(lambda _: office.create(admin_email="ada@acme.example"))
+    assert sorted(outcome.changed for outcome in outcomes) == [False] * 7 + [True]
+    assert office.told() == ["tenant.created.v1"]
 
 
 def test_every_step_is_an_event_and_a_version(office: Any) -> None:

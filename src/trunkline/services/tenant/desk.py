@@ -103,7 +103,12 @@ class Desk:
             "display_name": display_name,
             "admin_email": sealed,
         }
-        return Outcome(store.add(tx, tenant, values, event, self._recorder()), changed=True)
+        added = store.add(tx, tenant, values, event, self._recorder())
+        if added is None:
+            # Somebody else was first, whose row could not be seen before.
+            there = store.get(tx, tenant, lock=True)
+            return self._created(there, tier=tier, region=region, display_name=display_name)
+        return Outcome(added, changed=True)
 
     def activate(self, tx: Connection, tenant: str, *, actor: str, expected: int | None = None) -> Outcome:
         """Provisioning ended well. Raises as `next_state` does, as all of the following."""

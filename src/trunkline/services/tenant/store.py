@@ -12,6 +12,7 @@ from trunkline.client.outbox import Outbox
 from trunkline.codec.identity import derive_id
 from trunkline.errors import InvalidInput
 from trunkline.services.kit.ending.ends import from_us, to_us
+from trunkline.services.kit.inserting import insert_new
 from trunkline.services.kit.keys import KeyRing
 from trunkline.services.tenant.lifecycle import State, StepRefused
 from trunkline.services.tenant.tables import TENANT, TENANT_CHANGE
@@ -126,11 +127,14 @@ def admin_email(tx: Connection, tenant: str, keys: KeyRing) -> str | None:
     return None if found is None else found.decode()
 
 
-def add(tx: Connection, tenant: str, values: Mapping[str, Any], event: Event, recorder: "Recorder") -> Tenant:
-    """A new tenant. Raises what `Outbox.emit` raises, and nothing was added then."""
+def add(
+    tx: Connection, tenant: str, values: Mapping[str, Any], event: Event, recorder: "Recorder"
+) -> Tenant | None:
+    """A new tenant; None where there is one of this name. Raises what `Outbox.emit` raises."""
     at_us = to_us(recorder.now)
     row = {"tenant": tenant, "version": 1, "created_us": at_us, "changed_us": at_us, **values}
-    tx.execute(insert(TENANT), row)
+    if not insert_new(tx, TENANT, row):
+        return None
     recorder.record(tx, tenant, 1, State(values["state"]), event)
     return get(tx, tenant)
 
