@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection, delete, func, select
 
+from trunkline.client.errors import StoreUnavailable
 from trunkline.client.store import Store
 from trunkline.services.app import App, Context, Runnable
 from trunkline.services.pipeline.lifecycle import State
@@ -38,11 +39,14 @@ class RunsCollector(Collector):
         yield self._family()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The runs by state, none left out."""
+        """The runs by state, none left out; nothing while the store is away."""
         family = self._family()
         table = PIPELINE_RUN.c
-        with self._store.read() as tx:
-            rows = tx.execute(select(table.state, func.count()).group_by(table.state)).all()
+        try:
+            with self._store.read() as tx:
+                rows = tx.execute(select(table.state, func.count()).group_by(table.state)).all()
+        except StoreUnavailable:
+            return
         found: dict[str, int] = dict(rows)
         for state in State:
             family.add_metric([state], found.get(state, 0))
