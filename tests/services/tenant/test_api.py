@@ -62,6 +62,16 @@ def test_the_operator_takes_a_tenant_through_its_life(client: Any, office: Any) 
     assert office.told()[-1] == "tenant.deleted.v1"
 
 
+@pytest.mark.parametrize("days", ["nan", "inf", 1e300])
+def test_a_grace_period_that_is_no_time_is_refused(client: Any, office: Any, days: Any) -> None:
+    office.create("acme")
+    operator = client("system", "operator")
+    operator.post("/v1/tenants/acme/activate", json={})
+    answer = operator.post("/v1/tenants/acme/schedule-deletion", json={"grace_days": days})
+    assert answer.status_code == 422
+    assert operator.get("/v1/tenants/acme").json()["state"] == "active"
+
+
 def test_a_tenant_sees_itself_and_no_other(client: Any, office: Any) -> None:
     office.create("acme")
     office.create("globex")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
+from pydantic import Field
 from sqlalchemy import Connection
 
 from trunkline.services.app import Context
@@ -65,7 +66,7 @@ class SuspendStep(Step):
 class GraceStep(Step):
     """How long the tenant is kept."""
 
-    grace_days: float = GRACE / timedelta(days=1)
+    grace_days: Annotated[float, Field(allow_inf_nan=False)] = GRACE / timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ ERRORS: dict[str, Exception] = {
     "bug": ZeroDivisionError("secret detail"),
     "beyond": OverflowError("secret detail"),
     "data": DataError("SELECT secret", {}, ValueError("NUL")),
+    "surrogate": UnicodeEncodeError("utf-8", "secret", 0, 1, "surrogates not allowed"),
 }
 
 
@@ -288,7 +289,7 @@ def test_an_address_with_nul_is_refused(base: httpx.Client, key: Ed25519PrivateK
     assert base.get(path, headers=bearer(key)).status_code == 422
 
 
-@pytest.mark.parametrize("name", ["beyond", "data"])
+@pytest.mark.parametrize("name", ["beyond", "data", "surrogate"])
 def test_a_value_that_no_database_can_hold_is_the_callers_mistake(base: httpx.Client, name: str) -> None:
     answer = base.get(f"/v1/errors/{name}")
     assert (answer.status_code, "secret" in answer.text) == (422, False)

@@ -51,8 +51,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DataError)
     @app.exception_handler(OverflowError)
+    @app.exception_handler(UnicodeEncodeError)
     def beyond(_request: Request, _error: Exception) -> JSONResponse:
-        # The word of the database, or of Python on the way to it: a number beyond 64 bits, a text with NUL.
+        # The word of the database, or of Python on the way to it: a number beyond 64 bits, a text with NUL
+        # or with half of a surrogate pair.
         return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "a value in the request is beyond what can be stored")
 
 
