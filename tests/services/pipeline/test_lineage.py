@@ -48,9 +48,16 @@ def test_a_repeated_run_event_changes_nothing(service: ServiceDesk) -> None:
         assert state_digest(tx) == before
 
 
-def test_any_order_comes_to_the_same_run(tmp_path: Path) -> None:
+ENDED_TWICE: list[dict[str, Any]] = [
+    {"event_type": "COMPLETE", "seconds": 5},
+    {"event_type": "COMPLETE", "seconds": 3, "outputs": [dataset("a.main.orders")]},
+]
+
+
+@pytest.mark.parametrize("life", [[LIFE[0], LIFE[1], LIFE[3]], ENDED_TWICE], ids=["life", "ended twice"])
+def test_any_order_comes_to_the_same_run(tmp_path: Path, life: list[dict[str, Any]]) -> None:
     digests = set()
-    for number, order in enumerate(permutations([LIFE[0], LIFE[1], LIFE[3]])):
+    for number, order in enumerate(permutations(life)):
         directory = tmp_path / str(number)
         with service_desk("pipeline-service", f"sqlite:///{directory}.db", directory, now=BEGIN) as desk:
             for one in (*order, *order):

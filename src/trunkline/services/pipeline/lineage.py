@@ -76,7 +76,7 @@ def _is_news(found: Run, told: State) -> bool:
 
 
 def _merged(found: Run | None, event: RunEvent, told: State | None) -> Run:
-    """The run with what the event adds: nothing in it depends on the order of events."""
+    """The run with what the event adds: nothing in it depends on the order of the events that are kept."""
     at_us = to_us(event.event_time)
     run = found or Run(
         run_id=event.run.run_id,
@@ -88,16 +88,19 @@ def _merged(found: Run | None, event: RunEvent, told: State | None) -> Run:
     furthest = told if told is not None and _RANK[told] > _RANK[run.state] else run.state
     made = pipeline_event(event, started=None)
     started = told is State.STARTED
+    ended = told is not None and told.is_final
+    said = (run.message, getattr(made, "message", None), getattr(made, "reason", None))
     return msgspec.structs.replace(
         run,
         state=furthest,
         known_us=min(run.known_us, at_us),
         started_us=min(run.started_us or at_us, at_us) if started else run.started_us,
-        ended_us=run.ended_us or at_us if told is not None and told.is_final else run.ended_us,
+        ended_us=min(run.ended_us or at_us, at_us) if ended else run.ended_us,
         rows_written=max(run.rows_written, getattr(made, "rows_written", 0)),
         inputs=_joined(run.inputs, [dataset.urn for dataset in event.inputs]),
         outputs=_joined(run.outputs, [dataset.urn for dataset in event.outputs]),
-        message=getattr(made, "message", None) or getattr(made, "reason", None) or run.message,
+        # Of an end that is told twice in different words: either, but always the same one.
+        message=max((text for text in said if text), default=None),
         parent_run_id=getattr(made, "parent_run_id", None) or run.parent_run_id,
     )
 
