@@ -67,6 +67,14 @@ def test_bad_input_is_refused_with_what_to_do(ask: Callable[..., Any]) -> None:
     assert "there are password" in ask("iam login u --tenant acme --method magic").err
 
 
+def test_what_no_database_can_hold_is_refused_in_one_line(ask: Callable[..., Any]) -> None:
+    ask("agent start r-1 --tenant acme --agent a --user u")
+    used = "agent tokens r-1 --tenant acme --provider x --model m --output 1 --input"
+    for refused in (ask(used, str(2**64)), ask("agent show --tenant acme", "r-\udcff")):
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert "a value is beyond what can be stored" in refused.err
+
+
 def test_logins_permissions_roles_keys_and_requests(ask: Callable[..., Any]) -> None:
     failed = ask("iam login u-17 --tenant acme --failed --source-ip 192.0.2.1")
     assert (failed.code, failed.out) == (1, "u-17 is not let in: bad_credentials, 1 failure in a row\n")

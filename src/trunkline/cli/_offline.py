@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.cli import _common
-from trunkline.errors import TrunklineError
+from trunkline.errors import InvalidInput, TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.catalogue.model import Catalogue
@@ -29,7 +29,7 @@ def offline(
     """The context of a service on its store. Events added to the outbox go out when the service runs.
 
     With `create` a store that is missing is made, for commands that begin something. Raises `InvalidInput`
-    for a store that is not there.
+    for a store that is not there, and for what a command gives it that no database can hold.
     """
     from trunkline.cli import _ledger
     from trunkline.client.outbox import OUTBOX
@@ -37,7 +37,7 @@ def offline(
     from trunkline.services import runnable
     from trunkline.services.kit.ending import ENDING
 
-    with ExitStack() as opened:
+    with _storable(), ExitStack() as opened:
         if create:
             url = store or _common.service_store_url(data_dir, service)
             open_one = opened.enter_context(closing(open_store(url)))
@@ -50,6 +50,20 @@ def offline(
         for component in (ENDING, *runnable(service).components):
             migrate(open_one, component)
         yield opened.enter_context(context_on(open_one, service, data_dir=data_dir, catalogue=contract))
+
+
+@contextmanager
+def _storable() -> Iterator[None]:
+    from sqlalchemy.exc import DataError
+
+    try:
+        yield
+    except (DataError, OverflowError, UnicodeEncodeError) as error:
+        # The word of the database, or of Python on the way to it: a number beyond 64 bits, bytes that are no
+        # text.
+        raise InvalidInput(
+            "a value is beyond what can be stored: a number of more than 64 bits, or text that is no UTF-8"
+        ) from error
 
 
 @contextmanager
