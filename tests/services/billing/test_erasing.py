@@ -52,3 +52,17 @@ def test_the_state_after_an_end_does_not_depend_on_how_much_was_read_before(new_
     for desk in (early, late):
         erase(desk, "acme")
     assert early.digest() == late.digest()
+
+
+def test_a_tenant_that_was_ended_is_not_told_again_of_the_levels_it_had_reached(desk: Any, make: Any) -> None:
+    desk.set("billing.quotas.query_executions", {"limit": 2})
+    desk.feed(make.query(1), make.query(2))
+    told = desk.told("usage.threshold_reached.v1")
+    assert told
+    erase(desk, "acme")
+    again = desk.restarted()
+    again.keeper.look()
+    again.set("billing.quotas.query_executions", {"limit": 1})
+    assert again.told("usage.threshold_reached.v1") == told
+    with desk.store.read() as tx:
+        assert tx.execute(select(func.count()).select_from(THRESHOLD_STATE)).scalar_one() == 0

@@ -21,7 +21,7 @@ from trunkline.services.billing.exact import for_driver, plain
 from trunkline.services.billing.metering import NOTHING, WHOLE, Key, Total, measure, of_meter, walk
 from trunkline.services.billing.months import from_us
 from trunkline.services.billing.sql import values_rows
-from trunkline.services.billing.tables import PERIOD, THRESHOLD_STATE, USAGE_AGG
+from trunkline.services.billing.tables import ERASED_TENANT, PERIOD, THRESHOLD_STATE, USAGE_AGG
 from trunkline.services.billing.thresholds import EXCEEDED, Crossing, Limit, crossings
 
 REACHED: Final = "usage.threshold_reached.v1"
@@ -63,6 +63,7 @@ def reassess(
     """Compare what tenants have used in open months with the limits of now, which may be new.
 
     All tenants unless given, all their open months unless one is. Called under the locks of the tenants.
+    Tenants that were ended are told of nothing: what they had been told of is erased.
     """
     used, state = USAGE_AGG.c, PERIOD.c
     query = (
@@ -77,7 +78,11 @@ def reassess(
             used.quota,
         )
         .join(PERIOD, (state.tenant == used.tenant) & (state.period == used.period))
-        .where(used.grouping == WHOLE, state.closed_us.is_(None))
+        .where(
+            used.grouping == WHOLE,
+            state.closed_us.is_(None),
+            used.tenant.not_in(select(ERASED_TENANT.c.tenant)),
+        )
     )
     if tenants is not None:
         query = query.where(used.tenant.in_(sorted(tenants)))
