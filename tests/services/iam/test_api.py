@@ -86,4 +86,20 @@ def test_lists_come_in_pages(client: Any) -> None:
             found += page["items"]
         assert len(found) == 5, path
     assert admin.post("/v1/roles", json={"user_id": "u", "role": "analyst"}).json() == {"changed": True}
-    assert admin.get("/v1/roles?user=u").json()[0]["role"] == "analyst"
+    assert admin.get("/v1/roles?user=u").json()["items"][0]["role"] == "analyst"
+
+
+def test_roles_come_in_pages_and_none_is_left_out(client: Any) -> None:
+    admin = client("acme", "iam:admin")
+    wanted = [
+        (user, role, scope) for user in ("u-1", "u-2") for role in ("a", "b") for scope in (None, "x", "y")
+    ]
+    for user, role, scope in reversed(wanted):
+        admin.post("/v1/roles", json={"user_id": user, "role": role, "scope": scope})
+    found: list[tuple[str, str, str | None]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = admin.get(f"/v1/roles?limit=5{cursor and f'&cursor={cursor}'}").json()
+        found += [(one["user_id"], one["role"], one["scope"]) for one in page["items"]]
+        cursor = page["next"]
+    assert found == wanted

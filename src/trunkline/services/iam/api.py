@@ -151,10 +151,16 @@ def _add_reads(router: APIRouter, context: Context) -> None:
 
     @router.get("/roles")
     def roles(
-        who: Annotated[Caller, caller], at: Annotated[Reading, reading], user: str | None = None
-    ) -> list[queries.Role]:
+        who: Annotated[Caller, caller],
+        at: Annotated[Reading, reading],
+        user: str | None = None,
+        limit: PageSize = 100,
+        cursor: str | None = None,
+    ) -> Page[queries.Role]:
         """Who has which role."""
-        return queries.roles(at.tx, who.tenant, user=user)
+        after = decode_cursor(cursor, tuple[str, str, str]) if cursor else ("", "", "")
+        found = queries.roles(at.tx, who.tenant, user=user, after=after, limit=limit + 1)
+        return page_of(found, limit, lambda one: (one.user_id, one.role, one.scope or ""))
 
     @router.get("/api-keys")
     def api_keys(

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, ColumnElement, Connection, select
 
 from trunkline.services.iam.tables import ACCOUNT, API_KEY, ERASURE_REQUEST, PERMISSION, ROLE
 from trunkline.services.kit.ending.ends import from_us, to_us
@@ -107,10 +108,6 @@ def permissions(
     query = query.where((table.expires_us.is_(None)) | (table.expires_us > to_us(at)))
     if grantee is not None:
         query = query.where(table.grantee_id == grantee)
-    first, second, third = order
-    behind = (first > after[0]) | (
-        (first == after[0]) & ((second > after[1]) | ((second == after[1]) & (third > after[2])))
-    )
     return [
         Permission(
             grantee_id=row.grantee_id,
@@ -118,7 +115,7 @@ def permissions(
             resource=row.resource,
             expires_at=_moment(row.expires_us),
         )
-        for row in tx.execute(query.where(behind).order_by(*order).limit(limit))
+        for row in tx.execute(query.where(_behind(order, after)).order_by(*order).limit(limit))
     ]
 
 
@@ -136,13 +133,21 @@ def may(tx: Connection, tenant: str, user: str, permission: str, resource: str, 
     return row is not None and (row.expires_us is None or row.expires_us > to_us(at))
 
 
-def roles(tx: Connection, tenant: str, *, user: str | None = None, limit: int = PAGE) -> list[Role]:
-    """Roles of a tenant's users, by user and role."""
+def roles(
+    tx: Connection,
+    tenant: str,
+    *,
+    user: str | None = None,
+    after: tuple[str, str, str] = ("", "", ""),
+    limit: int = PAGE,
+) -> list[Role]:
+    """Roles of a tenant's users, by user, role and scope, behind `after`."""
     table = ROLE.c
-    query = select(ROLE).where(table.tenant == tenant)
+    order = (table.user_id, table.role, table.scope)
+    query = select(ROLE).where(table.tenant == tenant, _behind(order, after))
     if user is not None:
         query = query.where(table.user_id == user)
-    rows = tx.execute(query.order_by(table.user_id, table.role, table.scope).limit(limit))
+    rows = tx.execute(query.order_by(*order).limit(limit))
     return [Role(user_id=row.user_id, role=row.role, scope=row.scope or None) for row in rows]
 
 
@@ -181,6 +186,13 @@ def erasure_requests(
         )
         for row in tx.execute(query.order_by(table.request_id).limit(limit))
     ]
+
+
+def _behind(order: tuple[Column[Any], ...], after: tuple[str, str, str]) -> ColumnElement[bool]:
+    first, second, third = order
+    return (first > after[0]) | (
+        (first == after[0]) & ((second > after[1]) | ((second == after[1]) & (third > after[2])))
+    )
 
 
 def _moment(microseconds: int | None) -> datetime | None:
