@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,9 @@ Part: TypeAlias = tuple[str, int]
 
 _PERSONAL: Final = frozenset({"admin_email", "cancelled_by", "grantee_id", "source_ip", "user_id"})
 """Fields whose value names a person."""
+
+WORD_CHARS: Final = 5
+"""A text that is shorter may be anywhere by chance."""
 
 _TABLES: Final = ("customer", "lineitem", "orders", "supplier")
 
@@ -75,6 +78,32 @@ def people_of(events: Iterable[Envelope[Event]], tenant: str) -> frozenset[bytes
         found = {str(fields[name]).encode() for name in _PERSONAL & fields.keys() if fields[name]}
         names[event.tenantid == tenant] |= found
     return frozenset(names[True] - names[False])
+
+
+def words_of(events: Iterable[Envelope[Event]], tenant: str) -> frozenset[bytes]:
+    """The texts that the events of this tenant have, and no other's, nor as a name of a field."""
+    mine: set[str] = set()
+    others: set[str] = {tenant}
+    for event in events:
+        fields = msgspec.to_builtins(event.data)
+        others.update(_names(fields))
+        (mine if event.tenantid == tenant else others).update(_texts(fields))
+    return frozenset(text.encode() for text in mine - others if len(text) >= WORD_CHARS)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _texts(member)
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, (dict, list)):
+        yield from value if isinstance(value, dict) else ()
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _names(member)
 
 
 def shuffled(events: Sequence[Envelope[Event]], rng: random.Random) -> list[Envelope[Event]]:
