@@ -26,6 +26,7 @@ from trunkline.client.store import Store, migrate, open_store
 from trunkline.codec import NO_EXTENSIONS, Record, decode, encode_checked, new_envelope
 from trunkline.errors import TrunklineError
 from trunkline.services.app import App, Context
+from trunkline.services.kit.ending import ENDING
 from trunkline.services.kit.keys import KeyRing
 from trunkline.services.kit.settings import FixedSettings
 from trunkline.services.notification.app import SERVICE, build_with
@@ -60,7 +61,7 @@ class NotificationDesk:
     ) -> None:
         self.store: Store = open_store(url)
         migrate(self.store)
-        for component in SERVICE.components:
+        for component in (*SERVICE.components, ENDING):
             migrate(self.store, component)
         directory.mkdir(parents=True, exist_ok=True)
         self.keys = KeyRing.open(f"sqlite:///{directory / 'keys.db'}", directory / "master.key")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from trunkline.codec.identity import new_id
 from trunkline.errors import InvalidInput
+from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.notification import silence_rows
 from trunkline.services.notification.configuration import (
     ChannelInForce,
@@ -85,7 +86,8 @@ def discard(tx: Connection, tenant: str, id_: str, *, now_us: int) -> None:
 def add_silence(
     tx: Connection, tenant: str, matches: Matches, *, ends: datetime, actor: str, comment: str, now_us: int
 ) -> Silence:
-    """Tell nothing of what matches until then. Raises `InvalidInput`."""
+    """Tell nothing of what matches until then. Raises `InvalidInput` and `TenantEnded`."""
+    require_not_ended(tx, tenant)
     ends_us = to_us(ends)
     if ends_us <= now_us or from_us(ends_us) - from_us(now_us) > SILENCE_MAX:
         raise InvalidInput(
@@ -116,7 +118,11 @@ def prefer(
     mode: Mode | None,
     now_us: int,
 ) -> None:
-    """A user's choice for a category and a channel, None for all; without a mode it is taken back."""
+    """A user's choice for a category and a channel, None for all; without a mode it is taken back.
+
+    Raises `TenantEnded`: a link in a mail outlives the tenant.
+    """
+    require_not_ended(tx, tenant)
     at = PREFERENCE.c
     row = {"tenant": tenant, "recipient": user, "category": category or ANY, "channel": channel or ANY}
     if mode is None:

@@ -11,11 +11,11 @@ from trunkline.services.notification import tables as at
 from trunkline.services.notification.channels.file import directory_of
 
 TABLES: Final = (
+    at.DELIVERY,
+    at.NOTIFICATION,
     at.ATTEMPT,
     at.INBOX,
-    at.DELIVERY,
     at.ITEM,
-    at.NOTIFICATION,
     at.INCIDENT,
     at.DECISION,
     at.EVENT,
@@ -26,6 +26,8 @@ TABLES: Final = (
     at.SECRET,
     at.TENANT,
 )
+"""Deliveries first: the sender, who holds the locks of those whose end it records, has then committed what it
+adds to other tables, or finds them gone."""
 
 
 class NotificationEraser:

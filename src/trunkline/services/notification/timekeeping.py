@@ -1,7 +1,7 @@
 """What happens because time passes: reminders of what is still open, and the end of old history."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from trunkline.client.log import Log
 from trunkline.client.store import Store
 from trunkline.codec.identity import derive_id
 from trunkline.errors import TrunklineError
+from trunkline.services.kit.ending import ended_among
 from trunkline.services.notification import accounts, incident_rows, silence_rows
 from trunkline.services.notification.audience import Audience, put_with_digests
 from trunkline.services.notification.configuration import CompiledRule, Configuration
@@ -80,7 +81,7 @@ class Timekeeper:
             if tx.execute(_due(now_us).limit(1)).first() is None:
                 return 0
         with self._store.write() as tx:
-            ids = tx.scalars(_due(now_us).limit(AT_ONCE_MAX).with_for_update(skip_locked=True)).all()
+            ids = _taken(tx, now_us=now_us)
             incidents = incident_rows.locked(tx, ids)
             drafts = [
                 draft
@@ -154,6 +155,19 @@ class Timekeeper:
 
 def _due(now_us: int) -> Any:
     return select(INCIDENT.c.id).where(INCIDENT.c.repeat_us <= now_us).order_by(INCIDENT.c.repeat_us)
+
+
+def _taken(tx: Connection, *, now_us: int) -> Sequence[str]:
+    """Some that are due, locked, none of a tenant that has ended.
+
+    The locks of tenants come before those of rows, as in the consumer: an erasure begins before, and leaves
+    nothing to remind of, or afterwards, and finds the reminders.
+    """
+    at = INCIDENT.c
+    tenants = set(tx.scalars(select(at.tenant).where(at.repeat_us <= now_us).distinct().limit(AT_ONCE_MAX)))
+    alive = tenants - ended_among(tx, tenants)
+    due = _due(now_us).where(at.tenant.in_(sorted(alive))).limit(AT_ONCE_MAX)
+    return tx.scalars(due.with_for_update(skip_locked=True)).all()
 
 
 def _type_of(tx: Connection, incident: Incident) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, select
 from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.client.store import Store
 from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.kit.keys import KeyRing
 from trunkline.services.notification.rows import dialect_insert
 from trunkline.services.notification.tables import RECIPIENT, SECRET
@@ -63,10 +64,12 @@ class Vault:
         return self._cached(tenant, f"address:{user}", lambda: self._read_address(tenant, user))
 
     def keep(self, tx: Connection, owner: str, name: str, value: str, *, now_us: int) -> None:
-        """Keep a secret sealed, in place of one of the same name. Raises `InvalidInput`."""
+        """Keep a secret sealed, in place of one of the same name. Raises `InvalidInput` and `TenantEnded`."""
         if not _NAME.fullmatch(name):
             raise InvalidInput(f"secret {name[:80]!r}: use a-z, 0-9, _ and -, beginning with a letter")
         _check_value(name, value)
+        # Before anything is sealed, which would make an ended tenant another key.
+        require_not_ended(tx, owner)
         row = {
             "tenant": owner,
             "name": name,
@@ -90,9 +93,10 @@ class Vault:
             raise InvalidInput(f"secret {name}: {owner} has none of this name")
 
     def keep_address(self, tx: Connection, tenant: str, user: str, address: str) -> None:
-        """Keep a user's e-mail address sealed. Raises `InvalidInput`."""
+        """Keep a user's e-mail address sealed. Raises `InvalidInput` and `TenantEnded`."""
         if not _EMAIL.fullmatch(address) or len(address) > 320:
             raise InvalidInput("that is no e-mail address; write NAME@HOST")
+        require_not_ended(tx, tenant)
         sealed = self._keys.seal(tenant, address.encode(), place=_SEALED_ADDRESS)
         given = dialect_insert(tx, RECIPIENT)
         tx.execute(

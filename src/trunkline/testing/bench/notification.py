@@ -26,6 +26,7 @@ from trunkline.client.store.position import Lane
 from trunkline.codec import Record, encode, new_envelope
 from trunkline.errors import TrunklineError
 from trunkline.services.app import App, Context
+from trunkline.services.kit.ending import ENDING
 from trunkline.services.kit.keys import KeyRing
 from trunkline.services.kit.settings import FixedSettings
 from trunkline.services.notification.app import SERVICE
@@ -132,7 +133,7 @@ def _service(directory: Path, url: str) -> Iterator[tuple[Store, App]]:
     directory.mkdir(parents=True)
     with closing(open_store(f"sqlite:///{directory / 'service.db'}")) as store:
         migrate(store)
-        for component in SERVICE.components:
+        for component in (*SERVICE.components, ENDING):
             migrate(store, component)
         with closing(KeyRing.open(f"sqlite:///{directory / 'keys.db'}", directory / "master.key")) as keys:
             with store.write() as tx:
