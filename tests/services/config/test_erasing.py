@@ -5,14 +5,51 @@ from typing import Any
 import pytest
 
 from trunkline.client.broadcast.entries import FlagRule
+from trunkline.client.store import migrate
 from trunkline.services.config import queries
 from trunkline.services.config.erasing import ConfigEraser
+from trunkline.services.kit.ending import End, TenantEnded, erased_among
+from trunkline.services.kit.ending.ends import Erasure, end_tenant
 
 
 def erase(service: Any, tenant: str) -> dict[str, int]:
     eraser = ConfigEraser(service.rules.outbox, wall=service.clock)
     with service.store.write() as tx:
         return dict(eraser.erase(tx, tenant))
+
+
+def end(service: Any, tenant: str) -> None:
+    """All that happens in the service's store when a tenant is deleted."""
+    eraser = ConfigEraser(service.rules.outbox, wall=service.clock)
+    migrate(service.store)
+    said = End(tenant=tenant, deletion_id="d-1", deleted_at=service.clock())
+    with service.store.write() as tx:
+        assert end_tenant(tx, said, Erasure(service.store, eraser, publishes=True), now=service.clock())
+        assert erased_among(tx, [tenant])
+
+
+@pytest.mark.parametrize("service", ["sqlite", "postgres"], indirect=True)
+def test_the_end_of_a_tenant_is_published_and_what_still_waited_is_not(service: Any) -> None:
+    service.set("a.b", "mine", "tenant", "acme")
+    instance = service.instance()
+    service.set("a.b", "mine, too", "tenant", "acme")
+    end(service, "acme")
+    (unset,) = service.published()
+    assert unset.type == "config.value_unset.v1"
+    instance.apply(unset)
+    assert len(instance.view()) == 0
+
+
+@pytest.mark.parametrize("service", ["sqlite", "postgres"], indirect=True)
+def test_nothing_is_kept_for_later_of_a_tenant_that_has_ended(service: Any) -> None:
+    from datetime import timedelta
+
+    end(service, "acme")
+    for due in (None, service.clock() + timedelta(hours=1)):
+        with pytest.raises(TenantEnded):
+            service.set("a.d", "Ada Lovelace", "tenant", "acme", due=due)
+    with service.store.read() as tx:
+        assert queries.plans(tx, settled=True, limit=10) == []
 
 
 @pytest.mark.parametrize("service", ["sqlite", "postgres"], indirect=True)

@@ -72,7 +72,7 @@ def apply(
     """Make the change. Raises `InvalidInput`, `VersionConflict` and `TenantEnded`; nothing was changed."""
     check(draft, rules)
     book.lock(tx)
-    _check_tenant(tx, draft.name)
+    check_tenant(tx, draft.name)
     present = book.read(tx, draft.name)
     version = 0 if present is None else present.version
     if draft.expected is not None and draft.expected != version:
@@ -111,8 +111,8 @@ def apply(
     return Applied(version=version + 1, changed=True, event_id=envelope.id)
 
 
-def _check_tenant(tx: Connection, name: Name) -> None:
-    """Raise `TenantEnded`. A tenant that ends right now is erased behind the book's lock, so after this."""
+def check_tenant(tx: Connection, name: Name) -> None:
+    """Raise `TenantEnded`. To be called under the book's lock, behind which a tenant that ends is erased."""
     if name.level == "tenant" and ended(tx, tenant=name.scope):
         raise TenantEnded(f"tenant {name.scope} was deleted; nothing can be set for it")
 

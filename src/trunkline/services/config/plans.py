@@ -15,7 +15,7 @@ from trunkline.codec import derive_id
 from trunkline.codec.identity import new_id
 from trunkline.errors import InvalidInput, TrunklineError
 from trunkline.services.config import book
-from trunkline.services.config.changes import Applied, Draft, Rules, apply, check
+from trunkline.services.config.changes import Applied, Draft, Rules, apply, check, check_tenant
 from trunkline.services.config.tables import CONFIG_PLAN
 
 OPEN_MAX: Final = 1_000
@@ -63,7 +63,7 @@ class Settled:
 
 
 def make(tx: Connection, draft: Draft, rules: Rules, *, due: datetime, now: datetime) -> tuple[str, Status]:
-    """Keep a change for later; returns its id. Raises `InvalidInput`.
+    """Keep a change for later; returns its id. Raises `InvalidInput` and `TenantEnded`.
 
     One that needs approval is for the version that is there now: who approves it has seen what it replaces.
     """
@@ -71,6 +71,7 @@ def make(tx: Connection, draft: Draft, rules: Rules, *, due: datetime, now: date
     if due - now > AHEAD_MAX:
         raise InvalidInput(f"{draft.name.key}: a change can be scheduled {AHEAD_MAX.days} days ahead at most")
     book.lock(tx)
+    check_tenant(tx, draft.name)
     _check_room(tx, draft.name)
     status = Status.PROPOSED if definition is not None and definition.approval else Status.SCHEDULED
     expected = draft.expected

@@ -138,10 +138,11 @@ def erase(tx: Connection, tenant: str, erasure: Erasure, *, now: datetime) -> bo
     rows: dict[str, int] = {}
 
     def work() -> None:
+        # First what waits to be told of the tenant: the eraser may have something to tell of its end.
+        rows.update(purge(tx, tenant, publishes=erasure.publishes))
         if erasure.eraser is not None:
-            rows.update(erasure.eraser.erase(tx, tenant))
-        for table, count in purge(tx, tenant, publishes=erasure.publishes).items():
-            rows[table] = rows.get(table, 0) + count
+            for table, count in erasure.eraser.erase(tx, tenant).items():
+                rows[table] = rows.get(table, 0) + count
 
     error = in_savepoint(erasure.store, tx, work)
     if error is not None:
