@@ -1,6 +1,7 @@
 """What the service makes of events in whatever order they come."""
 
 import random
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from trunkline.catalogue.events.query import QueryCancelled, QueryDenied, QueryFailed
+from trunkline.client.handler import Received
+from trunkline.codec import Record, encode_checked
 from trunkline.services.billing import records
 from trunkline.services.billing.queries import totals
 from trunkline.services.billing.tables import USAGE_EVENT, USAGE_UNIQUE
@@ -133,3 +136,26 @@ def test_history_that_says_so_may_be_of_any_age(desk: Any, make: Any) -> None:
     long_ago = datetime.fromisoformat("2019-03-04T05:06:07Z")
     desk.feed(make.tokens(1, at=long_ago, extensions={"backfill": "test"}), arrived=make.BEGIN)
     assert desk.used(period="2019-03")["LLM_TOKENS"] == "110"
+
+
+def test_people_are_counted_once_when_the_first_batch_of_their_tenant_is_undone(
+    new_desk: Callable[..., Any], store_url: str, make: Any
+) -> None:
+    desk = new_desk(store_url)
+    events = [make.query(1, user_id="ada"), make.query(2, user_id="ada")]
+    with pytest.raises(InterruptedError):
+        undone(desk, events)
+    desk.feed(events[0])
+    again = desk.restarted()
+    again.feed(events[1])
+    assert again.used()["ACTIVE_USERS"] == "1"
+
+
+def undone(desk: Any, events: list[Any]) -> None:
+    """Handle them one by one in one transaction, as a batch with a wrong one, and roll that back."""
+    with desk.store.write() as tx:
+        for event in events:
+            of = encode_checked(event)
+            record = Record("query.execution.events", 0, 0, 1, of.key, of.value, tuple(of.headers))
+            desk.app.handler.handle(tx, [Received(record, event)])
+        raise InterruptedError

@@ -8,6 +8,7 @@ here and in every backup.
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, delete, select
 
@@ -27,10 +28,11 @@ class Subjects:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
         self._known: dict[str, bytes] = {}
+        self._made: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
 
     def of(self, tx: Connection, tenants: Iterable[str]) -> Mapping[str, bytes]:
-        """The key of each tenant. One that is made here is remembered only once it was read again: this
-        transaction may roll back, and then another one is made."""
+        """The key of each tenant. One that is made here is remembered only once another transaction has read
+        it: this one may roll back, and then another key is made."""
         wanted = set(tenants)
         unknown = wanted - self._known.keys()
         if not unknown:
@@ -39,12 +41,16 @@ class Subjects:
             self._known.clear()
             unknown = wanted
         made = {}
+        mine = self._made.setdefault(tx, set())
         stored = self._stored(tx, unknown)
         for tenant in sorted(unknown):
             sealed = stored.get(tenant)
             key = None if sealed is None else self._keys.unseal(tenant, sealed, place=PLACE)
             if key is None:
                 made[tenant] = self._make(tx, tenant)
+                mine.add(tenant)
+            elif tenant in mine:
+                made[tenant] = key
             else:
                 self._known[tenant] = key
         return {**self._known, **made} if made else self._known
