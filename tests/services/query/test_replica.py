@@ -24,8 +24,8 @@ from trunkline.services.query.cedar import Principal
 from trunkline.services.query.errors import PoliciesUnknown
 from trunkline.services.query.following import KnownPolicies
 from trunkline.services.query.keeping import Damaged, keep, kept
-from trunkline.services.query.replica import PolicyReplica, tenant_policies
 from trunkline.services.query.relations import Relation
+from trunkline.services.query.replica import PolicyReplica, tenant_policies
 from trunkline.services.query.rules import TableRules
 from trunkline.testing.query import policy
 

@@ -25,6 +25,18 @@ STATEMENTS_KEPT: Final = 1_024
 PLANS_KEPT: Final = 4_096
 RULES_KEPT: Final = 8_192
 
+NODES_KEPT: Final = 250_000
+"""Of the trees of statements, all together: some 400 bytes each. One statement may have 50,000."""
+
+POLICY_CHARS_KEPT: Final = 4 << 20
+"""Of the policies in all rules, which take up to 50 bytes a character; as much as a bundle may have."""
+
+PLAN_CHARS_KEPT: Final = 8 << 20
+"""Of the texts to execute, and of the decisions that led to them."""
+
+_DECISION_CHARS: Final = 100
+"""What a policy's name takes in a plan."""
+
 STALE: Final = "trunkline:stale"
 """Stands for the policy where policies are too old to be relied on."""
 
@@ -95,10 +107,12 @@ class Planner:
 
     def __init__(self) -> None:
         self._inspector = Inspector()
-        self._statements: Lru[Resolved] = Lru(STATEMENTS_KEPT)
-        self._rules: Lru[TableRules] = Lru(RULES_KEPT)
-        self._rewrites: Lru[str] = Lru(STATEMENTS_KEPT)
-        self._plans: Lru[Plan] = Lru(PLANS_KEPT)
+        self._statements: Lru[Resolved] = Lru(STATEMENTS_KEPT, weight_max=NODES_KEPT, weight=_nodes)
+        self._rules: Lru[TableRules] = Lru(
+            RULES_KEPT, weight_max=POLICY_CHARS_KEPT, weight=lambda rules: rules.policy_chars
+        )
+        self._rewrites: Lru[str] = Lru(STATEMENTS_KEPT, weight_max=PLAN_CHARS_KEPT, weight=len)
+        self._plans: Lru[Plan] = Lru(PLANS_KEPT, weight_max=PLAN_CHARS_KEPT, weight=_plan_chars)
 
     def plan(
         self,
@@ -188,6 +202,15 @@ class Planner:
                 open_by_default=policies.open_by_default,
             ),
         )
+
+
+def _nodes(resolved: Resolved) -> int:
+    return sum(1 for _ in resolved.tree.walk())
+
+
+def _plan_chars(plan: Plan) -> int:
+    named = sum(1 + len(one.filters) + len(one.masks) + len(one.notes) for one in plan.decisions)
+    return len(plan.sql or "") + _DECISION_CHARS * named
 
 
 def _require_present(resolved: Resolved) -> None:

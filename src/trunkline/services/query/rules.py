@@ -71,6 +71,8 @@ class TableRules:
             if (scope := _scope(policy)).has_table(self._schema, self._table, bears)
             and policy.kind != "retention"
         ]
+        self.policy_chars = sum(len(policy.body) for policy, _ in about)
+        """How long the policies are that are about it."""
         # A quarantine is a forbid like others; governance wrote it, and whom it lets through.
         quarantines = [policy for policy, _ in about if policy.kind == "quarantine"]
         access = [*quarantines, *(policy for policy, _ in about if policy.kind == "access")]
