@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -312,3 +313,28 @@ def test_values_with_a_time_zone_inside_of_others_are_text(
 def test_a_number_beyond_all_numbers_is_refused(bench: EngineBench) -> None:
     with pytest.raises(BadStatement, match="too large"):
         bench.run("SELECT 1e400")
+
+
+def test_a_value_that_python_has_no_room_for_fails_the_query(bench: EngineBench) -> None:
+    with pytest.raises(QueryFailed, match="cast it to VARCHAR") as failed:
+        bench.run("SELECT INTERVAL 100000000 YEAR AS i FROM hr.salary")
+    assert failed.value.code == "value_out_of_range"
+    assert entries(bench)[0].state == "failed"
+
+
+def test_a_failure_names_the_tables_and_what_asked(bench: EngineBench) -> None:
+    """Data quality counts failures of a table, and none of its own checks."""
+    with pytest.raises(QueryFailed):
+        bench.engine.run(replace(bench.request("SELECT CAST(secret AS INTEGER) FROM hr.salary"), origin="dq"))
+    kind, data = bench.events()[-1]
+    assert (kind, data["tables"], data["origin"]) == ("query.failed.v1", ["urn:table:hr.salary"], "dq")
+
+
+@pytest.mark.parametrize("tenant", ["../../outside", "acme/../other", ""])
+def test_a_tenant_that_cannot_be_leaves_nothing_behind(bench: EngineBench, tenant: str) -> None:
+    with pytest.raises(InvalidInput, match="use up to 64 letters"):
+        bench.run("SELECT 1", tenant=tenant)
+    with pytest.raises(InvalidInput, match="use up to 64 letters"):
+        bench.engine.what_if(tenant, [], last=1)
+    assert bench.databases.tenants() == ["acme"]
+    assert not bench.databases.path(tenant).exists()

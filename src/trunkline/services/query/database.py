@@ -41,6 +41,11 @@ TIMEOUT: Final = "timeout"
 
 WITHHELD: Final = "a value cannot be computed; which one is not told where rows are filtered or masked"
 
+NO_VALUE: Final = "value_out_of_range"
+NO_VALUE_MESSAGE: Final = (
+    "a value of the result is out of range, as are millions of years; cast it to VARCHAR"
+)
+
 _ZONED: Final = " WITH TIME ZONE"
 """In the name of a type that has such a value, or of one that it is inside of."""
 
@@ -230,6 +235,9 @@ class TenantDatabase:
         except duckdb.Error as error:
             withheld = guarded and not isinstance(error, _ABOUT_THE_STATEMENT)
             raise QueryFailed(_code(error), WITHHELD if withheld else _line(error)) from error
+        except (ValueError, ArithmeticError) as error:
+            # Python's dates and intervals are narrower than DuckDB's. What it says may name the value.
+            raise QueryFailed(NO_VALUE, NO_VALUE_MESSAGE) from error
         return Result(columns=columns, rows=rows, truncated=truncated, cost=cost)
 
     def _read_relations(self) -> Relations:

@@ -73,6 +73,8 @@ class Narrator:
             error_code=code,
             message=message[:REASON_MAX],
             duration_us=duration_us,
+            tables=self.entry.tables,
+            origin=self.entry.origin,
         )
         self._emit(tx, event, "failed", at)
 

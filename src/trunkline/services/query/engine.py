@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from trunkline.catalogue.names import TENANT_PATTERN
 from trunkline.client import failpoints
 from trunkline.client.outbox import Outbox
 from trunkline.client.store import Store
@@ -163,6 +164,7 @@ class QueryEngine:
 
         Raises `Denied` for a tenant that has ended, and `Unavailable`.
         """
+        _require_tenant_id(tenant)
         self._require_alive(tenant)
         now = self._decided_by(tenant, self._policies.standing(tenant))
         then = replace(now, bundle=new_bundle(tenant, now.bundle.revision, policies))
@@ -334,10 +336,17 @@ class QueryEngine:
 
 
 def _check(request: Request) -> None:
+    _require_tenant_id(request.tenant)
     if not _ORIGIN.fullmatch(request.origin):
         raise InvalidInput(f"origin {request.origin[:40]!r}: use up to 64 of a-z, 0-9 and _")
     if not 0 < len(request.reader.user) <= USER_CHARS_MAX:
         raise InvalidInput(f"who asks for this query? name a user in up to {USER_CHARS_MAX} characters")
+
+
+def _require_tenant_id(tenant: str) -> None:
+    """It becomes part of a path."""
+    if not TENANT_PATTERN.fullmatch(tenant):
+        raise InvalidInput(f"tenant {tenant[:80]!r}: use up to 64 letters, digits, '.', '_' or '-'")
 
 
 def _storable(sql: str) -> str:
