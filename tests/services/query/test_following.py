@@ -1,7 +1,7 @@
 """An instance beside a real broker: it decides by what governance has published, also after it was away."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +27,13 @@ FORBID = policy("access", "*", "forbid (principal, action, resource);", policy_i
 
 
 @contextmanager
-def following(address: str, kept: Path, *, stale_seconds: float = 30.0) -> Iterator[PolicyFollower]:
+def following(
+    address: str, kept: Path, *, stale_seconds: float = 30.0, ended: Collection[str] = ()
+) -> Iterator[PolicyFollower]:
     follower = PolicyFollower(
         ConnectionOptions(bootstrap_servers=address),
         last_known_good=kept,
+        ended=lambda: ended,
         stale_seconds=stale_seconds,
         check_seconds=0.2,
     )
@@ -124,3 +127,18 @@ def test_a_change_decides_within_a_moment(
             began = time.monotonic()
             eventually(lambda: follower.standing("acme").policies.bundle.revision == 1, seconds=5)
             assert time.monotonic() - began < 5
+
+
+def test_the_file_of_policies_has_nothing_of_a_tenant_that_has_ended(
+    broker_factory: Callable[..., BrokerProcess], tmp_path: Path
+) -> None:
+    broker, kept, ended = broker_factory(), tmp_path / "policies.json", set[str]()
+    with governance(broker.address) as publisher:
+        activate(publisher, FORBID, revision=1)
+        beat(publisher)
+        with following(broker.address, kept, ended=ended) as follower:
+            eventually(lambda: kept.exists() and b"p-1" in kept.read_bytes())
+            ended.add("acme")
+        assert follower.tenants == {}
+        assert b"acme" not in kept.read_bytes()
+        assert b"p-1" not in kept.read_bytes()

@@ -313,3 +313,16 @@ def test_a_heartbeat_tells_of_bundles_that_are_not_in_the_topic() -> None:
     topic.activate(ONE, revision=1, previous=0, tenant="other")
     topic.read()
     assert topic.replica.unread == 0
+
+
+def test_nothing_is_known_of_a_tenant_that_has_ended() -> None:
+    topic = Topic()
+    topic.activate(ONE, revision=1, previous=0)
+    topic.activate(TWO, revision=1, previous=0, tenant="other")
+    topic.see()
+    topic.read()
+    topic.replica.forget(["acme"])
+    assert topic.replica.view.keys() == {"other"}
+    topic.activate(ONE, TWO, revision=2, previous=1)
+    topic.read()
+    assert topic.replica.view.keys() == {"other"}

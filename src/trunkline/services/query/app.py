@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection
 
 from trunkline.services.app import App, Context, Runnable
+from trunkline.services.kit.ending.ends import all_ended
 from trunkline.services.query import log
 from trunkline.services.query.databases import Databases
 from trunkline.services.query.engine import QueryEngine
@@ -63,9 +64,15 @@ def engine_on(context: Context, policies: PolicySource, databases: Databases) ->
 
 def follower_on(context: Context) -> PolicyFollower:
     """What follows the policies of all tenants, once it is started. Raises `InvalidInput`."""
+
+    def ended() -> frozenset[str]:
+        with context.store.read() as tx:
+            return all_ended(tx)
+
     return PolicyFollower(
         context.connection,
         last_known_good=kept_policies_path(context.data_dir),
+        ended=ended,
         registry=context.registry,
         wall=context.wall,
     )

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from trunkline.client.config import ConnectionOptions
 from trunkline.client.following import TopicFollower
 from trunkline.client.log import Log
 from trunkline.codec.record import Record
+from trunkline.errors import TrunklineError
 from trunkline.services.policies.bundle import new_bundle
 from trunkline.services.query.errors import PoliciesUnknown
 from trunkline.services.query.keeping import Damaged, keep, kept
@@ -29,7 +30,7 @@ from trunkline.services.query.replica import (
 STALE_SECONDS: Final = 30.0
 CHECK_SECONDS: Final = 2.0
 KEEP_SECONDS: Final = 5.0
-"""How long a change may be missing in the file of what is known."""
+"""How long a change may be missing in the file of what is known, or an ended tenant be in it."""
 
 _log = Log("trunkline.query")
 
@@ -73,14 +74,19 @@ class PolicyFollower:
         connection: ConnectionOptions,
         *,
         last_known_good: Path | None,
+        ended: Callable[[], Collection[str]] = frozenset,
         registry: CollectorRegistry | None = None,
         stale_seconds: float = STALE_SECONDS,
         check_seconds: float = CHECK_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Raises `InvalidInput` for settings that the Kafka client refuses."""
+        """`ended` names the tenants of whom nothing is to be kept.
+
+        Raises `InvalidInput` for settings that the Kafka client refuses.
+        """
         self._path = last_known_good
+        self._ended = ended
         self._monotonic = monotonic
         self._wall = wall
         self._replica = PolicyReplica(stale_seconds=stale_seconds)
@@ -174,10 +180,15 @@ class PolicyFollower:
             self._keep()
 
     def _keep(self) -> None:
+        self._keep_due = self._monotonic() + KEEP_SECONDS
+        try:
+            self._replica.forget(self._ended())
+        except TrunklineError as error:
+            _log.warning("keeping the policies waits for the store", error=str(error))
+            return
         view = self._replica.view
         if self._path is None or not self._replica.adopted or view is self._kept:
             return
-        self._keep_due = self._monotonic() + KEEP_SECONDS
         try:
             keep(self._path, view)
         except OSError as error:

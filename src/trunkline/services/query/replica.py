@@ -6,7 +6,7 @@ in the topic has been read, and governance was heard of (`policy.heartbeat.v1`),
 topic that is read to its end while governance cannot write to it proves nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -85,6 +85,7 @@ class PolicyReplica:
         self._adopted = False
         self._heard_at = NEVER
         self._told = 0
+        self._ended: frozenset[str] = frozenset()
         self.view: View = EMPTY
         """What decides."""
         self._bundles = 0
@@ -125,6 +126,15 @@ class PolicyReplica:
         """What was kept from before, to decide by until the topic has been read."""
         self.view, self.known = kept, True
 
+    def forget(self, ended: Collection[str]) -> None:
+        """These tenants have ended: nothing of them is known any more, or taken in again."""
+        self._ended = frozenset(ended)
+        gone = self._ended & (self.view.keys() | self._tenants.keys())
+        if gone:
+            self._tenants = {name: one for name, one in self._tenants.items() if name not in gone}
+            self.view = MappingProxyType({name: one for name, one in self.view.items() if name not in gone})
+            self._count()
+
     def start_over(self) -> None:
         """The consumer is a new one: the next sighting begins at the beginning."""
         self._course.restarted()
@@ -158,6 +168,8 @@ class PolicyReplica:
                 age = max(0.0, (wall - event.data.sent_at).total_seconds())
                 self._heard_at = max(self._heard_at, now - age)
                 self._told = event.data.bundles
+            return None
+        if event.tenantid in self._ended:
             return None
         tenant = self._tenants.setdefault(event.tenantid, _Tenant(event.tenantid))
         if isinstance(event.data, ClassificationChanged):
