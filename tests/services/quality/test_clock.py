@@ -3,12 +3,18 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from trunkline.catalogue.events import Event
 from trunkline.codec import Envelope
+from trunkline.services.kit.ending.ends import Erasure, end_tenant
+from trunkline.services.kit.ending.records import End
 from trunkline.services.quality.clock import Clock, ClockThread
+from trunkline.services.quality.facts import to_us
 from trunkline.services.quality.metrics import Metrics
 from trunkline.services.quality.options import OptionsBook
 from trunkline.services.quality.state import state_digest
+from trunkline.services.quality.tables import QUALITY_TENANT
 from trunkline.testing.service_desk import ServiceDesk
 
 Feed = Callable[[Sequence[Envelope[Event]]], None]
@@ -78,3 +84,14 @@ def test_the_thread_ends_when_told(service: ServiceDesk) -> None:
     thread.stop()
     thread.stop()
     ClockThread(clock(service), wake=lambda: None, on_failure=lambda _error: None).stop()
+
+
+def test_a_tenant_that_ended_since_it_was_found_silent_is_left_alone(service: ServiceDesk) -> None:
+    looking = clock(service)
+    end = End(tenant="acme", deletion_id="d-1", deleted_at=service.now)
+    with service.store.write() as tx:
+        erasure = Erasure(service.store, service.app.eraser, publishes=True)
+        assert end_tenant(tx, end, erasure, now=service.now)
+    assert looking._look_at("acme", to_us(service.now)) == 0
+    with service.store.read() as tx:
+        assert tx.execute(select(QUALITY_TENANT.c.tenant)).all() == []

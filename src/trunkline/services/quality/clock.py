@@ -17,6 +17,7 @@ from trunkline.client.log import Log
 from trunkline.client.outbox import Outbox
 from trunkline.client.store import Store
 from trunkline.errors import TrunklineError
+from trunkline.services.kit.ending import ended_among
 from trunkline.services.quality import store
 from trunkline.services.quality.course import Course
 from trunkline.services.quality.facts import to_us
@@ -80,6 +81,9 @@ class Clock:
 
     def _look_at(self, tenant: str, now_us: int) -> int:
         with self._store.write() as tx:
+            if ended_among(tx, [tenant]):
+                # Since it was found silent: to lock it would make its row anew.
+                return 0
             newest = store.lock(tx, [tenant])
             options = {tenant: self._options.of(tenant)}
             # As if an event of now had come: what that would find overdue is overdue.
