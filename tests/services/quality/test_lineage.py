@@ -32,6 +32,14 @@ def test_a_score_follows_the_newest_result_of_each_check(service: ServiceDesk) -
     assert [(one["previous_percent"], one["percent"]) for one in scores] == [(100, 50), (50, 100)]
 
 
+def test_scores_of_one_run_that_reports_twice_are_two_events(service: ServiceDesk) -> None:
+    given(service, assertion("not_null", success=False), run="r1")
+    given(service, assertion("not_null", column="id"), run="r1")
+    scores = [one for one in service.published() if one.type == "quality.score_changed.v1"]
+    assert [one.data["percent"] for one in scores] == [0, 50]
+    assert len({one.id for one in scores}) == 2
+
+
 def test_an_older_result_that_comes_late_does_not_change_the_score(service: ServiceDesk) -> None:
     given(service, assertion("not_null"), run="r2", seconds=60)
     given(service, assertion("not_null", success=False), run="r1")

@@ -55,7 +55,9 @@ def take(tx: Connection, tenant: str, event: RunEvent, outbox: Outbox) -> Taken:
             changed = QualityScoreChanged(
                 asset=asset, percent=percent, previous_percent=previous, dimension=dimension
             )
-            emissions.append((derive_id("quality-score", event.run.run_id, asset, dimension), changed))
+            # A run may end in several events, with other results each; a result is new once.
+            first = min(one.id for one in new if (one.event.asset, one.event.dimension) == (asset, dimension))
+            emissions.append((derive_id("quality-score", first, asset, dimension), changed))
     for id_, made in emissions:
         outbox.emit(
             tx,
