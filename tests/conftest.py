@@ -114,7 +114,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the process that reports, where this is one of several that test."""
     output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["not_run"] = dict(session.config.stash.setdefault(NOT_RUN, Counter()))
+        output["not_run"] = {**session.config.stash.get(NOT_RUN, Counter())}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -95,12 +95,24 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         assert f"127.0.0.1:{port}" in process.stderr.text
 
 
+def test_a_port_of_an_api_in_use_is_named_before_any_service_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ["up", "--data-dir", str(tmp_path), "--port", "0", "--api-port", str(port)]
+        process = CommandProcess(arguments)
+        assert process.wait() == 4
+    assert process.stderr.text.startswith(f"error: API port {port} of tenant-service: Address already in use")
+    assert [found.name for found in (tmp_path / "logs").iterdir()] == ["broker.log"]
+
+
 def test_ctrl_c_while_it_starts_ends_it_with_0_and_nothing_left_running(tmp_path: Path) -> None:
     process = CommandProcess(
         ["up", "--data-dir", str(tmp_path), "--port", "0", "--api-port", "0", "--service", "audit-service"]
     )
     wait_until_broker_log(process, tmp_path)
     assert interrupt(process) == 0
+    assert "stopping what was started" in process.stderr.text
+    assert process.stdout.text == ""
     with started(tmp_path) as again:
         assert interrupt(again) == 0
 

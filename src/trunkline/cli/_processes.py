@@ -27,6 +27,11 @@ STOP_SECONDS_MAX: Final = 20.0
 BACKOFF_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits before a dead child is started again; the last one repeats. A child that lived long starts over."""
 HEALTHY_SECONDS: Final = 30.0
+STOP_POLL_SECONDS: Final = 0.1
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """Somebody asked for the end before everything was up."""
 
 
 class Child:
@@ -59,14 +64,15 @@ class Child:
         """Start, and do not wait. Raises `Unavailable` if its log cannot be written."""
         self._running = self._spawn()
 
-    def ready(self) -> dict[str, object]:
+    def ready(self, stopping: threading.Event | None = None) -> dict[str, object]:
         """Wait for the ready line of a child that was begun.
 
-        Raises `Unavailable` with the child's own complaint if it ends or stays silent too long.
+        Raises `Unavailable` with the child's own complaint if it ends or stays silent too long, and
+        `Interrupted` once `stopping` is set.
         """
         running = self._running
         assert running is not None
-        line = running.first_line(READY_SECONDS_MAX)
+        line = running.first_line(READY_SECONDS_MAX, stopping)
         if not line:
             ended = running.process.poll()
             running.end(signal.SIGKILL)
@@ -154,9 +160,12 @@ class _Running:
         self._reader = threading.Thread(target=self._read, name="child-output", daemon=True)
         self._reader.start()
 
-    def first_line(self, seconds: float) -> bytes:
-        """Empty if the child ends without one or is silent for so long."""
-        self._arrived.wait(seconds)
+    def first_line(self, seconds: float, stopping: threading.Event | None) -> bytes:
+        """Empty if the child ends without one or is silent for so long. Raises `Interrupted`."""
+        deadline = time.monotonic() + seconds
+        while not self._arrived.wait(STOP_POLL_SECONDS) and time.monotonic() < deadline:
+            if stopping is not None and stopping.is_set():
+                raise Interrupted
         return self._first
 
     def end(self, number: signal.Signals) -> None:

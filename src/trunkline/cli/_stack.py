@@ -1,5 +1,8 @@
 """The backbone of one machine: a broker and its services as child processes on one data directory."""
 
+import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +14,10 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import ServiceName
 from trunkline.cli._common import Engine
-from trunkline.cli._processes import Child
+from trunkline.cli._processes import Child, Interrupted
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, Unavailable
 from trunkline.services import RUNNABLE
 
 if TYPE_CHECKING:
@@ -74,11 +77,17 @@ class Machine:
 
 
 class Stack:
-    """Started as a context manager; `watch` must be called now and then, to start again what died."""
+    """Started as a context manager; `watch` must be called now and then, to start again what died.
 
-    def __init__(self, machine: Machine, *, say: Callable[[str], None]) -> None:
+    Entering raises `Interrupted` once `stopping` is set: what was started until then is ended.
+    """
+
+    def __init__(
+        self, machine: Machine, *, say: Callable[[str], None], stopping: threading.Event | None = None
+    ) -> None:
         self._machine = machine
         self._say = say
+        self._stopping = stopping
         self._children: list[Child] = []
         self._kafka: KafkaEngine | None = None
         self.api_ports: dict[str, int] = {}
@@ -102,7 +111,9 @@ class Stack:
     def __enter__(self) -> Self:
         try:
             self._start()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Interrupted):
+                self._say("stopping what was started")
             self._stop()
             raise
         return self
@@ -134,21 +145,36 @@ class Stack:
         else:
             self._start_embedded()
         ensure_topics(self.connection, machine.catalogue, machine.environment)
+        self._require_free_ports()
         # All at once: each takes a second of a processor to import what it is made of.
         started = [(service, self._begin_service(service)) for service in self.services]
         for service, child in started:
-            port = child.ready()["api_port"]
+            port = child.ready(self._stopping)["api_port"]
             if isinstance(port, int):
                 self.api_ports[service] = port
                 # Who knows its address finds it there again after a crash.
                 child.replace_argument("--api-port", str(port))
 
+    def _require_free_ports(self) -> None:
+        """Before thirteen services start, the last of which would find it out. Raises `Unavailable`."""
+        for service in self.services:
+            port = self._api_port(service)
+            try:
+                socket.create_server((LOOPBACK, port)).close()
+            except OSError as error:
+                why = os.strerror(error.errno or 0)
+                raise Unavailable(
+                    f"API port {port} of {service}: {why}; choose another --api-port"
+                ) from error
+
+    def _api_port(self, service: str) -> int:
+        place = list(self._machine.catalogue.services).index(ServiceName(service))
+        return self._machine.api_port + place if self._machine.api_port else 0
+
     def _begin_service(self, service: str) -> Child:
         machine = self._machine
-        place = list(machine.catalogue.services).index(ServiceName(service))
-        port = machine.api_port + place if machine.api_port else 0
         arguments = ["--bootstrap-servers", self.bootstrap_servers, "--data-dir", str(machine.data_dir)]
-        arguments += ["--environment", machine.environment, "--api-port", str(port)]
+        arguments += ["--environment", machine.environment, "--api-port", str(self._api_port(service))]
         if machine.catalogue_file is not None:
             arguments += ["--catalogue", str(machine.catalogue_file)]
         child = self._child("service", [service], arguments, name=service)

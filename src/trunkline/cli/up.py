@@ -4,7 +4,7 @@ import shutil
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -79,6 +79,7 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     from trunkline.cli._display import display_for
+    from trunkline.cli._processes import Interrupted
     from trunkline.cli._stack import Machine, Stack
     from trunkline.services import RUNNABLE, runnable
 
@@ -100,8 +101,8 @@ def up(
     stopping = threading.Event()
     failed: list[TrunklineError] = []
     display = display_for(as_json=as_json)
-    with _common.on_stop_signal(stopping.set):
-        with Stack(machine, say=display.say) as stack:
+    with _common.on_stop_signal(stopping.set), suppress(Interrupted):
+        with Stack(machine, say=display.say, stopping=stopping) as stack:
             _announce(stack, data_dir, as_json=as_json)
             with ExitStack() as running:
                 tally = _start_feed(running, stack, contract, rate, failed) if feed else None
