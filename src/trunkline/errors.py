@@ -2,6 +2,7 @@
 
     TrunklineError            exit code 1: the operation or check failed
     ├── InvalidInput          exit code 2: a flag, a file or an argument is wrong; nothing was done
+    │   └── NotFound          exit code 2: the name or the id is of nothing that there is; over HTTP 404
     └── Unavailable           exit code 4: a broker, a store or a port cannot be had right now
 
 The text of an error is one line for the user: what is wrong, where, and what to do. The command line prints
@@ -21,6 +22,10 @@ class InvalidInput(TrunklineError):  # noqa: N818 - reads as what it is
     """What the user gave is wrong; it was refused whole and nothing was done."""
 
     exit_code: ClassVar[int] = 2
+
+
+class NotFound(InvalidInput):
+    """What was named does not exist. Over HTTP for what the path names only; else `InvalidInput`."""
 
 
 class Unavailable(TrunklineError):  # noqa: N818 - reads as what it is

@@ -94,6 +94,15 @@ def test_a_bad_policy_is_refused_with_why(client: Client) -> None:
     assert "a subquery may not be in a policy" in answer.json()["detail"]
 
 
+def test_what_is_not_there_is_404(client: Client) -> None:
+    writer = client("acme", "policy:write")
+    missing = writer.get("policies/nothing")
+    assert (missing.status_code, "acme has no policy nothing" in missing.json()["detail"]) == (404, True)
+    assert writer.delete("policies/nothing").status_code == 404
+    assert writer.delete(f"overrides/{ORDERS}").status_code == 404
+    assert writer.post("rollback", json={"revision": 7}).status_code == 422, "a wrong body, not a wrong path"
+
+
 def test_a_tenant_sees_its_own_only(client: Client, governance: Governance) -> None:
     governance.publish(draft(), tenant="globex")
     governance.report(failed(), tenant="globex")

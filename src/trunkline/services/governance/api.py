@@ -103,10 +103,7 @@ def _bundles(router: APIRouter) -> None:
     @router.get("/policies/{policy_id}")
     def policy(who: Who, at: At, policy_id: str, *, tenant: Tenant = None) -> list[PolicyView]:
         """All versions of a policy, newest first."""
-        found = queries.policy(at.tx, _whose(who, tenant), policy_id)
-        if not found:
-            raise Problem(404, f"there is no policy {policy_id}")
-        return found
+        return queries.policy(at.tx, _whose(who, tenant), policy_id)
 
 
 def _assets(router: APIRouter, rulebook: Rulebook) -> None:

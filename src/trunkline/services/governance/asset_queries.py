@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, select, tuple_, union
 
 from trunkline.catalogue.assets import asset_urn
 from trunkline.catalogue.events.policy import Mode
-from trunkline.errors import InvalidInput
+from trunkline.errors import NotFound
 from trunkline.services.governance.hysteresis import PASSED, SEVERITIES, decode
 from trunkline.services.governance.moments import from_us
 from trunkline.services.governance.tables import CHECK, DECISION, OVERRIDE, QUARANTINE, TAG
@@ -103,11 +103,11 @@ def decisions(
 
 
 def decision(tx: Connection, tenant: str, decision_id: str) -> DecisionView:
-    """One decision. Raises `InvalidInput` for one that is not there."""
+    """One decision. Raises `NotFound`."""
     query = select(DECISION).where(DECISION.c.tenant == tenant, DECISION.c.id == decision_id)
     row = tx.execute(query).mappings().first()
     if row is None:
-        raise InvalidInput(f"{tenant} has no decision {decision_id}; `trunkline policy decisions` lists them")
+        raise NotFound(f"{tenant} has no decision {decision_id}; `trunkline policy decisions` lists them")
     return _decision(row)
 
 

@@ -14,7 +14,7 @@ from trunkline.catalogue.assets import asset_urn
 from trunkline.catalogue.events.policy import Mode
 from trunkline.client.outbox import Outbox
 from trunkline.codec.identity import derive_id, new_id
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.governance.ledger import Ledger
 from trunkline.services.governance.moments import to_us
 from trunkline.services.governance.orders import Order, require_order
@@ -100,12 +100,12 @@ def hold(
 def end_override(
     tx: Connection, outbox: Outbox, asset: str, order: Order, *, exempt_roles: Sequence[str]
 ) -> Held:
-    """Let the checks of an asset decide again. Raises `InvalidInput` where no override is in force."""
+    """Let the checks of an asset decide again. Raises `NotFound` where no override is in force."""
     require_order(tx, order)
     place = order.tenant, asset_urn(asset)
     quarantines = Quarantines(Ledger(tx, outbox, [order.tenant]), [place])
     if quarantines.override(place) is None:
-        raise InvalidInput(f"no override of {place[1]} is in force")
+        raise NotFound(f"no override of {place[1]} is in force")
     return _settle(tx, quarantines, place, order, exempt_roles=exempt_roles, decision_id=new_id())
 
 

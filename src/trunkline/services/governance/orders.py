@@ -17,7 +17,7 @@ from trunkline.catalogue.events.policy import Kind, Mode
 from trunkline.catalogue.model import near
 from trunkline.catalogue.names import TENANT_PATTERN
 from trunkline.client.outbox import Outbox
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.governance.ledger import POLICY_COLUMNS, Cause, Ledger
 from trunkline.services.governance.tables import BUNDLE, POLICY
 from trunkline.services.kit.ending import require_not_ended
@@ -87,13 +87,13 @@ def checked_draft(draft: Draft) -> Policy:
 
 
 def revoke(tx: Connection, outbox: Outbox, policy_id: str, order: Order) -> Activated:
-    """Withdraw a policy, in all of its versions. Raises `InvalidInput` for one that is not there."""
+    """Withdraw a policy, in all of its versions. Raises `NotFound` for one that is not there."""
     require_order(tx, order)
     ledger = Ledger(tx, outbox, [order.tenant])
     version = ledger.next_version(order.tenant, policy_id) - 1
     if version == 0 or ":" in policy_id:
         known = [one.policy_id for one in ledger.active(order.tenant).policies]
-        raise InvalidInput(f"{order.tenant} has no policy {policy_id}{near(policy_id, known)}")
+        raise NotFound(f"{order.tenant} has no policy {policy_id}{near(policy_id, known)}")
     before = ledger.active(order.tenant)
     cause = order.cause(f"revoke {policy_id}")
     if not _is_revoked(tx, order.tenant, policy_id, version):

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, select, tuple_
 
 from trunkline.catalogue.events.policy import Kind, Mode
-from trunkline.errors import InvalidInput
+from trunkline.errors import NotFound
 from trunkline.services.governance.ledger import members
 from trunkline.services.governance.moments import from_us
 from trunkline.services.governance.tables import BUNDLE, ENFORCER, HEAD, MEMBER, POLICY
@@ -83,7 +83,7 @@ def policies(
 
 
 def policy(tx: Connection, tenant: str, policy_id: str) -> list[PolicyView]:
-    """All versions of a policy, newest first. Raises `InvalidInput` for one that is not there."""
+    """All versions of a policy, newest first. Raises `NotFound`."""
     query = (
         select(POLICY, MEMBER.c.version.label("member"))
         .select_from(POLICY.join(MEMBER, _ON, isouter=True))
@@ -92,7 +92,7 @@ def policy(tx: Connection, tenant: str, policy_id: str) -> list[PolicyView]:
     )
     found = [_policy(row) for row in tx.execute(query).mappings()]
     if not found:
-        raise InvalidInput(f"{tenant} has no policy {policy_id}; `trunkline policy list` names them")
+        raise NotFound(f"{tenant} has no policy {policy_id}; `trunkline policy list` names them")
     return found
 
 

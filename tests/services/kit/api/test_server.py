@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError
 
 from trunkline.client.store import migrate, open_store, position
 from trunkline.client.store.position import Lane
-from trunkline.errors import InvalidInput, TrunklineError, Unavailable
+from trunkline.errors import InvalidInput, NotFound, TrunklineError, Unavailable
 from trunkline.services.kit.api import (
     Caller,
     Page,
@@ -29,6 +29,7 @@ from trunkline.services.kit.api import (
     operator,
     page_of,
     reading,
+    scoped,
 )
 from trunkline.services.kit.api.server import REQUEST_BYTES_MAX, ApiServer, new_api
 from trunkline.services.kit.api.tokens import issue, load_or_create_key, load_verifier, public_path
@@ -37,6 +38,7 @@ NUMBERS = list(range(250))
 ERRORS: dict[str, Exception] = {
     "problem": Problem(404, "there is no such thing"),
     "invalid": InvalidInput("that cannot be"),
+    "missing": NotFound("there is none of that name"),
     "away": Unavailable("the store does not answer"),
     "refused": TrunklineError("not now"),
     "bug": ZeroDivisionError("secret detail"),
@@ -62,6 +64,10 @@ def routes() -> APIRouter:
     @router.get("/secrets")
     def secrets(by: Annotated[Caller, operator]) -> Who:
         return Who(by.tenant, by.subject)
+
+    @router.post("/things")
+    def things(by: Annotated[Caller, scoped("things:write")], thing: dict[str, str]) -> Who:
+        return Who(by.tenant, thing["text"])
 
     @router.get("/numbers")
     def numbers(
@@ -192,6 +198,16 @@ def test_only_the_platforms_operator_may_do_what_touches_everybody(
     assert base.get("/v1/secrets", headers=bearer(key, tenant, *scopes)).status_code == status
 
 
+def test_who_may_not_write_learns_so_before_what_was_written_is_looked_at(
+    base: httpx.Client, key: Ed25519PrivateKey
+) -> None:
+    writer, reader = bearer(key, "acme", "things:write"), bearer(key, "acme", "other:write")
+    assert base.post("/v1/things", json={"text": "a"}, headers=writer).status_code == 200
+    refused = base.post("/v1/things", json=[], headers=reader)
+    assert (refused.status_code, "the scope things:write" in refused.json()["detail"]) == (403, True)
+    assert base.post("/v1/things", json={"text": "a"}).status_code == 401
+
+
 def test_pages_follow_one_another_without_gap_or_repetition(
     base: httpx.Client, key: Ed25519PrivateKey
 ) -> None:
@@ -231,6 +247,7 @@ def test_who_has_the_answer_already_is_told_so(base: httpx.Client, key: Ed25519P
     [
         ("problem", 404, "there is no such thing"),
         ("invalid", 422, "that cannot be"),
+        ("missing", 404, "there is none of that name"),
         ("away", 503, "the store does not answer"),
         ("refused", 409, "not now"),
     ],

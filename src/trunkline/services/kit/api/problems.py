@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
-from trunkline.errors import InvalidInput, TrunklineError, Unavailable
+from trunkline.errors import InvalidInput, NotFound, TrunklineError, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -43,6 +43,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(TrunklineError)
     def ours(_request: Request, error: TrunklineError) -> JSONResponse:
+        if isinstance(error, NotFound):
+            return refusal(HTTPStatus.NOT_FOUND, str(error))
         if isinstance(error, InvalidInput):
             return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         if isinstance(error, Unavailable):
