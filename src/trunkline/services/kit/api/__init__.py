@@ -3,7 +3,7 @@
 from trunkline.services.kit.api.pages import Page, PageSize, decode_cursor, encode_cursor, page_of
 from trunkline.services.kit.api.problems import Problem
 from trunkline.services.kit.api.reading import Reading, reading
-from trunkline.services.kit.api.tokens import Caller, caller, operator
+from trunkline.services.kit.api.tokens import Caller, caller, operator, scoped
 
 __all__ = [
     "Caller",
@@ -17,4 +17,5 @@ __all__ = [
     "operator",
     "page_of",
     "reading",
+    "scoped",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -160,6 +160,17 @@ caller: Final = Depends(_caller)
 
 operator: Final = Depends(_operator)
 """As `caller`, and 403 for anybody who is not the platform's operator."""
+
+
+def scoped(scope: str) -> Any:
+    """As `caller`, and 403 for a token without the scope, before anything else is looked at."""
+
+    def holder(who: Annotated[Caller, Depends(_caller)]) -> Caller:
+        if scope not in who.scopes:
+            raise Problem(403, f"this needs a token with the scope {scope}")
+        return who
+
+    return Depends(holder)
 
 
 def _unauthorised(detail: str) -> Problem:
