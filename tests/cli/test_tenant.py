@@ -62,7 +62,9 @@ def test_bad_input_is_refused_with_what_to_do(ask: Callable[..., Any]) -> None:
     assert "system" in ask("tenant create system --tier free --region eu").err
     assert "no store" in ask("agent complete r-1 --tenant acme").err
     ask("agent start r-1 --tenant acme --agent a --user u")
-    assert "tenant acme has no run r-9" in ask("agent complete r-9 --tenant acme").err
+    for command in ("complete r-9", "show r-9", "tool r-9 t"):
+        unknown = ask(f"agent {command} --tenant acme")
+        assert (unknown.code, unknown.err) == (2, "error: tenant acme has no run r-9\n")
     assert "there are success" in ask("agent tool r-1 t --tenant acme --outcome maybe").err
     assert "there are password" in ask("iam login u --tenant acme --method magic").err
 
@@ -94,6 +96,18 @@ def test_logins_permissions_roles_keys_and_requests(ask: Callable[..., Any]) -> 
     assert [len(rows) for rows in shown.values()] == [1, 0, 1, 1, 1]
     assert key["key"] not in ask("iam show --tenant acme").out
     assert "no tenant has ended" in ask("tenant receipts").err
+
+
+def test_what_iam_does_not_know_is_a_mistake_and_what_has_passed_too(ask: Callable[..., Any]) -> None:
+    ask("iam grant u-30 x.y urn:schema:s --tenant acme --expires 2030-01-01")
+    refused = ask("iam grant u-30 x.y urn:schema:s --tenant acme --expires 2020-01-01")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "error: expires_at 2020-01-01T00:00:00Z is not in the future\n"
+    shown = ask("iam show --tenant acme")
+    assert "2030-01-01T00:00:00Z" in shown.out
+    assert "+00:00" not in shown.out
+    assert ask("iam revoke-key nope --tenant acme").code == 2
+    assert ask("iam complete-erasure nope --tenant acme --services 1 --records 1").code == 2
 
 
 def test_a_run_of_an_agent(ask: Callable[..., Any]) -> None:

@@ -1,6 +1,7 @@
 """`trunkline iam`: logins, permissions, roles, API keys and erasure requests of a tenant."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
 
@@ -313,4 +314,6 @@ def _print(found: dict[str, list[Any]]) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
     return "-" if value is None else str(value)

@@ -56,7 +56,14 @@ def test_runs_of_another_tenant_are_not_there(client: Any) -> None:
     other = client("globex", "agents:write")
     assert other.get("/v1/runs/r-1").status_code == 404
     assert other.get("/v1/runs").json()["items"] == []
-    assert other.post("/v1/runs/r-1/complete").status_code == 409
+    for path, body in (
+        ("complete", None),
+        ("fail", {"error_code": "x", "message": "y"}),
+        ("tools", {"tool": "t", "outcome": "success", "duration_ms": 1}),
+        ("tokens", TOKENS),
+    ):
+        assert other.post(f"/v1/runs/r-1/{path}", json=body).status_code == 404
+    assert other.get("/v1/runs/r-1/steps").status_code == 404
     assert client("acme").post("/v1/runs/r-1/complete").status_code == 403
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trunkline.codec import new_id
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.ai import desk as desk_module
 from trunkline.services.ai import queries
 from trunkline.services.ai.desk import AgentEraser, RunRefused, RunState, Tokens, ToolCall
@@ -109,10 +109,10 @@ def test_nothing_is_added_to_a_run_that_has_ended(office: Any) -> None:
 
 def test_a_run_that_is_not_there_is_refused_in_one_line(office: Any) -> None:
     for refused in (use, call, complete):
-        with pytest.raises(RunRefused, match="tenant acme has no run r-1"):
+        with pytest.raises(NotFound, match="tenant acme has no run r-1"):
             refused(office)
     start(office, tenant="globex")
-    with pytest.raises(RunRefused, match="tenant acme has no run r-1"):
+    with pytest.raises(NotFound, match="tenant acme has no run r-1"):
         complete(office)
 
 
@@ -162,7 +162,7 @@ def test_the_end_of_a_tenant_leaves_nothing_and_lets_nothing_in(office: Any) -> 
         assert queries.usage(tx, "acme") == []
         assert len(queries.runs(tx, "globex")) == 1
     for refused in (start, call):
-        with pytest.raises((TenantEnded, RunRefused)):
+        with pytest.raises((TenantEnded, NotFound)):
             refused(office)
     assert office.told("acme") == []
 

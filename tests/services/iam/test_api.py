@@ -66,7 +66,15 @@ def test_a_key_is_in_one_answer_only(client: Any) -> None:
     assert made.status_code == 201
     assert made.json()["key"] not in admin.get("/v1/api-keys").text
     assert admin.delete(f"/v1/api-keys/{made.json()['key_id']}?reason=rotated").json() == {"changed": True}
-    assert admin.delete("/v1/api-keys/none").status_code == 409
+    assert admin.delete("/v1/api-keys/none").status_code == 404
+
+
+def test_a_grant_that_is_over_already_is_wrong_input(client: Any) -> None:
+    answer = client("acme", "iam:admin").post(
+        "/v1/permissions/grant", json={**GRANT, "expires_at": "2020-01-01T00:00:00Z"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "expires_at 2020-01-01T00:00:00Z is not in the future"
 
 
 def test_lists_come_in_pages(client: Any) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from trunkline.catalogue.events.audit_view import Outcome
 from trunkline.services.ai import queries
-from trunkline.services.ai.desk import Desk, Run, RunState, Tokens, ToolCall, find
+from trunkline.services.ai.desk import Desk, Run, RunState, Tokens, ToolCall, get
 from trunkline.services.app import Context
 from trunkline.services.kit.api import (
     Caller,
@@ -95,10 +95,7 @@ def _add_reads(router: APIRouter) -> None:
     @router.get("/runs/{run_id}")
     def run(run_id: str, who: Annotated[Caller, caller], at: Annotated[Reading, reading]) -> Run:
         """One run, and what its steps add up to."""
-        found = find(at.tx, who.tenant, run_id)
-        if found is None:
-            raise Problem(404, f"there is no run {run_id}")
-        return found
+        return get(at.tx, who.tenant, run_id)
 
     @router.get("/runs/{run_id}/steps")
     def steps(
@@ -109,6 +106,7 @@ def _add_reads(router: APIRouter) -> None:
         cursor: str | None = None,
     ) -> Page[queries.Step]:
         """The steps of a run, in order."""
+        get(at.tx, who.tenant, run_id)
         (after,) = decode_cursor(cursor, tuple[int]) if cursor else (0,)
         found = queries.steps(at.tx, who.tenant, run_id, after=after, limit=limit + 1)
         return page_of(found, limit, lambda one: (one.step,))

@@ -10,6 +10,7 @@
 Every method takes the caller's transaction, in which the change and its event are one. A run goes
 running -> completed | failed, and nothing is added to one that has ended. Repeating a call is safe: a step by
 its `key`, the others by what they do. What a run's end says of its steps is the sum of what was recorded.
+All but `start` raise `NotFound` for a run that there is not.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from trunkline.catalogue.events.audit_view import Outcome
 from trunkline.catalogue.names import TENANT_PATTERN
 from trunkline.client.outbox import Outbox
 from trunkline.codec.identity import derive_id
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import InvalidInput, NotFound, TrunklineError
 from trunkline.services.ai.tables import RUN, STEP
 from trunkline.services.app import Context
 from trunkline.services.kit.ending import require_not_ended
@@ -66,7 +67,7 @@ class StepKind(StrEnum):
 
 
 class RunRefused(TrunklineError):  # noqa: N818 - named for what happened
-    """There is no such run, or it is not in a state in which this can be done."""
+    """The run is not in a state in which this can be done, or is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,10 +317,10 @@ def find(tx: Connection, tenant: str, run_id: str, *, lock: bool = False) -> Run
 
 
 def get(tx: Connection, tenant: str, run_id: str, *, lock: bool = False) -> Run:
-    """As `find`. Raises `RunRefused` where there is none."""
+    """As `find`. Raises `NotFound` where there is none."""
     found = find(tx, tenant, run_id, lock=lock)
     if found is None:
-        raise RunRefused(f"tenant {tenant} has no run {run_id}")
+        raise NotFound(f"tenant {tenant} has no run {run_id}")
     return found
 
 

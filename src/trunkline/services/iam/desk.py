@@ -13,7 +13,7 @@ tenant that has ended: all of them raise `TenantEnded`.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final, Self
@@ -36,7 +36,7 @@ from trunkline.catalogue.events.access import (
 from trunkline.catalogue.names import TENANT_PATTERN
 from trunkline.client.outbox import Outbox
 from trunkline.codec.identity import derive_id, new_id
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.app import Context
 from trunkline.services.iam.tables import (
     ACCOUNT,
@@ -61,10 +61,6 @@ KEY_PREFIX: Final = "tlk"
 
 _PLACE: Final = ("tenant", "grantee_id", "permission", "resource")
 """The columns that a row of `PERMISSION` is known by."""
-
-
-class AccessRefused(TrunklineError):  # noqa: N818 - named for what happened
-    """There is no such key or request, or it is not in a state in which this can be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +175,12 @@ class Desk:
         actor: str,
         expires_at: datetime | None = None,
     ) -> bool:
-        """Give a permission; False where it was given already, until the same moment."""
+        """Give a permission; False where it was given already, until the same moment.
+
+        Raises `InvalidInput` for a moment that is not in the future: it would take away what holds now.
+        """
         _admit(tx, tenant)
-        expires_us = _us_of("expires_at", expires_at)
+        expires_us = self._expiry(expires_at)
         place = (tenant, grantee, permission, resource)
         # There may be no row to lock yet; two that grant the same go one after the other all the same.
         insert_new(tx, PERMISSION, dict(zip(_PLACE, place, strict=True)) | {"version": 0, "granted": 0})
@@ -246,7 +245,7 @@ class Desk:
         name: str | None = None,
         expires_at: datetime | None = None,
     ) -> NewKey:
-        """Issue an API key."""
+        """Issue an API key. Raises `InvalidInput` for one that would have expired already."""
         _admit(tx, tenant)
         key_id = self.random_bytes(KEY_ID_BYTES).hex()
         secret = self.random_bytes(SECRET_BYTES).hex()
@@ -257,7 +256,7 @@ class Desk:
             "last_four": secret[-4:],
             "name": name,
             "created_us": to_us(self.wall()),
-            "expires_us": _us_of("expires_at", expires_at),
+            "expires_us": self._expiry(expires_at),
         }
         tx.execute(insert(API_KEY), row)
         event = ApiKeyCreated(
@@ -269,13 +268,13 @@ class Desk:
     def revoke_key(
         self, tx: Connection, tenant: str, key_id: str, *, actor: str, reason: str | None = None
     ) -> bool:
-        """Let a key work no more; False where it does not already. Raises `AccessRefused` for none."""
+        """Let a key work no more; False where it does not already. Raises `NotFound` for none."""
         _admit(tx, tenant)
         this = (API_KEY.c.tenant == tenant, API_KEY.c.key_id == key_id)
         row = update(API_KEY).where(*this, API_KEY.c.revoked_us.is_(None))
         if tx.execute(row.values(revoked_us=to_us(self.wall()))).rowcount == 0:
             if tx.execute(select(API_KEY.c.key_id).where(*this)).first() is None:
-                raise AccessRefused(f"tenant {tenant} has no API key {key_id}")
+                raise NotFound(f"tenant {tenant} has no API key {key_id}")
             return False
         event = ApiKeyRevoked(actor_id=actor, key_id=key_id, reason=reason)
         self._tell(tx, tenant, event, id_=derive_id("iam.key", tenant, key_id, "revoked"))
@@ -334,7 +333,7 @@ class Desk:
     def complete_erasure(
         self, tx: Connection, tenant: str, request_id: str, *, actor: str, services: int, records: int
     ) -> bool:
-        """The person's data is gone; False where that was known. Raises `AccessRefused` for no request."""
+        """The person's data is gone; False where that was known. Raises `NotFound` for no request."""
         _admit(tx, tenant)
         table = ERASURE_REQUEST.c
         this = (table.tenant == tenant, table.request_id == request_id)
@@ -343,7 +342,7 @@ class Desk:
         changed = tx.execute(row.values(**done)).rowcount
         found = tx.execute(select(table.subject_id).where(*this)).scalar()
         if found is None:
-            raise AccessRefused(f"tenant {tenant} has no erasure request {request_id}")
+            raise NotFound(f"tenant {tenant} has no erasure request {request_id}")
         if not changed:
             return False
         event = ErasureCompleted(
@@ -355,6 +354,12 @@ class Desk:
         )
         self._tell(tx, tenant, event, id_=derive_id("iam.erasure", tenant, request_id, "completed"))
         return True
+
+    def _expiry(self, moment: datetime | None) -> int | None:
+        expires_us = _us_of("expires_at", moment)
+        if moment is not None and moment <= self.wall():
+            raise InvalidInput(f"expires_at {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} is not in the future")
+        return expires_us
 
     def _tell(self, tx: Connection, tenant: str, event: Event, *, id_: str) -> None:
         self.outbox.emit(tx, event, tenant=tenant, id=id_, time=self.wall())
