@@ -9,13 +9,14 @@ from trunkline.services.app import Context
 from trunkline.services.kit.api import Caller, Problem, Reading, caller, reading
 from trunkline.services.notification import actions, people, silence_rows
 from trunkline.services.notification.api.common import now_us, require_manager
+from trunkline.services.notification.configuration import Configuration
 from trunkline.services.notification.views import SilenceView
 
 
-def add(router: APIRouter, context: Context) -> None:
+def add(router: APIRouter, context: Context, configuration: Configuration) -> None:
     """Add what changes deliveries and silences."""
     _add_deliveries(router, context)
-    _add_silences(router, context)
+    _add_silences(router, context, configuration)
 
 
 def _add_deliveries(router: APIRouter, context: Context) -> None:
@@ -52,7 +53,7 @@ def _add_deliveries(router: APIRouter, context: Context) -> None:
             )
 
 
-def _add_silences(router: APIRouter, context: Context) -> None:
+def _add_silences(router: APIRouter, context: Context, configuration: Configuration) -> None:
     @router.get("/silences")
     def silences(at: Annotated[Reading, reading], who: Annotated[Caller, caller]) -> list[SilenceView]:
         """Silences that have not ended."""
@@ -71,7 +72,7 @@ def _add_silences(router: APIRouter, context: Context) -> None:
             silence = actions.add_silence(
                 tx,
                 who.tenant,
-                actions.matches_of(matches),
+                actions.matches_of(matches, configuration, who.tenant),
                 ends=context.wall() + timedelta(minutes=minutes),
                 actor=who.subject,
                 comment=comment,
