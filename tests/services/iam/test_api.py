@@ -62,6 +62,7 @@ def test_without_the_scope_nothing_can_be_changed(client: Any) -> None:
 
 def test_a_key_is_in_one_answer_only(client: Any) -> None:
     admin = client("acme", "iam:admin")
+    assert admin.post("/v1/api-keys").status_code == 201
     made = admin.post("/v1/api-keys", json={"name": "nightly"})
     assert made.status_code == 201
     assert made.json()["key"] not in admin.get("/v1/api-keys").text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
 from sqlalchemy import Connection
 
 from trunkline.catalogue.events.access import LoginMethod
@@ -270,7 +270,9 @@ def _add_writes(router: APIRouter, context: Context, desk: Desk) -> None:
 
 def _add_keys(router: APIRouter, context: Context, desk: Desk) -> None:
     @router.post("/api-keys", status_code=201)
-    def create(body: KeyWish, who: Annotated[Caller, admin]) -> NewKey:
+    def create(
+        body: Annotated[KeyWish, Body(default_factory=KeyWish)], who: Annotated[Caller, admin]
+    ) -> NewKey:
         """Issue a key. It is in this answer and nowhere else."""
         return _write(
             context,
