@@ -47,6 +47,13 @@ def test_assets_are_searched(assets: Run) -> None:
     assert assets("search", "nothing").err == "nothing found\n"
 
 
+def test_a_stage_or_kind_that_there_is_not_is_refused_with_those_that_there_are(assets: Run) -> None:
+    stage = assets("search", "--stage", "prodction")
+    assert (stage.code, "archived" in stage.err) == (2, True)
+    kind = assets("search", "--kind", "modl")
+    assert (kind.code, "model_version" in kind.err) == (2, True)
+
+
 def test_an_asset_is_shown_now_and_then(assets: Run) -> None:
     shown = assets("show", "SALES.Orders").out
     assert shown.startswith(f"{TABLE}\tmentioned")

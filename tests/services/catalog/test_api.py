@@ -104,7 +104,15 @@ def test_two_assets_are_compared_and_changes_followed(client: TestClient) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["assets?cursor=x", "changes?cursor=WzFlMzBd", "assets?text=--", "diff?left=urn:x:y"]
+    "path",
+    [
+        "assets?cursor=x",
+        "assets?kind=modl",
+        "assets?stage=prod",
+        "changes?cursor=WzFlMzBd",
+        "assets?text=--",
+        "diff?left=urn:x:y",
+    ],
 )
 def test_what_cannot_be_asked_is_refused_with_a_reason(client: TestClient, path: str) -> None:
     refused = client.get(f"/v1/{path}")
