@@ -65,6 +65,12 @@ def test_an_asset_is_shown_now_and_then(assets: Run) -> None:
     assert "no such asset is known" in missing.err
 
 
+@pytest.mark.parametrize("of", [["history", TABLE + "x"], ["lineage", TABLE + "x"], ["models", "none"]])
+def test_an_asset_that_nobody_has_spoken_of_is_exit_code_2(assets: Run, of: list[str]) -> None:
+    missing = assets(*of)
+    assert (missing.code, "no such asset is known" in missing.err) == (2, True)
+
+
 def test_history_differences_and_lineage_are_told(assets: Run) -> None:
     lines = assets("history", "urn:model:churn", "--facet", "alias:champion").out.splitlines()
     assert [line.split("\t")[1:3] for line in lines] == [["alias:champion", "set"]]
