@@ -251,6 +251,23 @@ def _add_writes(router: APIRouter, context: Context, desk: Desk) -> None:
         )
         return Done(changed=changed)
 
+    @router.delete("/roles")
+    def unassign(
+        who: Annotated[Caller, admin],
+        user_id: str,
+        role: str,
+        scope: str | None = None,
+        reason: str | None = None,
+    ) -> Done:
+        """Take a role away, in the whole tenant or in the scope."""
+        changed = _write(
+            context,
+            lambda tx: desk.unassign_role(
+                tx, who.tenant, user_id, role, actor=who.subject, scope=scope, reason=reason
+            ),
+        )
+        return Done(changed=changed)
+
     @router.post("/erasure-requests", status_code=201)
     def request_erasure(body: ErasureWish, who: Annotated[Caller, admin]) -> dict[str, str]:
         """Record that a person wants their data erased."""
