@@ -240,8 +240,8 @@ def _check_known(codes: Iterable[str], others: Mapping[str, Any]) -> None:
     for code in codes:
         if code not in known:
             raise ValueError(
-                f"there is no meter {code}{near(code, known)}; one of your own is set first, as "
-                f"{_METERS}{code.lower()}"
+                f"there is no meter {code}{near(code, known)} (one of your own is set first, as "
+                f"{_METERS}{code.lower()})"
             )
 
 
