@@ -96,6 +96,7 @@ def test_a_rule_is_tried_on_the_past(data_dir: Path, capsys: pytest.CaptureFixtu
     [
         (["explain", "nothing"], "none of acme with this id has come"),
         (["retry", "nothing"], "acme has no delivery nothing"),
+        (["retry", "--channel", "nothing", "--since", "2h"], "acme has no channel 'nothing'"),
         (["retry"], "give the id of a delivery, or --channel and --since"),
         (["deliveries", "--state", "gone"], "a delivery is pending"),
         (["silence", "add", "--for", "2 hours", "--comment", "x"], "write 90s, 30m, 2h or 7d"),

@@ -113,7 +113,14 @@ def test_changes_need_the_scope(desk: NotificationDesk, client: Client) -> None:
 
 def test_what_is_not_there_is_404(client: Client) -> None:
     manager = client(TENANT, "notifications:manage")
-    for path in ("deliveries/none/retry", "channels/none/test", "channels/none/enable"):
+    replay = "replay?since=2026-11-23T07:00:00Z"
+    assert manager.post(f"/v1/channels/inbox/{replay}").json() == 0
+    for path in (
+        "deliveries/none/retry",
+        "channels/none/test",
+        "channels/none/enable",
+        f"channels/none/{replay}",
+    ):
         assert manager.post(f"/v1/{path}").status_code == 404, path
     for path in ("silences/none", "secrets/none"):
         assert manager.delete(f"/v1/{path}").status_code == 404, path

@@ -15,11 +15,11 @@ from trunkline.services.notification.views import SilenceView
 
 def add(router: APIRouter, context: Context, configuration: Configuration) -> None:
     """Add what changes deliveries and silences."""
-    _add_deliveries(router, context)
+    _add_deliveries(router, context, configuration)
     _add_silences(router, context, configuration)
 
 
-def _add_deliveries(router: APIRouter, context: Context) -> None:
+def _add_deliveries(router: APIRouter, context: Context, configuration: Configuration) -> None:
     @router.post("/deliveries/{delivery}/retry", status_code=202)
     def retry(delivery: str, who: Annotated[Caller, caller]) -> None:
         """Send it now, again and with the same id."""
@@ -42,7 +42,7 @@ def _add_deliveries(router: APIRouter, context: Context) -> None:
             if moment.tzinfo is None:
                 raise Problem(422, "write times with their offset, such as 2026-11-23T07:00:00Z")
         with context.store.write() as tx:
-            return actions.retry_all(
+            again = actions.retry_all(
                 tx,
                 who.tenant,
                 channel=channel,
@@ -51,6 +51,10 @@ def _add_deliveries(router: APIRouter, context: Context) -> None:
                 sent_too=sent_too,
                 now_us=now_us(context),
             )
+        if again == 0:
+            # Of a channel that was taken away there may be deliveries; of this one there is nothing.
+            actions.channel_of(configuration, who.tenant, channel)
+        return again
 
 
 def _add_silences(router: APIRouter, context: Context, configuration: Configuration) -> None:
