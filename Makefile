@@ -23,6 +23,8 @@ test: dev  ## what needs only pip, in under five minutes
 test-long: dev  ## kill -9 runs and other bounded long checks
 	$(PYTEST) -m "slow and not kafka"
 
+# A real cluster a process is heavier.
+test-kafka: WORKERS = 2
 test-kafka: dev  ## what needs Java: the same suites on real Apache Kafka, from Maven or KAFKA_HOME
 	$(PYTEST) -m kafka
 
