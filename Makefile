@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA_DIR ?= trunkline-data
 # Tests wait more than they compute. One after the other, in this process: WORKERS=0.
 WORKERS ?= 3
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: install dev run test test-long test-kafka lint bench lock clean
 
