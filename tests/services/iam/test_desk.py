@@ -7,7 +7,8 @@ import pytest
 
 from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.iam import queries
-from trunkline.services.iam.desk import ATTEMPTS_MAX, LOCK, IamEraser
+from trunkline.services.iam.desk import ATTEMPTS_MAX, LOCK
+from trunkline.services.iam.erasing import IamEraser
 from trunkline.services.iam.state import state_digest
 from trunkline.services.iam.tables import METADATA
 from trunkline.services.kit.ending import End, TenantEnded, ended

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from trunkline.services.app import App, Context, Runnable
-from trunkline.services.iam.desk import Desk, IamEraser
+from trunkline.services.iam.desk import Desk
+from trunkline.services.iam.erasing import IamEraser
 from trunkline.services.iam.metrics import IamGauges
 from trunkline.services.iam.receipts import Collector
 from trunkline.services.iam.tables import IAM

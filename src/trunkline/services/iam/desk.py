@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -39,10 +39,9 @@ from trunkline.client.outbox import Outbox
 from trunkline.codec.identity import derive_id, new_id
 from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.app import Context
+from trunkline.services.iam import rows
 from trunkline.services.iam.tables import (
-    ACCOUNT,
     API_KEY,
-    ERASABLE,
     ERASURE_REQUEST,
     PERMISSION,
     ROLE,
@@ -59,9 +58,6 @@ SECRET_BYTES: Final = 32
 KEY_ID_BYTES: Final = 8
 KEY_PREFIX: Final = "tlk"
 """Begins every API key, so that a scanner finds one that was published by mistake."""
-
-_PLACE: Final = ("tenant", "grantee_id", "permission", "resource")
-"""The columns that a row of `PERMISSION` is known by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +122,13 @@ class Desk:
         """
         _admit(tx, tenant)
         now = self.wall()
-        account = _locked_account(tx, tenant, user)
+        account = rows.locked_account(tx, tenant, user)
         locked_until = None if account.locked_until_us is None else from_us(account.locked_until_us)
         if locked_until is not None and locked_until > now:
             reason, attempts = "locked", account.attempts
         elif verified:
             row = {"attempts": 0, "locked_until_us": None, "logins": account.logins + 1}
-            _update_account(tx, tenant, user, {**row, "last_login_us": to_us(now)})
+            rows.update_account(tx, tenant, user, {**row, "last_login_us": to_us(now)})
             succeeded = LoginSucceeded(
                 user_id=user,
                 method=method,
@@ -146,7 +142,7 @@ class Desk:
             attempts = account.attempts + 1
             locked_until = now + LOCK if attempts >= ATTEMPTS_MAX else None
             until_us = None if locked_until is None else to_us(locked_until)
-            _update_account(tx, tenant, user, {"attempts": attempts, "locked_until_us": until_us})
+            rows.update_account(tx, tenant, user, {"attempts": attempts, "locked_until_us": until_us})
         failed = LoginFailed(
             user_id=user,
             method=method,
@@ -161,7 +157,7 @@ class Desk:
     def unlock(self, tx: Connection, tenant: str, user: str) -> None:
         """Let a locked account try again at once."""
         _admit(tx, tenant)
-        _update_account(tx, tenant, user, {"attempts": 0, "locked_until_us": None})
+        rows.update_account(tx, tenant, user, {"attempts": 0, "locked_until_us": None})
 
     # Permissions and roles
 
@@ -184,11 +180,11 @@ class Desk:
         expires_us = self._expiry(expires_at)
         place = (tenant, grantee, permission, resource)
         # There may be no row to lock yet; two that grant the same go one after the other all the same.
-        insert_new(tx, PERMISSION, dict(zip(_PLACE, place, strict=True)) | {"version": 0, "granted": 0})
-        before = _permission(tx, *place)
+        insert_new(tx, PERMISSION, dict(zip(rows.PLACE, place, strict=True)) | {"version": 0, "granted": 0})
+        before = rows.permission(tx, *place)
         if before.granted and before.expires_us == expires_us:
             return False
-        version = _set_permission(tx, place, before, granted=1, expires_us=expires_us)
+        version = rows.set_permission(tx, place, before, granted=1, expires_us=expires_us)
         event = PermissionGranted(
             actor_id=actor,
             grantee_id=grantee,
@@ -196,7 +192,7 @@ class Desk:
             resource=resource,
             expires_at=expires_at,
         )
-        self._tell(tx, tenant, event, id_=_permission_id(tenant, grantee, permission, resource, version))
+        self._tell(tx, tenant, event, id_=rows.permission_id(tenant, grantee, permission, resource, version))
         return True
 
     def revoke(
@@ -212,15 +208,15 @@ class Desk:
     ) -> bool:
         """Take a permission away; False where nobody has it."""
         _admit(tx, tenant)
-        before = _permission(tx, tenant, grantee, permission, resource)
+        before = rows.permission(tx, tenant, grantee, permission, resource)
         if before is None or not before.granted:
             return False
         place = (tenant, grantee, permission, resource)
-        version = _set_permission(tx, place, before, granted=0, expires_us=None)
+        version = rows.set_permission(tx, place, before, granted=0, expires_us=None)
         event = PermissionRevoked(
             actor_id=actor, grantee_id=grantee, permission=permission, resource=resource, reason=reason
         )
-        self._tell(tx, tenant, event, id_=_permission_id(tenant, grantee, permission, resource, version))
+        self._tell(tx, tenant, event, id_=rows.permission_id(tenant, grantee, permission, resource, version))
         return True
 
     def assign_role(
@@ -387,59 +383,10 @@ class Desk:
         self.outbox.emit(tx, event, tenant=tenant, id=id_, time=self.wall())
 
 
-class IamEraser:
-    """The service's `services.app.Eraser`. The receipts of the end itself stay."""
-
-    def erase(self, tx: Connection, tenant: str) -> dict[str, int]:
-        """See `Eraser`."""
-        return {
-            table.name: tx.execute(delete(table).where(table.c.tenant == tenant)).rowcount
-            for table in ERASABLE
-        }
-
-
 def _admit(tx: Connection, tenant: str) -> None:
     if not TENANT_PATTERN.fullmatch(tenant):
         raise InvalidInput(f"tenant {tenant[:80]!r}: use up to 64 letters, digits, '.', '_' or '-'")
     require_not_ended(tx, tenant)
-
-
-def _locked_account(tx: Connection, tenant: str, user: str) -> Any:
-    row = {"tenant": tenant, "user_id": user, "attempts": 0, "logins": 0}
-    insert_new(tx, ACCOUNT, row)
-    query = select(ACCOUNT).where(ACCOUNT.c.tenant == tenant, ACCOUNT.c.user_id == user)
-    return tx.execute(query.with_for_update()).one()
-
-
-def _update_account(tx: Connection, tenant: str, user: str, values: dict[str, Any]) -> None:
-    row = update(ACCOUNT).where(ACCOUNT.c.tenant == tenant, ACCOUNT.c.user_id == user)
-    tx.execute(row.values(**values))
-
-
-def _permission(tx: Connection, tenant: str, grantee: str, permission: str, resource: str) -> Any:
-    table = PERMISSION.c
-    query = select(PERMISSION).where(
-        table.tenant == tenant,
-        table.grantee_id == grantee,
-        table.permission == permission,
-        table.resource == resource,
-    )
-    return tx.execute(query.with_for_update()).one_or_none()
-
-
-def _set_permission(
-    tx: Connection, place: tuple[str, str, str, str], before: Any, *, granted: int, expires_us: int | None
-) -> int:
-    """Change a row that is locked; its new version."""
-    version = int(before.version) + 1
-    here = [PERMISSION.c[name] == value for name, value in zip(_PLACE, place, strict=True)]
-    values = {"version": version, "granted": granted, "expires_us": expires_us}
-    tx.execute(update(PERMISSION).where(*here).values(**values))
-    return version
-
-
-def _permission_id(tenant: str, grantee: str, permission: str, resource: str, version: int) -> str:
-    return derive_id("iam.permission", tenant, grantee, permission, resource, str(version))
 
 
 def _us_of(name: str, moment: datetime | None) -> int | None:
