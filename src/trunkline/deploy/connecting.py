@@ -23,6 +23,10 @@ SECRET_MODE: Final = 0o440
 """Readable for the pod's group, which is the process's; Kubernetes writes it as a decimal."""
 
 
+RESTARTED_WHY: Final = "Restarts the pods when a certificate is renewed, where Stakater's Reloader runs."
+_RELOADER: Final = "secret.reloader.stakater.com/reload"
+
+
 def bootstrap_servers(cluster: Cluster) -> str:
     """The address of Strimzi's bootstrap Service."""
     return f"{cluster.name}-kafka-bootstrap.{cluster.namespace}.svc:{PORT}"
@@ -31,6 +35,11 @@ def bootstrap_servers(cluster: Cluster) -> str:
 def ca_secret(cluster: Cluster) -> str:
     """The Secret that Strimzi keeps the certificate of the cluster's CA in."""
     return f"{cluster.name}-cluster-ca-cert"
+
+
+def restarted_with(user: str, cluster: Cluster) -> dict[str, str]:
+    """The annotation of a Deployment that has to start anew with these Secrets, read at the start only."""
+    return {_RELOADER: f"{user},{ca_secret(cluster)}"}
 
 
 def user_files(cluster: Cluster) -> tuple[str, ...]:

@@ -19,9 +19,6 @@ API_VERSIONS: Final = {
     "ServiceAccount": "v1",
 }
 
-RECONNECT: Final = "Restarts the pods when a certificate is renewed, where Stakater's Reloader runs."
-RELOADER: Final = "secret.reloader.stakater.com/reload"
-
 _POD: Final[Field] = ("spec", "template", "spec")
 _CONTAINER: Final[Field] = (*_POD, "containers", 0)
 
@@ -103,7 +100,7 @@ def _deployment(catalogue: Catalogue, environment: str, cluster: Cluster, servic
         },
     }
     why: dict[Field, str] = {
-        ("metadata", "annotations"): RECONNECT,
+        ("metadata", "annotations"): connecting.RESTARTED_WHY,
         ("spec", "strategy"): strategy_why,
         (*_POD, "terminationGracePeriodSeconds"): "What a service may take to end, in its own bounds; "
         "mostly two seconds.",
@@ -125,7 +122,7 @@ def _deployment(catalogue: Catalogue, environment: str, cluster: Cluster, servic
         "Deployment",
         {"spec": spec},
         why=why,
-        annotations={RELOADER: f"{service},{connecting.ca_secret(cluster)}"},
+        annotations=connecting.restarted_with(service, cluster),
     )
 
 

@@ -60,6 +60,26 @@ def network_policies(catalogue: Catalogue, environment: str, cluster: Cluster) -
             )
 
 
+def broker_egress(cluster: Cluster) -> dict[str, Any]:
+    """To the brokers' listener."""
+    labels = {"strimzi.io/cluster": cluster.name, "strimzi.io/kind": "Kafka"}
+    brokers = {**_namespace(cluster.namespace), "podSelector": {"matchLabels": labels}}
+    return {"to": [brokers], "ports": [_port(connecting.PORT)]}
+
+
+def name_egress() -> dict[str, Any]:
+    """To whatever answers for names in this cluster."""
+    return {
+        "to": [{"namespaceSelector": {}}, {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
+        "ports": [_port(DNS_PORT, "UDP"), _port(DNS_PORT)],
+    }
+
+
+def prometheus_ingress(cluster: Cluster) -> dict[str, Any]:
+    """From Prometheus to the metrics."""
+    return {"from": [_namespace(cluster.monitoring_namespace)], "ports": [_port(METRICS_PORT_NAME)]}
+
+
 def _policy(name: str, cluster: Cluster, spec: Mapping[str, Any], why: Mapping[Field, str]) -> Resource:
     return Resource(
         api_version="networking.k8s.io/v1",
@@ -86,11 +106,8 @@ def _services(cluster: Cluster) -> Resource:
         "podSelector": {"matchLabels": ALL_SERVICES},
         "policyTypes": ["Egress", "Ingress"],
         "egress": [
-            {"to": [_brokers(cluster)], "ports": [_port(connecting.PORT)]},
-            {
-                "to": [{"namespaceSelector": {}}, {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
-                "ports": [_port(DNS_PORT, "UDP"), _port(DNS_PORT)],
-            },
+            broker_egress(cluster),
+            name_egress(),
             {"ports": [_port(DATABASE_PORT)]},
         ],
         "ingress": [
@@ -101,10 +118,7 @@ def _services(cluster: Cluster) -> Resource:
                 ],
                 "ports": [_port(API_PORT_NAME)],
             },
-            {
-                "from": [_namespace(cluster.monitoring_namespace)],
-                "ports": [_port(METRICS_PORT_NAME)],
-            },
+            prometheus_ingress(cluster),
         ],
     }
     egress: Field = ("spec", "egress")
@@ -133,11 +147,6 @@ def _egress_of(wanted: Needs) -> list[dict[str, Any]]:
             }
         )
     return rules
-
-
-def _brokers(cluster: Cluster) -> dict[str, Any]:
-    labels = {"strimzi.io/cluster": cluster.name, "strimzi.io/kind": "Kafka"}
-    return {**_namespace(cluster.namespace), "podSelector": {"matchLabels": labels}}
 
 
 def _namespace(name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The pod that runs one service: `trunkline service NAME` with its flags, variables, Secrets and probes."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from trunkline.catalogue.cluster import Cluster
@@ -31,6 +32,21 @@ STORE_KEYS: Final = ("store", "keys", "master.key")
 USER: Final = 10_001
 """Of the image; its group, too."""
 
+POD_SECURITY: Final[Mapping[str, Any]] = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "fsGroup": USER,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: Final[Mapping[str, Any]] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+"""Together what the restricted Pod Security Standard asks for, and a file system that is not written to."""
+
 ENDPOINT_SECONDS: Final = 5
 """Until no node sends requests to a pod that is going any more."""
 
@@ -56,21 +72,14 @@ def pod_spec(environment: str, cluster: Cluster, service: str) -> dict[str, Any]
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "topologySpreadConstraints": _spread(cluster, service),
+        "securityContext": POD_SECURITY,
+        "topologySpreadConstraints": spread(cluster, service),
         "containers": [_container(environment, cluster, service)],
         "volumes": _volumes(cluster, service),
     }
 
 
-def _spread(cluster: Cluster, service: str) -> list[dict[str, Any]]:
+def spread(cluster: Cluster, service: str) -> list[dict[str, Any]]:
     """Over zones and nodes, as far as there are any: one that is full must not keep a pod from running."""
     keys = [*([cluster.rack_key] if cluster.rack_key else []), "kubernetes.io/hostname"]
     return [
@@ -103,11 +112,7 @@ def _container(environment: str, cluster: Cluster, service: str) -> dict[str, An
         "livenessProbe": _probe("/livez", every=10, failures=3),
         "readinessProbe": _probe("/readyz", every=10, failures=3),
         "lifecycle": {"preStop": {"sleep": {"seconds": ENDPOINT_SECONDS}}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": _mounts(service),
     }
 
