@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.testing.promtool import PromtoolMissing, find_promtool
 from trunkline.testing.requirements import Requirement, is_required
 
 SCHEMAS = Path(__file__).parents[3] / "shared" / "schemas"
@@ -19,3 +20,14 @@ def schemas() -> Path:
     if is_required(Requirement.SCHEMAS, os.environ):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Prometheus's own tool. Skips where it is not installed, unless the run requires it."""
+    try:
+        return find_promtool()
+    except PromtoolMissing as missing:
+        if is_required(Requirement.PROMTOOL, os.environ):
+            raise
+        pytest.skip(str(missing))

@@ -56,9 +56,9 @@ def grew(counter: str, by: str, *, within: str) -> str:
     """PromQL that has a result where a counter grew within a window, summed by some labels.
 
     `increase` alone misses the first failure: a counter with labels exists only once it is 1, and nothing was
-    there before to compare it with. So a series that did not exist a window ago counts whole.
+    there before to compare it with. So a series that had no sample in the window before counts whole.
     """
     return (
         f"sum by ({by}) (increase({counter}[{within}])) > 0"
-        f" or sum by ({by}) ({counter} unless {counter} offset {within}) > 0"
+        f" or sum by ({by}) ({counter} unless last_over_time({counter}[{within}] offset {within})) > 0"
     )
