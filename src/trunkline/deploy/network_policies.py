@@ -29,13 +29,23 @@ NOT_PUBLIC_V4: Final = (
     "10.0.0.0/8",
     "100.64.0.0/10",
     "127.0.0.0/8",
+    "168.63.129.16/32",
     "169.254.0.0/16",
     "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
     "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
     "224.0.0.0/3",
 )
-NOT_PUBLIC_V6: Final = ("::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8")
-"""Private, link-local and other special addresses (RFC 6890): a tenant's webhook does not lead inside."""
+"""Private, link-local and other special addresses (RFC 6890), and a cloud's metadata service at a public one:
+a tenant's webhook does not lead inside."""
+
+GLOBAL_V6: Final = "2000::/3"
+NOT_PUBLIC_V6: Final = ("2001::/23", "2001:db8::/32", "2002::/16")
+"""Of the global ones: Teredo and 6to4, which wrap IPv4 addresses, and those of documentation."""
 
 
 def network_policies(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterable[Resource]:  # noqa: ARG001 - the signature of all these functions
@@ -141,7 +151,7 @@ def _egress_of(wanted: Needs) -> list[dict[str, Any]]:
             {
                 "to": [
                     {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(NOT_PUBLIC_V4)}},
-                    {"ipBlock": {"cidr": "::/0", "except": list(NOT_PUBLIC_V6)}},
+                    {"ipBlock": {"cidr": GLOBAL_V6, "except": list(NOT_PUBLIC_V6)}},
                 ],
                 "ports": [_port(80), _port(443)],
             }
