@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
+
+METADATA_VERSIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {"4.2.0": "4.2-IV1", "4.2.1": "4.2-IV1", "4.3.0": "4.3-IV0", "4.3.1": "4.3-IV0"}
+)
+"""The Kafka versions that Strimzi 1.2 deploys, each with the newest format of metadata that it writes."""
 
 KAFKA_VERSION: Final = "4.3.1"
 """What Strimzi 1.2 deploys unless told otherwise; written out, so that no operator's upgrade moves it."""
 
-METADATA_VERSION: Final = "4.3-IV0"
+METADATA_VERSION: Final = METADATA_VERSIONS[KAFKA_VERSION]
 
 
 class Authentication(StrEnum):

@@ -5,6 +5,7 @@ holds what binds publishers and consumers and leaves out what does not: descript
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from msgspec import field
 
 from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
 from trunkline.catalogue.file import read_file
-from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.catalogue.names import EventType
 from trunkline.catalogue.schema import event_schema
 from trunkline.catalogue.schema_diff import LOWER_BOUNDS, NESTED, UPPER_BOUNDS
@@ -70,7 +71,7 @@ def take_snapshot(
         format=FORMAT,
         services=tuple(sorted(catalogue.services)),
         environments={
-            name: msgspec.to_builtins(environment) for name, environment in catalogue.environments.items()
+            name: _environment_part(environment) for name, environment in catalogue.environments.items()
         },
         topics={
             name: TopicPart(
@@ -82,6 +83,13 @@ def take_snapshot(
         },
         events={item.type: _event_part(item, recorded.get(item.type)) for item in declarations.values()},
     )
+
+
+def _environment_part(environment: Environment) -> dict[str, Any]:
+    """What the environment promises. How its cluster is built binds no publisher and no consumer."""
+    part: dict[str, Any] = msgspec.to_builtins(replace(environment, cluster=None))
+    del part["cluster"]
+    return part
 
 
 def _event_part(declaration: EventDeclaration, before: EventPart | None) -> EventPart:
