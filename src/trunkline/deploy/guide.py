@@ -83,11 +83,8 @@ def _secrets(catalogue: Catalogue) -> Iterator[str]:
     yield "| Secret | keys | |"
     yield "|---|---|---|"
     keys = ", ".join(f"`{key}`" for key in pods.STORE_KEYS)
-    for service in catalogue.services:
-        yield (
-            f"| `{pods.store_secret(service)}` | {keys} | URLs of two PostgreSQL databases of its own, and "
-            "32 random bytes |"
-        )
+    names = ", ".join(f"`{pods.store_secret(service)}`" for service in sorted(catalogue.services))
+    yield f"| {names} | {keys} | URLs of two PostgreSQL databases of its own, and 32 random bytes |"
     yield (
         f"| `{pods.TOKENS_SECRET}` | `{pods.TOKENS_KEY}` | the Ed25519 public key that API tokens are "
         "checked with |"
