@@ -123,7 +123,7 @@ def _services(cluster: Cluster) -> Resource:
         "ingress": [
             {
                 "from": [
-                    {"podSelector": {}},
+                    {"podSelector": {"matchLabels": ALL_SERVICES}},
                     {"namespaceSelector": {"matchLabels": CALLERS}},
                 ],
                 "ports": [_port(API_PORT_NAME)],
@@ -136,7 +136,7 @@ def _services(cluster: Cluster) -> Resource:
         (*egress, 0, "ports"): "The brokers.",
         (*egress, 1, "ports"): "Names.",
         (*egress, 2, "ports"): "PostgreSQL, wherever it is; name its address in an overlay to narrow this.",
-        ("spec", "ingress", 0, "from"): "The API: this namespace, and those that bear the label.",
+        ("spec", "ingress", 0, "from"): "The API: each other, and namespaces that bear the label.",
         ("spec", "ingress", 1, "from"): "Prometheus. The kubelet's probes need no rule.",
     }
     return _policy("trunkline-services", cluster, spec, why)
