@@ -99,7 +99,14 @@ def _placed(rows: Iterable[Row]) -> Iterable[Mapping[str, Any]]:
     for row in rows:
         number += 1
         place = {"x": 0, "y": top, "w": WIDTH, "h": ROW_HEIGHT}
-        yield {"id": number, "type": "row", "title": row.title, "gridPos": place, "panels": []}
+        yield {
+            "id": number,
+            "type": "row",
+            "title": row.title,
+            "collapsed": False,
+            "gridPos": place,
+            "panels": [],
+        }
         top += ROW_HEIGHT
         left, height = 0, 0
         for panel in row.panels:
@@ -174,6 +181,6 @@ def _variable(choice: Choice) -> dict[str, Any]:
         "query": ",".join(choice.values),
         "multi": True,
         "includeAll": True,
-        "allValue": ".*",
+        "allValue": ".+",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
     }
