@@ -51,16 +51,9 @@ def _lines(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterator
 
 
 def _operators(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterator[str]:
-    names = {cluster.namespace: "the brokers", cluster.monitoring_namespace: "Prometheus"}
-    yield (
-        "- The namespaces "
-        + " and ".join(f"`{name}` ({what})" for name, what in sorted(names.items()))
-        + (
-            f"; `{cluster.services_namespace}` (the services) is rendered."
-            if cluster.services_namespace not in names
-            else "."
-        )
-    )
+    is_shared = cluster.services_namespace == cluster.namespace
+    brokers = "the brokers and the services" if is_shared else "the brokers"
+    yield f"- The namespaces `{cluster.namespace}` ({brokers}) and `{cluster.monitoring_namespace}` (Prometheus)."
     yield f"- Strimzi 1.2, watching `{cluster.namespace}`."
     yield "- The Prometheus operator, with kube-state-metrics."
     if any(replicas(catalogue, environment, cluster, name).are_scaled for name in catalogue.services):
