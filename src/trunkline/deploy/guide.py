@@ -53,7 +53,8 @@ def _lines(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterator
 def _operators(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterator[str]:
     is_shared = cluster.services_namespace == cluster.namespace
     brokers = "the brokers and the services" if is_shared else "the brokers"
-    yield f"- The namespaces `{cluster.namespace}` ({brokers}) and `{cluster.monitoring_namespace}` (Prometheus)."
+    prometheus = f"`{cluster.monitoring_namespace}` (Prometheus)"
+    yield f"- The namespaces `{cluster.namespace}` ({brokers}) and {prometheus}."
     yield f"- Strimzi 1.2, watching `{cluster.namespace}`."
     yield "- The Prometheus operator, with kube-state-metrics."
     if any(replicas(catalogue, environment, cluster, name).are_scaled for name in catalogue.services):
