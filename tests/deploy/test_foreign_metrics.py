@@ -15,6 +15,7 @@ from trunkline.testing.clusters import a_cluster
 from trunkline.testing.promql import metrics_in
 from trunkline.testing.promtool import check_expressions
 
+SEEN = Path(__file__).with_name("kafka-4.3.1-metrics.txt")
 DOCS = Path(__file__).parents[2] / "docs"
 SOURCES = Path(__file__).parents[2] / "src" / "trunkline"
 ENVIRONMENTS = ["development", "production"]
@@ -85,6 +86,15 @@ def test_strimzi_exports_every_metric_of_kafka_by_default() -> None:
         if not any(re.fullmatch(pattern, name) for pattern in STRIMZI_DEFAULT_ALLOW_LIST)
     ]
     assert left_out == []
+
+
+def test_a_real_broker_has_every_metric_of_kafka_with_its_type_and_labels() -> None:
+    lines = SEEN.read_text(encoding="utf-8").splitlines()
+    seen = {name: rest for name, *rest in (line.split() for line in lines if not line.startswith("#"))}
+    listed = {name: metric for name, metric in FOREIGN_METRICS.items() if metric.source == "Kafka"}
+    assert {name: [metric.type, *sorted(metric.labels)] for name, metric in listed.items()} == {
+        name: seen.get(name) for name in listed
+    }
 
 
 @pytest.mark.parametrize(("name", "module"), OF_SERVICES.items())

@@ -16,8 +16,12 @@ INDENT: Final = 2
 WIDTH: Final = 4096
 """Of a line. Long values, such as PromQL, stay on theirs: what is folded is hard to compare."""
 
-FIRST: Final = ("apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations")
-"""Keys that come before the others, which are sorted."""
+FIRST: Final = (
+    *("apiVersion", "kind", "metadata"),
+    *("alert", "expr", "for"),
+    *("name", "namespace", "labels", "annotations"),
+)
+"""Keys that come before the others, which are sorted: as people write them in a manifest and in an alert."""
 
 _RESOLVER: Final = Resolver()
 _STRING: Final = "tag:yaml.org,2002:str"
