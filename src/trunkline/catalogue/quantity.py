@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|[kMGTPE]|[KMGTPE]i)?")
+_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]{1,3})?)(m|[kMGTPE]|[KMGTPE]i)?")
 _HEAP: Final = re.compile(r"([0-9]+)([mMgG])")
 
 _UNITS: Final = {
