@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trunkline.catalogue.load import load_catalogue
-from trunkline.deploy.alert import Alert, Severity, grew
+from trunkline.deploy.alert import Alert, Severity
 from trunkline.deploy.alerts import alert_groups, alerts
 from trunkline.deploy.text import document
 from trunkline.testing.clusters import a_cluster
@@ -80,10 +80,3 @@ def test_what_is_critical_says_what_to_do() -> None:
         assert len(alert.action) > len("look at the log"), alert.name
         assert not alert.action.endswith("."), alert.name
     assert {alert.severity for alert in every("production")} == set(Severity)
-
-
-def test_a_counter_that_grew_is_found_also_when_it_is_new() -> None:
-    assert grew("errors_total", "pod", within="5m") == (
-        "sum by (pod) (increase(errors_total[5m])) > 0 or sum by (pod) "
-        "(errors_total unless last_over_time(errors_total[5m] offset 5m)) > 0"
-    )

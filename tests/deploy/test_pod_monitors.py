@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trunkline.catalogue.load import load_catalogue
+from trunkline.deploy.exporter import exporter
 from trunkline.deploy.labels import METRICS_PORT_NAME, service_labels
 from trunkline.deploy.pod_monitors import pod_monitors
 from trunkline.deploy.scope import Scope
@@ -58,6 +59,18 @@ def test_every_services_pod_is_selected_and_no_other() -> None:
     assert not selected <= {"app.kubernetes.io/part-of": "trunkline", "app.kubernetes.io/name": "x"}.items()
     assert spec["namespaceSelector"] == {"matchNames": ["services"]}
     assert [endpoint["port"] for endpoint in spec["podMetricsEndpoints"]] == [METRICS_PORT_NAME]
+
+
+def test_the_exporters_pod_is_selected_at_the_port_that_it_serves() -> None:
+    (pods,) = [
+        one.manifest()["spec"]["template"]
+        for one in exporter(load_catalogue(), "production", a_cluster())
+        if one.kind == "Deployment"
+    ]
+    spec = specs()["backbone-exporter"]
+    assert spec["selector"]["matchLabels"].items() <= pods["metadata"]["labels"].items()
+    ports = {port["name"] for container in pods["spec"]["containers"] for port in container["ports"]}
+    assert {endpoint["port"] for endpoint in spec["podMetricsEndpoints"]} <= ports
 
 
 def test_the_labels_that_alerts_select_by_are_those_that_the_monitors_give() -> None:
