@@ -34,14 +34,14 @@ LAG = [
         alert="ConsumerLag",
         series={
             f'kafka_consumergroup_lag_sum{{{EXPORTER}, consumergroup="audit-service", topic="{TOPIC}"}}': (
-                "10000x20 10001x20 10000x20"
+                "10000x20 10001x10 2345678x9 10000x20"
             )
         },
         quiet_before="35m",
         fires="36m",
         quiet_after="42m",
         labels={"consumergroup": "audit-service", "topic": TOPIC},
-        value="10001",
+        value="2345678",
     ),
     Trial(
         alert="ConsumerBehind",

@@ -45,7 +45,8 @@ def _lag(scope: Scope, environment: Environment) -> Iterator[Alert]:
         expr=f"max by (consumergroup, topic) ({records}) > {LAG_RECORDS_MAX}",
         lasting="15m",
         severity=Severity.WARNING,
-        summary="{{ $labels.consumergroup }} is {{ $value }} records behind in {{ $labels.topic }}",
+        summary='{{ $labels.consumergroup }} is {{ $value | printf "%.0f" }} records behind in '
+        "{{ $labels.topic }}",
         action="See whether it runs, how long a batch takes, and whether it has as many pods as partitions",
         why="The contract's: over 10,000 for 15 minutes. Not the sum: while the exporter is being replaced "
         "there are two that say the same.",

@@ -12,7 +12,7 @@ import yaml
 
 from trunkline.errors import TrunklineError
 
-_TEMPLATE = re.compile(r"{{ \$(?:labels\.(?P<label>\w+)|value)(?: \| \w+)? }}")
+_TEMPLATE = re.compile(r"{{ \$(?:labels\.(?P<label>\w+)|value)(?: \| [^}]+)? }}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
