@@ -58,10 +58,7 @@ def _operators(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iter
     yield f"- Strimzi 1.2, watching `{cluster.namespace}`."
     yield "- The Prometheus operator, with kube-state-metrics."
     if any(replicas(catalogue, environment, cluster, name).are_scaled for name in catalogue.services):
-        yield (
-            "- KEDA 2.17 or newer. The listener of the brokers has to let KEDA's operator in, which asks "
-            "them for the lag."
-        )
+        yield "- KEDA 2.17 or newer in the namespace `keda`: the brokers' listener lets its operator in."
     yield f"- The image `{cluster.services.image}`, where the nodes can pull it."
     yield (
         f"- The label `{_label(CALLERS)}` on namespaces whose pods call the services' APIs, such as that of "
