@@ -25,6 +25,15 @@ UNCLEAN = "kafka_controller_controllerstats_uncleanleaderelectionspersec_total"
 
 REPLICATED = [
     Trial(
+        alert="BrokerMissing",
+        series={f"kafka_brokers{{{EXPORTER}}}": "3x5 2x10 3x30"},
+        quiet_before="10m",
+        fires="12m",
+        quiet_after="18m",
+        labels={},
+        value="2",
+    ),
+    Trial(
         alert="UnderReplicated",
         series={f"kafka_server_replicamanager_underreplicatedpartitions{{{BROKER}}}": "0x5 7x30 0x30"},
         quiet_before="20m",
@@ -88,15 +97,6 @@ EVERYWHERE = [
         quiet_after="18m",
         labels={"pod": "backbone-broker-0"},
         value="12",
-    ),
-    Trial(
-        alert="BrokerMissing",
-        series={f"kafka_brokers{{{EXPORTER}}}": "3x5 0x10 3x30"},
-        quiet_before="10m",
-        fires="12m",
-        quiet_after="18m",
-        labels={},
-        value="0",
     ),
     Trial(
         alert="KafkaNotScraped",
@@ -181,3 +181,10 @@ def test_each_alert_fires_and_resolves(environment: str, promtool: Path, tmp_pat
     groups = [{"name": "kafka", "rules": [alert.rule(environment) for alert in alerts]}]
     said = try_alerts(promtool, groups, TRIALS[environment], tmp_path)
     assert not said, said
+
+
+@pytest.mark.parametrize(("environment", "nodes"), [("development", 1), ("production", 6)])
+def test_every_node_is_expected_to_give_its_metrics(environment: str, nodes: int) -> None:
+    alerts = kafka_alerts(load_catalogue().environment(environment), CLUSTERS[environment])
+    (scraped,) = [alert for alert in alerts if alert.name == "KafkaNotScraped"]
+    assert scraped.expr.endswith(f"< {nodes}")

@@ -21,12 +21,14 @@ CERTIFICATE_DAYS_MIN: Final = 20
 
 
 def kafka_alerts(environment: Environment, cluster: Cluster) -> Iterator[Alert]:
-    """The alerts on the cluster; those on replication only where there are replicas."""
+    """The alerts on the cluster; those on replicas and single brokers only where there are several."""
     scope = Scope(cluster)
     yield from _partitions(scope)
     if environment.replication_factor > 1:
         yield from _replicas(scope)
-    yield from _nodes(scope, environment)
+    if environment.brokers > 1:
+        yield _missing_broker(scope, environment)
+    yield _not_scraped(scope, environment)
     yield from _volumes(scope)
     yield from _operators(scope)
 
@@ -97,10 +99,9 @@ def _replicas(scope: Scope) -> Iterator[Alert]:
     )
 
 
-def _nodes(scope: Scope, environment: Environment) -> Iterator[Alert]:
-    nodes = environment.brokers + scope.cluster.controllers
-    scraped = scope.kafka("up", 'strimzi_io_component_type="kafka"')
-    yield Alert(
+def _missing_broker(scope: Scope, environment: Environment) -> Alert:
+    """Of several: without the only one nobody could say so, and `ExporterDown` fires."""
+    return Alert(
         name="BrokerMissing",
         expr=f"max({scope.exporter('kafka_brokers')}) < {environment.brokers}",
         lasting="5m",
@@ -109,7 +110,12 @@ def _nodes(scope: Scope, environment: Environment) -> Iterator[Alert]:
         action="Look at the brokers' pods and at the cluster operator's log",
         why="As the cluster tells its clients: a broker may run and yet be no part of it.",
     )
-    yield Alert(
+
+
+def _not_scraped(scope: Scope, environment: Environment) -> Alert:
+    nodes = environment.brokers + scope.cluster.controllers
+    scraped = scope.kafka("up", 'strimzi_io_component_type="kafka"')
+    return Alert(
         name="KafkaNotScraped",
         expr=f"(sum({scraped}) or vector(0)) < {nodes}",
         lasting="10m",
