@@ -11,6 +11,7 @@ from trunkline.client.exporter import FAMILIES
 from trunkline.deploy.alerts import alert_groups
 from trunkline.deploy.dashboards import all_dashboards
 from trunkline.deploy.foreign_metrics import FOREIGN_METRICS, STRIMZI_DEFAULT_ALLOW_LIST
+from trunkline.deploy.kafka import kafka
 from trunkline.testing.clusters import a_cluster
 from trunkline.testing.promql import metrics_in
 from trunkline.testing.promtool import check_expressions
@@ -86,6 +87,15 @@ def test_strimzi_exports_every_metric_of_kafka_by_default() -> None:
         if not any(re.fullmatch(pattern, name) for pattern in STRIMZI_DEFAULT_ALLOW_LIST)
     ]
     assert left_out == []
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_brokers_export_strimzis_list_and_lags_come_from_one_exporter(environment: str) -> None:
+    catalogue = load_catalogue()
+    made = kafka(catalogue, environment, catalogue.cluster(environment))
+    (spec,) = [one.manifest()["spec"] for one in made if one.kind == "Kafka"]
+    assert spec["kafka"]["metricsConfig"] == {"type": "strimziMetricsReporter"}
+    assert "kafkaExporter" not in spec
 
 
 def test_a_real_broker_has_every_metric_of_kafka_with_its_type_and_labels() -> None:
