@@ -4,6 +4,7 @@ Strimzi's cluster operator removes a setting that it rules itself, and says so i
 reads over a name that it does not know. Neither reaches whoever wrote it, so both are refused here.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -103,10 +104,10 @@ class Kind:
         return None
 
     def _number_fault(self, value: Setting) -> str | None:
-        try:
-            number = _NUMBERS[self.type](str(value))
-        except ValueError:
-            return f"must be {_ARTICLES[self.type]}, not {value!r}"
+        pattern, words = _NUMBERS[self.type]
+        if isinstance(value, bool) or not pattern.fullmatch(str(value)):
+            return f"must be {words}, not {value!r}"
+        number = _number(str(value))
         if self.least is not None and number < self.least:
             return f"must be at least {self.least}, not {value}"
         if self.most is not None and number > self.most:
@@ -114,13 +115,18 @@ class Kind:
         return None
 
 
-_NUMBERS: Final[Mapping[str, type[int] | type[float]]] = MappingProxyType(
-    {"int": int, "long": int, "short": int, "double": float}
-)
-_ARTICLES: Final = MappingProxyType(
-    {"int": "a whole number", "long": "a whole number", "short": "a whole number", "double": "a number"}
+_WHOLE: Final = (re.compile(r"-?[0-9]+"), "a whole number")
+_NUMBERS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("int", "long", "short"), _WHOLE),
+        "double": (re.compile(r"-?[0-9]+(?:\.[0-9]+)?"), "a number"),
+    }
 )
 _MOST: Final = MappingProxyType({"int": 2**31 - 1, "long": 2**63 - 1, "short": 2**15 - 1})
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
 
 
 def setting_fault(name: str, value: Setting) -> str | None:
@@ -159,10 +165,9 @@ def _kind(type_: str, limits: str = "") -> Kind:
     if type_ not in _NUMBERS:
         return Kind(type_, choices=tuple(limits.split("|")) if limits else ())
     least, _, most = limits.partition("..")
-    number = _NUMBERS[type_]
     bound = _MOST.get(type_)
     return Kind(
         type_,
-        least=number(least) if least else (None if bound is None else -bound - 1),
-        most=number(most) if most else bound,
+        least=_number(least) if least else (None if bound is None else -bound - 1),
+        most=_number(most) if most else bound,
     )

@@ -26,7 +26,7 @@ def topics(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterable
             environment=kept,
             cluster=cluster,
             why={
-                _PARTITIONS: "More move tenants to other partitions; `trunkline topics grow` keeps their order."
+                _PARTITIONS: "More of them move tenants; `trunkline topics grow` keeps their events in order."
             },
         )
     for internal in INTERNAL_TOPICS:
