@@ -44,10 +44,9 @@ class Authority:
     def issue(self, name: str, directory: Path, stem: str) -> None:
         """Writes `STEM.crt` and `STEM.key`."""
         key = ec.generate_private_key(ec.SECP256R1())
-        issuer = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
-        certificate = _built(name, key.public_key(), issuer=str(issuer), is_authority=False).sign(
-            self.key, hashes.SHA256()
-        )
+        issuer = _common_name(self.certificate)
+        built = _built(name, key.public_key(), issuer=issuer, is_authority=False)
+        certificate = built.sign(self.key, hashes.SHA256())
         (directory / f"{stem}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         (directory / f"{stem}.key").write_bytes(
             key.private_bytes(
@@ -59,6 +58,10 @@ class Authority:
 
     def write(self, file: Path) -> None:
         file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
 
 def _built(
@@ -98,9 +101,9 @@ class Handshakes:
             with connected:
                 try:
                     with self._context.wrap_socket(connected, server_side=True) as shaken:
-                        subject = shaken.getpeercert()
-                        assert subject is not None
-                        self.names.put(str(dict(pair for (pair,) in subject["subject"])["commonName"]))
+                        shown = shaken.getpeercert(binary_form=True)
+                    assert shown is not None
+                    self.names.put(_common_name(x509.load_der_x509_certificate(shown)))
                 except OSError as error:
                     self.names.put(f"refused: {error}")
 
