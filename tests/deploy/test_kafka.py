@@ -1,4 +1,4 @@
-"""The Kafka resource: closed to strangers, as the contract says, with nothing in it that Strimzi would drop."""
+"""The Kafka resource: closed to strangers, as the contract says, and nothing in it that Strimzi drops."""
 
 from collections.abc import Mapping
 from dataclasses import replace

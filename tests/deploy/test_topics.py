@@ -1,7 +1,5 @@
-"""The KafkaTopics: the contract's table, line by line, and what the backbone keeps for itself."""
+"""The KafkaTopics beyond the contract's table: the backbone's own, and what ties them to the cluster."""
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +12,7 @@ from trunkline.deploy.text import documents
 from trunkline.deploy.topics import topics
 from trunkline.testing.kubernetes import problems
 
-DESIGN = Path(__file__).parents[3] / "shared" / "DESIGN.md"
-ENVIRONMENTS = ("development", "production")
-DAY_MS = 24 * 60 * 60 * 1000
-MEGABYTE = 1_048_588
-"""The contract's 1 MB as Kafka counts it: 1 MiB of record batch, and the 12 bytes of its log overhead."""
-
-
-@pytest.fixture(scope="module")
-def contract() -> str:
-    """The contract as it was agreed on, in words."""
-    if not DESIGN.is_file():
-        pytest.skip(f"the contract's table is not at hand: {DESIGN} is not there")
-    text = DESIGN.read_text(encoding="utf-8")
-    return text[text.index("## 1. The contract") : text.index("## 2.")]
-
-
-def rows(contract: str) -> Iterator[list[str]]:
-    """The cells of each line of its tables."""
-    for line in contract.splitlines():
-        if line.startswith("|") and not set(line) <= set("|- "):
-            yield [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def promised(contract: str, environment: str) -> dict[str, str]:
-    """The table of the cluster: one environment's column, by the name of the row."""
-    column = 1 + ENVIRONMENTS.index(environment)
-    return {row[0]: row[column] for row in rows(contract) if len(row) == 3}
-
-
-def number(text: str) -> int:
-    found = re.match(r"[0-9]+", text)
-    assert found is not None, text
-    return int(found[0])
+ENVIRONMENTS = ["development", "production"]
 
 
 def rendered(environment: str) -> dict[str, Any]:
@@ -57,30 +23,6 @@ def rendered(environment: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_every_topic_is_as_the_contract_says_line_by_line(contract: str, environment: str) -> None:
-    said = promised(contract, environment)
-    default = number(said["default partitions (not fixed by the user; from the platform's public pages)"])
-    lines = [row for row in rows(contract) if len(row) == 4 and row[0] != "topic"]
-    assert len(lines) == 10
-    expected = {
-        topic: {
-            "partitions": int(partitions) if environment == "production" else default,
-            "replicas": number(said["replication factor"]),
-            "config": {
-                "cleanup.policy": "delete",
-                "compression.type": said["compression"],
-                "max.message.bytes": number(said["max message size"]) * MEGABYTE,
-                "min.insync.replicas": number(said["min in-sync replicas"]),
-                "retention.ms": number(said["retention"]) * DAY_MS,
-            },
-        }
-        for topic, _, _, partitions in lines
-    }
-    found = {name: topic["spec"] for name, topic in rendered(environment).items()}
-    assert {name: spec for name, spec in found.items() if not name.startswith("trunkline.")} == expected
-
-
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_each_internal_topic_has_one_partition_and_its_own_retention(environment: str) -> None:
     found = rendered(environment)
     for internal in INTERNAL_TOPICS:
@@ -88,6 +30,25 @@ def test_each_internal_topic_has_one_partition_and_its_own_retention(environment
         assert spec["partitions"] == 1
         assert str(spec["config"]["retention.ms"]) == internal.config["retention.ms"]
     assert len(found) == 10 + len(INTERNAL_TOPICS)
+
+
+def test_internal_topics_survive_what_the_others_survive() -> None:
+    kept = {
+        (
+            topic["spec"]["replicas"],
+            topic["spec"]["config"]["min.insync.replicas"],
+            topic["spec"]["config"]["max.message.bytes"],
+        )
+        for topic in rendered("production").values()
+    }
+    assert kept == {(3, 2, 1_048_588)}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_number_is_one(environment: str) -> None:
+    for topic in rendered(environment).values():
+        for name in ("retention.ms", "max.message.bytes", "min.insync.replicas"):
+            assert isinstance(topic["spec"]["config"][name], int)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
