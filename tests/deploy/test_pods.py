@@ -128,6 +128,10 @@ def test_memory_is_limited_and_processor_time_is_not() -> None:
     assert container("query-engine")["resources"]["limits"] == {"memory": "4Gi"}
 
 
+def test_the_query_engine_asks_for_no_more_than_it_has_when_nobody_queries() -> None:
+    assert container("query-engine")["resources"]["requests"] == {"cpu": "250m", "memory": "512Mi"}
+
+
 def test_pods_are_spread_over_zones_where_there_are_any_and_over_nodes() -> None:
     keys = [one["topologyKey"] for one in pod()["topologySpreadConstraints"]]
     assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]

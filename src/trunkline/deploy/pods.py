@@ -95,7 +95,6 @@ def spread(cluster: Cluster, service: str) -> list[dict[str, Any]]:
 
 def _container(environment: str, cluster: Cluster, service: str) -> dict[str, Any]:
     machine = cluster.services.machine
-    memory = needs(service).memory or machine.memory
     return {
         "name": CONTAINER,
         "image": cluster.services.image,
@@ -107,7 +106,10 @@ def _container(environment: str, cluster: Cluster, service: str) -> dict[str, An
             {"name": HEALTH_PORT_NAME, "containerPort": HEALTH_PORT},
             {"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT},
         ],
-        "resources": {"requests": {"cpu": machine.cpu, "memory": memory}, "limits": {"memory": memory}},
+        "resources": {
+            "requests": {"cpu": machine.cpu, "memory": machine.memory},
+            "limits": {"memory": needs(service).memory_max or machine.memory},
+        },
         "startupProbe": _probe("/livez", every=5, failures=60),
         "livenessProbe": _probe("/livez", every=10, failures=3),
         "readinessProbe": _probe("/readyz", every=10, failures=3),

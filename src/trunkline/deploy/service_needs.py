@@ -23,14 +23,15 @@ class Files:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """Of one service. `files` make it a single pod; `memory` is what it takes beside the settings' machine.
+    """Of one service. `files` make it a single pod; `memory_max` is what it may take for a while, where that
+    is more than the settings' machine.
 
     `ports` are TCP ports to anywhere; `is_public` opens HTTP and HTTPS to public addresses. `reads_secrets`
     is for a service whose configuration may name files that hold credentials for other systems.
     """
 
     files: Files | None = None
-    memory: str | None = None
+    memory_max: str | None = None
     ports: tuple[int, ...] = ()
     is_public: bool = False
     reads_secrets: bool = False
@@ -49,7 +50,7 @@ NEEDS: Final[Mapping[str, Needs]] = {
     "query-engine": Needs(
         files=Files(size="50Gi", why="The tenants' DuckDB databases, which one process at a time has open."),
         # Queries of one tenant may take 512 MB together; this is room for six tenants at once.
-        memory="4Gi",
+        memory_max="4Gi",
     ),
 }
 NOTHING_MORE: Final = Needs()
