@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import field
 
+from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
 from trunkline.catalogue.file import read_file
 from trunkline.catalogue.model import Catalogue, Environment
@@ -86,10 +87,23 @@ def take_snapshot(
 
 
 def _environment_part(environment: Environment) -> dict[str, Any]:
-    """What the environment promises. How its cluster is built binds no publisher and no consumer."""
+    """What the environment promises, and of its cluster what can never be changed in place."""
     part: dict[str, Any] = msgspec.to_builtins(replace(environment, cluster=None))
     del part["cluster"]
+    if environment.cluster is not None:
+        part["cluster"] = {
+            "name": environment.cluster.name,
+            "namespace": environment.cluster.namespace,
+            "quorum": _quorum(environment, environment.cluster),
+        }
     return part
+
+
+def _quorum(environment: Environment, cluster: Cluster) -> str:
+    """How many nodes vote, and what roles they have in Kafka's words."""
+    if cluster.controllers:
+        return f"{cluster.controllers} x controller"
+    return f"{environment.brokers} x broker,controller"
 
 
 def _event_part(declaration: EventDeclaration, before: EventPart | None) -> EventPart:
