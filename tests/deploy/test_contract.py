@@ -17,6 +17,7 @@ from trunkline.deploy.kafka import kafka
 from trunkline.deploy.node_pools import node_pools
 from trunkline.deploy.text import documents
 from trunkline.deploy.topics import topics
+from trunkline.deploy.users import users
 
 DESIGN = Path(__file__).parents[3] / "shared" / "DESIGN.md"
 ENVIRONMENTS = ("development", "production")
@@ -74,6 +75,14 @@ def promised(contract: str, environment: str) -> Promised:
     )
 
 
+def principals(cell: str, all_services: set[str]) -> set[str]:
+    """The services of a cell by their principals: `Tenant Service`, `Query Engine`, or `Audit` for short."""
+    if cell == "all services":
+        return all_services
+    names = (name.strip().lower().replace(" ", "-") for name in cell.split(","))
+    return {name if name.endswith(("-service", "-engine")) else f"{name}-service" for name in names}
+
+
 def rendered(environment: str, kind: str) -> list[dict[str, Any]]:
     """What a reader of the YAML gets."""
     catalogue = load_catalogue()
@@ -82,6 +91,7 @@ def rendered(environment: str, kind: str) -> list[dict[str, Any]]:
         *kafka(catalogue, environment, cluster),
         *node_pools(catalogue, environment, cluster),
         *topics(catalogue, environment, cluster),
+        *users(catalogue, environment, cluster),
     ]
     return [found for found in yaml.safe_load_all(documents(made)) if found["kind"] == kind]
 
@@ -130,3 +140,36 @@ def test_the_brokers_default_is_the_contract_too(contract: str, environment: str
     assert config["compression.type"] == said.compression
     assert config["message.max.bytes"] == said.bytes_max
     assert config["num.partitions"] == said.default_partitions
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_who_may_write_and_read_a_topic_are_its_publisher_and_its_consumers(
+    contract: str, environment: str
+) -> None:
+    _, *lines = rows(contract, 4)
+    services = {
+        name
+        for _, publisher, consumers, _ in lines
+        for cell in (publisher, consumers)
+        for name in principals(cell, set())
+    }
+    assert len(services) == 13
+    expected = {
+        (topic, operation, name)
+        for topic, publisher, consumers, _ in lines
+        for operation, cell in (("Write", publisher), ("Read", consumers))
+        for name in principals(cell, services)
+    }
+    topics_of_contract = {topic for topic, *_ in lines}
+    granted = {
+        (acl["resource"]["name"], operation, user["metadata"]["name"])
+        for user in rendered(environment, "KafkaUser")
+        for acl in user["spec"]["authorization"]["acls"]
+        for operation in acl["operations"]
+        if acl["resource"]["type"] == "topic"
+        if acl["resource"]["name"] in {*topics_of_contract, "*"} or acl["resource"]["patternType"] == "prefix"
+        if operation in ("Write", "Read", "All")
+    }
+    # Reads the time of a group's next record, to tell how long it has waited.
+    assert granted - expected == {(topic, "Read", "trunkline-exporter") for topic in topics_of_contract}
+    assert expected <= granted
