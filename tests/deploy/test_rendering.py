@@ -146,6 +146,21 @@ def test_what_holds_data_is_guarded_against_pruning(environment: str) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_secret_that_a_pod_mounts_is_made_by_somebody_and_listed(environment: str) -> None:
+    made = resources(CATALOGUE, environment)
+    cluster = CATALOGUE.cluster(environment)
+    by_strimzi = {one.name for one in made if one.kind == "KafkaUser"} | {f"{cluster.name}-cluster-ca-cert"}
+    guide = render(CATALOGUE, environment)[f"overlays/{environment}/README.md"]
+    for one in made:
+        if one.kind != "Deployment":
+            continue
+        pod = one.body["spec"]["template"]["spec"]
+        mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+        for secret in mounted - by_strimzi:
+            assert f"`{secret}`" in guide, f"{one.name} mounts {secret}, and nobody says who makes it"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_catalogue_of_ones_own_reaches_the_pods(environment: str) -> None:
     kinds = [one.kind for one in resources(CATALOGUE, environment, source="services: {}\n")]
     assert kinds.count("ConfigMap") == 1 + [one.kind for one in resources(CATALOGUE, environment)].count(

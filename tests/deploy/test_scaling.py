@@ -1,7 +1,5 @@
 """Scaling on lag: KEDA asks about the group that the service is, as the service, and stays within bounds."""
 
-import re
-
 import pytest
 
 from trunkline.catalogue.cluster import Authentication, Cluster
@@ -10,7 +8,6 @@ from trunkline.deploy.deployments import deployments
 from trunkline.deploy.resource import Resource
 from trunkline.deploy.scaling import scaling
 from trunkline.testing.clusters import a_cluster
-from trunkline.testing.keda import PARAMETERS, keda_problems
 
 CATALOGUE = load_catalogue()
 
@@ -70,34 +67,3 @@ def test_with_a_password_the_name_is_that_of_the_pods() -> None:
     ]
     (trigger,) = made("ScaledObject", cluster)["billing-service"].body["spec"]["triggers"]
     assert (trigger["metadata"]["tls"], trigger["metadata"]["sasl"]) == ("enable", "scram_sha512")
-    assert {"ca", "cert", "key", "username", "password"} <= PARAMETERS
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"maxReplicas": 3}, "maxReplicas"),
-        ({"minReplicaCount": 4, "maxReplicaCount": 3}, "above maxReplicaCount"),
-        ({"triggers": []}, r"\[\] should be non-empty"),
-        (
-            {
-                "triggers": [
-                    {
-                        "type": "kafka",
-                        "metadata": {"bootstrapServers": "b", "consumerGroup": "g", "tls": True},
-                    }
-                ]
-            },
-            "True is not one of",
-        ),
-        (
-            {"triggers": [{"type": "kafka", "metadata": {"bootstrapServers": "b", "group": "g"}}]},
-            "'consumerGroup' is a required property",
-        ),
-    ],
-)
-def test_the_rules_refuse_what_keda_would(change: dict[str, object], why: str) -> None:
-    manifest = made("ScaledObject")["billing-service"].manifest()
-    assert keda_problems(manifest) == []
-    manifest["spec"] |= change
-    assert re.search(why, "\n".join(keda_problems(manifest)))

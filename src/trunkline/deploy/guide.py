@@ -8,6 +8,7 @@ from trunkline.deploy import connecting, pods
 from trunkline.deploy.network_policies import CALLERS
 from trunkline.deploy.scope import EXPORTER
 from trunkline.deploy.service_needs import needs, replicas
+from trunkline.deploy.users import OPERATOR
 
 
 def guide(catalogue: Catalogue, environment: str, cluster: Cluster) -> str:
@@ -112,8 +113,9 @@ def _with_more_secrets(catalogue: Catalogue) -> Iterable[str]:
 def _strimzi_secrets(cluster: Cluster) -> Iterator[str]:
     user = " and ".join(f"`{key}`" for key in connecting.user_files(cluster))
     yield (
-        f"`{connecting.ca_secret(cluster)}` with `ca.crt`, and one Secret a service, by its name, and "
-        f"`{EXPORTER}`, with {user}. Strimzi keeps them in `{cluster.namespace}`."
+        f"`{connecting.ca_secret(cluster)}` with `ca.crt`, and with {user} one by the name of each service, "
+        f"`{EXPORTER}` for the pod that tells lags, and `{OPERATOR}` for people. Strimzi keeps them in "
+        f"`{cluster.namespace}`."
     )
     if cluster.services_namespace != cluster.namespace:
         yield ""

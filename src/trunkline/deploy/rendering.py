@@ -24,6 +24,7 @@ from trunkline.deploy.pod_monitors import pod_monitors
 from trunkline.deploy.resource import Resource
 from trunkline.deploy.text import document, documents
 from trunkline.deploy.topics import topics
+from trunkline.deploy.users import users
 from trunkline.deploy.workloads import workloads
 
 Make: TypeAlias = Callable[[Catalogue, str, Cluster], Iterable[Resource]]
@@ -32,6 +33,7 @@ PARTS: Final[Mapping[str, Make]] = {
     "kafka.yaml": kafka,
     "node-pools.yaml": node_pools,
     "topics.yaml": topics,
+    "users.yaml": users,
     "alerts.yaml": alerts,
     "dashboards.yaml": dashboards,
     "pod-monitors.yaml": pod_monitors,
