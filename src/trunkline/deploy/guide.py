@@ -29,7 +29,7 @@ def _lines(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterator
     yield ""
     yield f"In the namespace `{cluster.services_namespace}`. None of them is ever rendered."
     yield ""
-    yield from _secrets(catalogue)
+    yield from _secrets(catalogue, cluster)
     yield ""
     yield "## Secrets that Strimzi makes"
     yield ""
@@ -71,7 +71,7 @@ def _label(labels: dict[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in labels.items())
 
 
-def _secrets(catalogue: Catalogue) -> Iterator[str]:
+def _secrets(catalogue: Catalogue, cluster: Cluster) -> Iterator[str]:
     yield "| Secret | keys | |"
     yield "|---|---|---|"
     keys = ", ".join(f"`{key}`" for key in pods.STORE_KEYS)
@@ -95,7 +95,8 @@ def _secrets(catalogue: Catalogue) -> Iterator[str]:
     yield ""
     yield "```sh"
     yield "head --bytes 32 /dev/urandom > master.key"
-    yield "kubectl create secret generic audit-service-store --from-file=master.key \\"
+    yield f"kubectl create secret generic audit-service-store --namespace {cluster.services_namespace} \\"
+    yield "  --from-file=master.key \\"
     yield "  --from-literal=store='postgresql://audit:PASSWORD@db/audit?sslmode=verify-full&sslrootcert=…' \\"
     yield "  --from-literal=keys='postgresql://audit:PASSWORD@db/audit_keys?sslmode=verify-full&sslrootcert=…'"
     yield "```"
