@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from trunkline.client.config import ConnectionOptions
 
 ENVIRONMENT_FILE: Final = "TRUNKLINE_CLIENT_PROPERTIES"
-PASSWORD: Final = "sasl.password"
-PASSWORD_FILE: Final = "sasl.password.file"
+PASSWORD: Final = "sasl.password"  # noqa: S105 - a property's name
+PASSWORD_FILE: Final = "sasl.password.file"  # noqa: S105 - a property's name
 _PREFIX: Final = "TRUNKLINE_"
 _SECURITY: Final = ("SECURITY_", "SASL_", "SSL_", "ENABLE_SSL_")
 
