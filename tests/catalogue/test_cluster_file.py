@@ -260,6 +260,17 @@ def test_without_controllers_the_brokers_are_the_quorum() -> None:
     assert recorded(together)["quorum"] == "3 x broker,controller"
 
 
+def test_an_even_number_of_brokers_that_are_controllers_is_refused() -> None:
+    start, end = GOOD.index("      controller: {"), GOOD.index("      quota:")
+    together = (GOOD[:start] + GOOD[end:]).replace("controllers: 3", "controllers: 0")
+    with pytest.raises(CatalogueError) as refused:
+        parse_catalogue(together.replace("brokers: 3", "brokers: 4"), file="x")
+    assert [problem.message for problem in refused.value.problems] == [
+        f"{OF}: a quorum of 4 brokers that are controllers as well survives no more failures than one of 3; "
+        "make it odd"
+    ]
+
+
 def test_the_packaged_catalogue_has_a_cluster_for_each_environment() -> None:
     catalogue = load_catalogue()
     assert catalogue.clusters.keys() == catalogue.environments.keys() == {"development", "production"}
