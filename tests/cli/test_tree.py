@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -114,13 +115,20 @@ def test_an_interrupt_during_the_replacing_comes_behind_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replacing = _tree._replace
+    another = threading.Event()
+    thread = threading.Thread(target=another.wait)  # The system may give it the signal.
+    thread.start()
 
     def interrupted(directory: Path, staging: Path, paths: list[str]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         replacing(directory, staging, paths)
 
     monkeypatch.setattr(_tree, "_replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        _tree.write(tmp_path, TREE, environments=["dev"])
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _tree.write(tmp_path, TREE, environments=["dev"])
+    finally:
+        another.set()
+        thread.join()
     assert contents(tmp_path) == TREE
     assert _tree.differences(tmp_path, TREE) == []
