@@ -158,5 +158,5 @@ def _signals_wait() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number in dict.fromkeys(arrived):
-        signal.raise_signal(number)
+    for one in dict.fromkeys(arrived):
+        signal.raise_signal(one)
