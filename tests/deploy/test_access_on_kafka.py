@@ -86,7 +86,8 @@ def binding(acl: Acl) -> AclBinding:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, kafka_home: Path | None) -> Iterator[KafkaCluster]:
     """A broker with the contract's topics, a password for each user, and the catalogue's ACLs."""
-    sasl = Sasl(users={"admin": "admin", **dict.fromkeys(RIGHTS, "secret")})
+    users = {"admin": "admin", **dict.fromkeys(RIGHTS, "secret")}
+    sasl = Sasl(users=users, mechanism="SCRAM-SHA-512")
     with KafkaCluster(tmp_path_factory.mktemp("access"), sasl=sasl, kafka_home=kafka_home) as cluster:
         ensure_topics(ConnectionOptions(bootstrap_servers=cluster.internal_servers), CATALOGUE, "development")
         admin = AdminClient({"bootstrap.servers": cluster.internal_servers})
