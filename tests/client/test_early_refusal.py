@@ -7,10 +7,10 @@ from typing import Final
 import msgspec
 import pytest
 
-from trunkline.catalogue.access import Asset, Kind, Operation, decide
+from trunkline.catalogue.access import READER_GROUP, Asset, Kind, Operation, decide
 from trunkline.catalogue.events import EVENT_TYPES, Event
 from trunkline.catalogue.load import load_catalogue
-from trunkline.client.config import ConnectionOptions
+from trunkline.client.config import ConnectionOptions, reader_config
 from trunkline.client.errors import NotPublisher
 from trunkline.client.outbox import OUTBOX, Outbox
 from trunkline.client.publisher import Publisher
@@ -71,3 +71,7 @@ def test_a_service_is_given_only_topics_that_the_cluster_lets_it_read(service: s
     for topic in CATALOGUE.shared_by(service):
         assert decide(CATALOGUE, service, Operation.READ, Asset(Kind.TOPIC, topic.name)).allowed
         assert decide(CATALOGUE, service, Operation.READ, Asset(Kind.GROUP, service)).allowed
+
+
+def test_a_reader_names_the_group_whose_coordinator_it_may_look_for() -> None:
+    assert reader_config(NOWHERE)["group.id"] == READER_GROUP

@@ -5,9 +5,8 @@ its client needs of the backbone's own topics; everything else is denied, for th
 rights become KafkaUsers, ACLs of a plain Kafka, and the answer to "may it?" without a cluster.
 
 What a client does without a right of its own, and so is in no list here: learning the cluster's id
-(DescribeCluster), getting an idempotent producer's id (any Write will do since Kafka 2.8, KIP-679), and
-looking for the coordinator of a reader that is in no group, whose refusal the client ignores. Nothing is
-transactional.
+(DescribeCluster), and getting an idempotent producer's id (any Write will do since Kafka 2.8, KIP-679).
+Nothing is transactional.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +23,9 @@ CLUSTER_NAME: Final = "kafka-cluster"
 
 ANY: Final = "*"
 """As the name of a literal pattern: every resource of the kind."""
+
+READER_GROUP: Final = "trunkline-reader"
+"""The group that readers without a group name to their library, which wants one: nobody joins it."""
 
 CONFIG_SERVICE, IAM_SERVICE, TENANT_SERVICE = "config-service", "iam-service", "tenant-service"
 """The services that read or write an internal topic as nobody else does."""
@@ -210,8 +212,18 @@ def _group(catalogue: Catalogue, service: str) -> Iterator[Right]:
     )
 
 
+def _reader() -> Right:
+    return Right(
+        resource=Kind.GROUP,
+        name=READER_GROUP,
+        operations=(Operation.DESCRIBE,),
+        because="finds its coordinator and joins nothing; denied, it would ask for ever",
+    )
+
+
 def _backbone(catalogue: Catalogue, service: str) -> Iterator[Right]:
     """What the client itself and the end of a tenant take, of topics that are in no contract."""
+    yield _reader()
     reading, writing = (Operation.DESCRIBE, Operation.READ), (Operation.DESCRIBE, Operation.WRITE)
     yield _topic(BROADCAST_POSITIONS.name, *writing, because="tells how far it has applied the configuration")
     if service == CONFIG_SERVICE:
