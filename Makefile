@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA_DIR ?= trunkline-data
 # Tests wait more than they compute. One after the other, in this process: WORKERS=0.
 WORKERS ?= 3
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: install dev run test test-long test-kafka lint bench lock clean
 
@@ -23,6 +23,8 @@ test: dev  ## what needs only pip, in under five minutes
 test-long: dev  ## kill -9 runs and other bounded long checks
 	$(PYTEST) -m "slow and not kafka"
 
+# A real cluster a process is heavier.
+test-kafka: WORKERS = 2
 test-kafka: dev  ## what needs Java: the same suites on real Apache Kafka, from Maven or KAFKA_HOME
 	$(PYTEST) -m kafka
 

@@ -114,7 +114,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the process that reports, where this is one of several that test."""
     output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["not_run"] = {**session.config.stash.get(NOT_RUN, Counter())}
+        not_run: Counter[str] = session.config.stash.get(NOT_RUN, Counter())
+        output["not_run"] = dict(not_run)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -125,4 +125,6 @@ def test_damage_in_the_middle_costs_its_own_records_and_is_named_at_every_start(
         assert end == RECORDS
         assert broker.terminate() == 0
         broker.restart()
-        assert broker.stderr.wait_line(lambda line: "cannot be read; the bytes were kept" in line, timeout_s=10)
+        assert broker.stderr.wait_line(
+            lambda line: "cannot be read; the bytes were kept" in line, timeout_s=10
+        )

@@ -28,8 +28,8 @@ quality: check_passed check_failed anomaly_detected anomaly_resolved score_chang
 usage: threshold_reached quota_exceeded period_closed correction_recorded
 config: value_set value_unset flag_changed snapshot_published
 auth: login_succeeded login_failed
-access: permission_granted permission_revoked role_assigned api_key_created api_key_revoked data_accessed
-access: api_called erasure_requested erasure_completed
+access: permission_granted permission_revoked role_assigned role_unassigned api_key_created api_key_revoked
+access: data_accessed api_called erasure_requested erasure_completed
 policy: published revoked bundle_activated asset_quarantined asset_released classification_changed
 policy: snapshot_published heartbeat
 """

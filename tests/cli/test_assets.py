@@ -47,6 +47,13 @@ def test_assets_are_searched(assets: Run) -> None:
     assert assets("search", "nothing").err == "nothing found\n"
 
 
+def test_a_stage_or_kind_that_there_is_not_is_refused_with_those_that_there_are(assets: Run) -> None:
+    stage = assets("search", "--stage", "prodction")
+    assert (stage.code, "archived" in stage.err) == (2, True)
+    kind = assets("search", "--kind", "modl")
+    assert (kind.code, "model_version" in kind.err) == (2, True)
+
+
 def test_an_asset_is_shown_now_and_then(assets: Run) -> None:
     shown = assets("show", "SALES.Orders").out
     assert shown.startswith(f"{TABLE}\tmentioned")
@@ -56,6 +63,12 @@ def test_an_asset_is_shown_now_and_then(assets: Run) -> None:
     missing = assets("show", "urn:model:none")
     assert missing.code == 2
     assert "no such asset is known" in missing.err
+
+
+@pytest.mark.parametrize("of", [["history", TABLE + "x"], ["lineage", TABLE + "x"], ["models", "none"]])
+def test_an_asset_that_nobody_has_spoken_of_is_exit_code_2(assets: Run, of: list[str]) -> None:
+    missing = assets(*of)
+    assert (missing.code, "no such asset is known" in missing.err) == (2, True)
 
 
 def test_history_differences_and_lineage_are_told(assets: Run) -> None:

@@ -85,6 +85,14 @@ def test_a_change_waits_for_its_time_and_can_be_taken_back(on_store: Trunkline) 
     assert (unknown.code, "there is no plan 'nonsense'" in unknown.err) == (2, True)
 
 
+@pytest.mark.parametrize("command", ["schedule", "set"])
+def test_a_time_in_the_past_is_refused_and_nothing_is_set(on_store: Trunkline, command: str) -> None:
+    refused = on_store(command, "a.b", "1", "--at", "2020-12-01T08:00:00Z")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("error: a.b: 2020-12-01T08:00:00Z is in the past; ")
+    assert on_store("history", "a.b", "--json").json() == []
+
+
 def test_a_flag_is_switched_and_taken_back(on_store: Trunkline) -> None:
     assert on_store("flag", "ui.editor", "on", "--rollout", "25", "--tier", "gold").code == 0
     assert on_store("flag", "ui.editor", "off", "--tenant", "acme").code == 0

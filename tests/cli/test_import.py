@@ -182,6 +182,16 @@ def test_openlineage_runs_and_their_checks_go_to_two_topics(
     assert after == (before[0] + 1, before[1] + 2)
 
 
+def test_the_last_line_says_whose_events_they_have_become(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(run_of_tests(assertion("unique")) + b"\n")
+    for option, tenant in (([], "system"), (["--tenant", "globex"], "globex")):
+        assert run(["import", "openlineage", str(path), *option, "-b", address]) == 0
+        assert capsys.readouterr().out.endswith(f"0 failed, 0 bad, for tenant {tenant}\n")
+
+
 def test_a_bad_line_of_openlineage_is_named_and_the_exit_code_is_1(
     address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,7 +70,9 @@ def test_a_delivery_is_discarded_and_retried(data_dir: Path, capsys: pytest.Capt
 def test_silences_secrets_addresses_and_preferences(
     data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    added = answer(capsys, data_dir, "silence", "add", "--for", "2h", "--comment", "moving", "--rule", "x")
+    added = answer(
+        capsys, data_dir, "silence", "add", "--for", "2h", "--comment", "moving", "--rule", "quota-exceeded"
+    )
     assert [one["id"] for one in answer(capsys, data_dir, "silence", "list")] == [added["id"]]
     assert told(capsys, data_dir, "silence", "end", added["id"])[0] == 0
     assert told(capsys, data_dir, "secret", "generate", "ops")[1].startswith("whsec_")
@@ -93,11 +95,16 @@ def test_a_rule_is_tried_on_the_past(data_dir: Path, capsys: pytest.CaptureFixtu
     ("words", "said"),
     [
         (["explain", "nothing"], "none of acme with this id has come"),
-        (["retry", "nothing"], "acme has none of this id"),
+        (["retry", "nothing"], "acme has no delivery nothing"),
+        (["retry", "--channel", "nothing", "--since", "2h"], "acme has no channel 'nothing'"),
         (["retry"], "give the id of a delivery, or --channel and --since"),
         (["deliveries", "--state", "gone"], "a delivery is pending"),
         (["silence", "add", "--for", "2 hours", "--comment", "x"], "write 90s, 30m, 2h or 7d"),
         (["silence", "add", "--for", "2h", "--comment", " "], "say why"),
+        (
+            ["silence", "add", "--for", "2h", "--comment", "x", "--rule", "pipeline-faild"],
+            "there is no rule pipeline-faild; did you mean pipeline-failed",
+        ),
         (["silence", "end", "nothing"], "none of this id that is in force"),
         (["channels", "test", "nothing"], "there are inbox"),
         (["user", "prefer", "ada", "loud"], "choose off, immediate or digest"),

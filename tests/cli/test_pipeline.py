@@ -44,5 +44,6 @@ def test_what_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     run(["pipeline", "start", "j", "--namespace", "n", *at])
     capsys.readouterr()
     assert run(["pipeline", "show", "none", *at]) == 2
+    assert run(["pipeline", "complete", "none", *at]) == 2
     assert run(["pipeline", "list", "--state", "lost", *at]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3

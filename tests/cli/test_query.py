@@ -10,9 +10,14 @@ import pytest
 from trunkline.catalogue.events.policy import PolicyHeartbeat, PolicyPublished
 from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.names import SYSTEM_TENANT
+from trunkline.cli import _query_desk
 from trunkline.client.config import ConnectionOptions
 from trunkline.client.publisher import Publisher
+from trunkline.errors import Unavailable
 from trunkline.services.policies.bundle import activation, new_bundle
+from trunkline.services.query.app import kept_policies_path
+from trunkline.services.query.keeping import keep
+from trunkline.services.query.replica import tenant_policies
 from trunkline.testing.query import policy
 
 Trunkline = Callable[..., Any]
@@ -92,6 +97,21 @@ def test_a_query_is_run_explained_denied_and_looked_up(
     proposed.write_text("- {policy_id: p, kind: access, scope: '*', body: nonsense}")
     refused = trunkline("query", "whatif", str(proposed), "--tenant", "acme", *here)
     assert (refused.code, "not Cedar" in refused.err) == (2, True)
+
+
+def test_without_a_cluster_nothing_is_decided_by_what_was_known_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_query_desk, "POLICIES_SECONDS", 0.1)
+    path = kept_policies_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    keep(path, {"acme": tenant_policies(new_bundle("acme", 1, POLICIES), {})})
+    nowhere = ConnectionOptions(bootstrap_servers="127.0.0.1:1")
+    with (
+        pytest.raises(Unavailable, match="the policies are not known"),
+        _query_desk.local_desk(tmp_path, None, nowhere),
+    ):
+        pytest.fail("there is a desk")
 
 
 def test_a_service_that_is_not_there_is_said_to_be_unavailable(trunkline: Trunkline, tmp_path: Path) -> None:

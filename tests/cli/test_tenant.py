@@ -87,6 +87,9 @@ def test_logins_permissions_roles_keys_and_requests(ask: Callable[..., Any]) -> 
     assert ask(f"iam grant {grant} --json").json() == {"changed": False}
     assert ask(f"iam revoke {grant}").out == "u-17 has lost query.execute on urn:schema:sales\n"
     assert ask("iam assign u-17 analyst --tenant acme").out == "u-17 is analyst\n"
+    assert ask("iam unassign u-17 analyst --tenant acme --reason left").out == "u-17 is no analyst\n"
+    assert ask("iam unassign u-17 analyst --tenant acme --json").json() == {"changed": False}
+    assert ask("iam assign u-17 analyst --tenant acme").out == "u-17 is analyst\n"
     key = ask("iam create-key --tenant acme --name nightly --json").json()
     assert key["key"].startswith(f"tlk_{key['key_id']}_")
     assert ask(f"iam revoke-key {key['key_id']} --tenant acme").code == 0

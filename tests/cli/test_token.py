@@ -23,3 +23,28 @@ def test_a_tenant_that_cannot_be_is_refused_in_one_line(
 ) -> None:
     assert run(["token", "--tenant", "a/b", "--data-dir", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("error: tenant 'a/b'")
+
+
+@pytest.mark.parametrize(
+    ("tenant", "scope", "said"),
+    [
+        ("system", "oprator", "unknown scope 'oprator'; did you mean operator?"),
+        ("acme", "pipeline:write", "unknown scope 'pipeline:write'; did you mean pipelines:write"),
+        ("acme", "role:", "unknown scope 'role:'; did you mean role:NAME?"),
+        ("acme", "role:a operator", "unknown scope 'role:a operator'"),
+        ("acme", "operator", "scope operator is only good for the tenant system, not for acme"),
+    ],
+)
+def test_a_scope_that_is_good_for_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tenant: str, scope: str, said: str
+) -> None:
+    assert run(["token", "--tenant", tenant, "--scope", scope, "--data-dir", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.startswith(f"error: {said}")) == ("", True)
+
+
+def test_what_a_tenant_names_itself_is_a_scope(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scopes = ("--scope", "role:analyst", "--scope", "team:buyers", "--scope", "models:write")
+    assert run(["token", "--tenant", "acme", *scopes, "--data-dir", str(tmp_path)]) == 0
+    assert run(["token", "--tenant", "system", "--scope", "operator", "--data-dir", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2

@@ -44,9 +44,8 @@ def test_an_interrupt_leaves_the_lock_free() -> None:
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         for number in range(300):
-            signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 0.000005, 2.0)
             with pytest.raises(KeyboardInterrupt):
-                wait_without_end(changed)
+                wait_without_end(changed, interrupted_after=0.0001 + number * 0.000005)
             signal.setitimer(signal.ITIMER_REAL, 0)
             assert not changed.lock.locked()
     finally:
@@ -54,6 +53,7 @@ def test_an_interrupt_leaves_the_lock_free() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-def wait_without_end(changed: Changed) -> None:
+def wait_without_end(changed: Changed, *, interrupted_after: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, interrupted_after, 10.0)
     while True:
         changed.wait_for(lambda: False, 0.0001)

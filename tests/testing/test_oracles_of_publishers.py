@@ -71,6 +71,9 @@ def people_come_and_go(context: Context) -> None:
             desk.grant(tx, ACME, "ada", "read", f"urn:schema:{number}", actor="ops", expires_at=until)
         desk.revoke(tx, ACME, "ada", "read", "urn:schema:2", actor="ops")
         desk.grant(tx, ACME, "ada", "read", "urn:schema:0", actor="ops")
+        for role in ("analyst", "owner"):
+            desk.assign_role(tx, ACME, "ada", role, actor="ops")
+            desk.unassign_role(tx, ACME, "ada", role, actor="ops")
         desk.assign_role(tx, ACME, "ada", "analyst", actor="ops")
         kept, revoked = (desk.create_key(tx, ACME, actor="ops") for _ in range(2))
         desk.revoke_key(tx, ACME, revoked.key_id, actor="ops")

@@ -120,7 +120,7 @@ def try_out(
         _common.print_json(results)
     else:
         for target, result in results.items():
-            typer.echo(f"{target or name}: {result.outcome}{f': {result.detail}' if result.detail else ''}")
+            typer.echo(f"{target}: {result.outcome}{f': {result.detail}' if result.detail else ''}")
     if any(result.outcome != "sent" for result in results.values()):
         raise typer.Exit(1)
 

@@ -52,15 +52,14 @@ def add(
 ) -> None:
     from trunkline.services.notification import actions, people
 
-    matches = actions.matches_of(
-        {
-            "rules": rule or [],
-            "categories": category or [],
-            "severities": severity or [],
-            "where": dict(_pair(one) for one in where or []),
-        }
-    )
+    wanted = {
+        "rules": rule or [],
+        "categories": category or [],
+        "severities": severity or [],
+        "where": dict(_pair(one) for one in where or []),
+    }
     with desk(data_dir, store, create=True) as at, at.context.store.write() as tx:
+        matches = actions.matches_of(wanted, at.configuration, tenant)
         added = actions.add_silence(
             tx,
             tenant,

@@ -135,7 +135,7 @@ class People:
         self._claim("a row filter shows what it lets through", detail, holds=held and 0 < part < whole)
 
     def _bad_data_is_quarantined(self) -> None:
-        with self._desks.of("data-quality-service", STUDIO) as quality:
+        with self._desks.of("data-quality-service", STUDIO, "quality:write") as quality:
             for _ in range(2):
                 done(quality.post("/lineage", json=failed_check("tpch.orders")))
         refused: list[str] = []

@@ -49,7 +49,10 @@ class Desk(Protocol):
 
 @contextmanager
 def local_desk(data_dir: Path, store: str | None, connection: "ConnectionOptions") -> Iterator[Desk]:
-    """The engine in this process, with the policies of the cluster; their events wait in the outbox."""
+    """The engine in this process, with the policies of the cluster; their events wait in the outbox.
+
+    Raises `Unavailable` when those cannot be read: what was known last is for a running service alone.
+    """
     from trunkline.services.query.app import databases_of, engine_on, follower_on
 
     with ExitStack() as opened:
@@ -59,7 +62,8 @@ def local_desk(data_dir: Path, store: str | None, connection: "ConnectionOptions
         policies = follower_on(context)
         opened.callback(policies.stop)
         policies.start()
-        policies.wait_current(POLICIES_SECONDS)
+        if not policies.wait_current(POLICIES_SECONDS):
+            raise Unavailable(f"the policies are not known: {policies.why_behind}")
         databases = opened.enter_context(closing(databases_of(context)))
         engine = opened.enter_context(closing(engine_on(context, policies, databases)))
         yield _LocalDesk(engine)
@@ -170,7 +174,7 @@ def read_policies(path: Path) -> "list[Policy]":
     import yaml
 
     from trunkline.catalogue.file import read_file
-    from trunkline.services.policies.policy import Policy
+    from trunkline.services.policies.policy import as_drafted
     from trunkline.services.policies.validate import checked
 
     raw = read_file(path, "policies", bytes_max=FILE_BYTES_MAX)
@@ -181,11 +185,8 @@ def read_policies(path: Path) -> "list[Policy]":
     if isinstance(found, dict) and "policies" in found:
         found = found["policies"]
     items = found if isinstance(found, list) else [found]
-    completed = [
-        {"version": 1, "mode": "enforce", **item} if isinstance(item, dict) else item for item in items
-    ]
     try:
-        policies = msgspec.convert(completed, list[Policy])
+        policies = as_drafted(items)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{path}: {error}") from error
     return [policy if policy.kind == "quarantine" else checked(policy) for policy in policies]

@@ -17,7 +17,7 @@ ALIAS: Final = "champion"
 def release_models(desks: Desks) -> None:
     """Two versions of a model; the second goes into production, with the word of a second person."""
     version = f"/models/{MODEL}/versions/2"
-    with desks.of("ml-service", STUDIO) as ml:
+    with desks.of("ml-service", STUDIO, "models:write") as ml:
         done(ml.post("/models", json={"model": MODEL}))
         for number in (1, 2):
             trained = {"source_uri": f"s3://models/{MODEL}/{number}", "trained_on": ["tpch.customer"]}
@@ -25,14 +25,14 @@ def release_models(desks: Desks) -> None:
             done(ml.put(f"/models/{MODEL}/aliases/{ALIAS}", json={"version": number}))
         for stage in ("development", "staging", "production"):
             done(ml.post(f"{version}/stage", json={"stage": stage}))
-    with desks.of("ml-service", STUDIO, subject="grace") as second_person:
+    with desks.of("ml-service", STUDIO, "models:write", subject="grace") as second_person:
         done(second_person.post(f"{version}/approval"))
 
 
 def run_pipelines(desks: Desks) -> None:
     """One run ends well, one at the second attempt, and one is stopped."""
     well, again, stopped = (f"run-{uuid4().hex[:8]}" for _ in range(3))
-    with desks.of("pipeline-service", STUDIO) as pipelines:
+    with desks.of("pipeline-service", STUDIO, "pipelines:write") as pipelines:
 
         def start(run: str) -> None:
             begun = {"run_id": run, "job": "load.customer", "namespace": "warehouse"}

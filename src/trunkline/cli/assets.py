@@ -106,7 +106,7 @@ def search(
     tenant: Tenant,
     kind: Annotated[str | None, typer.Option(help="table, column, model, model_version, policy.")] = None,
     prefix: Annotated[str | None, typer.Option(metavar="URN", help="URNs that begin so.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Versions in this stage.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Versions in this stage, such as production.")] = None,
     tag: Annotated[str | None, typer.Option(metavar="KEY[=VALUE]", help="With this tag.")] = None,
     classification: Annotated[str | None, typer.Option(help="Of this class of data.")] = None,
     owner: Annotated[str | None, typer.Option(help="Models of this owner.")] = None,

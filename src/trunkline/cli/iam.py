@@ -183,6 +183,27 @@ def assign(
     _tell(changed, f"{user} is {role}", f"{user} was {role} already", as_json=as_json)
 
 
+@app.command(help="Take a role away from a user.")
+def unassign(
+    user: User,
+    role: Annotated[str, typer.Argument(help="The role.")],
+    *,
+    tenant: Tenant,
+    scope: Annotated[str | None, typer.Option(help="Where it was given, if not in the whole tenant.")] = None,
+    reason: Why = None,
+    actor: Actor = ACTOR,
+    data_dir: DataDir = _common.DEFAULT_DATA_DIR,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    def work(tx: "Connection", desk: "Desk") -> bool:
+        return desk.unassign_role(tx, tenant, user, role, actor=actor, scope=scope, reason=reason)
+
+    changed = _do(data_dir, store, work, create=False)
+    where = f" in {scope}" if scope else ""
+    _tell(changed, f"{user} is no {role}{where}", f"{user} was no {role}{where}", as_json=as_json)
+
+
 @app.command("create-key", help="Issue an API key. It is printed this once; only its hash is kept.")
 def create_key(
     *,

@@ -115,7 +115,7 @@ def cloudtrail(
         raise InvalidInput(f"--tenant {tenant!r}: use up to 64 letters, digits, '.', '_' or '-'")
     items = read_events(find_files(path), tenant=tenant)
     to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
-    _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+    _import(items, to, catalogue=_common.read_catalogue(catalogue), tenant=tenant, as_json=as_json)
 
 
 @app.command(help=CLOUDEVENTS_HELP)
@@ -155,7 +155,7 @@ def openlineage(
         raise InvalidInput(f"--tenant {tenant!r}: use up to 64 letters, digits, '.', '_' or '-'")
     items = read_events(find_files(paths), tenant=tenant)
     to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
-    _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+    _import(items, to, catalogue=_common.read_catalogue(catalogue), tenant=tenant, as_json=as_json)
 
 
 @app.command("llm-trace", help=LLM_TRACE_HELP)
@@ -177,7 +177,7 @@ def llm_trace(
     origin = new_origin(tenant=tenant, model=model, provider=provider)
     items = read_events(find_files(paths), origin=origin)
     to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
-    _import(items, to, catalogue=_common.read_catalogue(catalogue), as_json=as_json)
+    _import(items, to, catalogue=_common.read_catalogue(catalogue), tenant=tenant, as_json=as_json)
 
 
 @app.command(help=MLFLOW_HELP)
@@ -210,7 +210,9 @@ def mlflow(
     reading = Import(file, uri=uri, tenant=tenant, registry=registry, all_gone=all_gone)
     to = _connection.connection(bootstrap_servers, client_id=CLIENT_ID, properties=client_properties)
     contract = _common.read_catalogue(catalogue)
-    _import(reading.items(), to, catalogue=contract, as_json=as_json, acknowledged=reading.done)
+    _import(
+        reading.items(), to, catalogue=contract, tenant=tenant, as_json=as_json, acknowledged=reading.done
+    )
 
 
 def _import(
@@ -218,10 +220,14 @@ def _import(
     connection: "ConnectionOptions",
     *,
     catalogue: "Catalogue",
+    tenant: str | None = None,
     as_json: bool,
     acknowledged: "Callable[[], None] | None" = None,
 ) -> None:
-    """Publish everything; `acknowledged` is called when all that could be published is in the log."""
+    """Publish everything; `acknowledged` is called when all that could be published is in the log.
+
+    `tenant` is whose events they all are, where they are one tenant's.
+    """
     from trunkline.cli._logging import log_to_stderr
 
     log_to_stderr(as_json=as_json)
@@ -242,7 +248,7 @@ def _import(
     finally:
         publishers.close(CLOSE_S)
     summary.acknowledged += sum(isinstance(delivery.outcome, Delivered) for delivery in waiting)
-    _show(summary, as_json=as_json)
+    _show(summary, tenant=tenant, as_json=as_json)
     if stopped is not None:
         _common.note("stopped early; import again: what is in the log already does not count twice")
         raise stopped
@@ -273,13 +279,14 @@ def _feed(
         progress.update(task, completed=summary.acknowledged, total=summary.read - summary.bad)
 
 
-def _show(summary: Summary, *, as_json: bool) -> None:
+def _show(summary: Summary, *, tenant: str | None, as_json: bool) -> None:
     if as_json:
         _common.print_json(summary)
     else:
+        whose = "" if tenant is None else f", for tenant {tenant}"
         typer.echo(
             f"{summary.read} read, {summary.published} published, {summary.acknowledged} acknowledged, "
-            f"{summary.failed} failed, {summary.bad} bad"
+            f"{summary.failed} failed, {summary.bad} bad{whose}"
         )
 
 

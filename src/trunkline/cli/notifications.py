@@ -247,6 +247,8 @@ def retry(
                 sent_too=sent_too,
                 now_us=at.now_us,
             )
+            if number == 0:
+                actions.channel_of(at.configuration, tenant, channel)
     if as_json:
         _common.print_json({"retried": number})
     else:

@@ -10,7 +10,8 @@ from trunkline.cli._common import AsJson, DataDir
 
 HELP: Final = """Issue a token for the services' HTTP APIs, signed with this machine's key.
 
-What a caller may see is in the token, never in a parameter: its tenant's data and nothing else.
+What a caller may see is in the token, never in a parameter: its tenant's data and nothing else. A scope that
+no service knows is refused, and so is one that is good for nothing in the hands of this tenant.
 
 [bold]Examples[/bold]
 
@@ -31,8 +32,10 @@ def token(
     data_dir: DataDir = _common.DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
+    from trunkline.services.kit.api.scopes import check_scopes
     from trunkline.services.kit.api.tokens import issue, load_or_create_key
 
+    check_scopes(scope or (), tenant=tenant)
     key = load_or_create_key(_common.token_key_path(data_dir))
     now, lifetime = datetime.now(UTC), timedelta(hours=hours)
     issued = issue(key, tenant=tenant, subject=subject, scopes=scope or (), now=now, lifetime=lifetime)

@@ -6,11 +6,13 @@ In a process of its own, because what went wrong before was an abort inside the 
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.torture.engines import EmbeddedEngine
 from trunkline.testing.torture.schedule import Kind
 
@@ -62,3 +64,23 @@ def test_requests_that_wait_for_a_coordinator_do_not_end_the_process(tmp_path: P
         assert process.poll() is None
         process.stdin.close()
         assert process.wait(30) == 0
+
+
+FIRST_ASKED = """
+import sys
+from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.kafka import Admin
+
+admin = Admin(admin_config(ConnectionOptions(bootstrap_servers=sys.argv[1])))
+print(admin.committed("nobody"))
+"""
+
+
+@pytest.mark.kafka
+def test_the_first_request_for_a_groups_offsets_waits_until_there_is_a_coordinator(
+    kafka_factory: Callable[..., KafkaCluster],
+) -> None:
+    cluster = kafka_factory()
+    command = [sys.executable, "-c", FIRST_ASKED, cluster.connection().bootstrap_servers]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "{}\n"), done.stderr

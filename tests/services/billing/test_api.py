@@ -45,7 +45,7 @@ def client(desk: Any) -> Client:
 
 def test_usage_is_the_callers_own(desk: Any, make: Any, client: Client) -> None:
     desk.feed(make.tokens(1), make.tokens(2, tenant="globex"))
-    found = client("acme").get("/v1/usage", params={"meter": "LLM_INPUT_TOKENS"})
+    found = client("acme").get("/v1/usage", params={"meter": "llm_input_tokens"})
     assert found.headers["x-consumed-through"] == "ai.agent.events/0=2"
     assert found.json()["items"] == [
         {
@@ -112,7 +112,9 @@ def test_periods_corrections_and_quarantine_are_shown(desk: Any, make: Any, clie
     operator = client("system", "operator")
     closed = operator.post("/v1/tenants/acme/periods/2026-10/close")
     assert (closed.status_code, closed.json()["totals"]["QUERY_EXECUTIONS"]) == (200, "1")
-    assert operator.post("/v1/tenants/acme/periods/2026-10/close").status_code == 422
+    assert operator.post("/v1/tenants/acme/periods/2026-10/close").status_code == 409
+    assert operator.post("/v1/tenants/acme/periods/2026-09/close").status_code == 404
+    assert operator.post("/v1/tenants/acme/periods/2026-13/close").status_code == 422
     desk.feed(make.query(2, at=october), make.query(3, at=make.BEGIN + timedelta(days=9)), arrived=make.BEGIN)
     acme = client("acme")
     (month,) = acme.get("/v1/periods").json()
@@ -122,6 +124,8 @@ def test_periods_corrections_and_quarantine_are_shown(desk: Any, make: Any, clie
     (doubted,) = acme.get("/v1/quarantine").json()["items"]
     assert (doubted["id"], doubted["reason"], doubted["state"]) == ("query-acme-3", "future", "waiting")
     assert operator.post(f"/v1/quarantine/{doubted['number']}/accept").status_code == 204
+    assert operator.post(f"/v1/quarantine/{doubted['number']}/accept").status_code == 409
+    assert operator.post("/v1/quarantine/999/discard", params={"note": "x"}).status_code == 404
     assert desk.used()["QUERY_EXECUTIONS"] == "1"
 
 

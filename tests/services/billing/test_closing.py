@@ -12,7 +12,8 @@ from trunkline.client.store.tables import FAILURE
 from trunkline.errors import InvalidInput
 from trunkline.services.billing import closing, quarantine, records
 from trunkline.services.billing.bills import Bill, bill
-from trunkline.services.billing.closing import Closed, PeriodCloseBlocked
+from trunkline.services.billing.closing import Closed, PeriodCloseBlocked, PeriodNotOpen
+from trunkline.services.billing.quarantine import Decided
 
 OCTOBER = datetime.fromisoformat("2026-10-30T12:00:00Z")
 CLOSED = "usage.period_closed.v1"
@@ -55,14 +56,14 @@ def test_the_digest_of_a_month_does_not_depend_on_the_order_of_arrival(new_desk:
 
 def test_what_cannot_be_closed_is_refused_with_the_reason(desk: Any, make: Any) -> None:
     desk.feed(make.query(1), *october(make, 1))
-    with pytest.raises(InvalidInput, match="ends at 2026-12-01"):
+    with pytest.raises(PeriodNotOpen, match="ends at 2026-12-01"):
         close(desk, "2026-11")
     with pytest.raises(InvalidInput, match="has used nothing in 2026-09"):
         close(desk, "2026-09")
     with pytest.raises(InvalidInput, match="write a month as YYYY-MM"):
         close(desk, "2026-13")
     close(desk)
-    with pytest.raises(InvalidInput, match="is closed already"):
+    with pytest.raises(PeriodNotOpen, match="is closed already"):
         close(desk)
     assert len(desk.told(CLOSED)) == 1
 
@@ -183,7 +184,7 @@ def test_usage_from_the_quarantine_counts_when_it_is_accepted(desk: Any, make: A
     with desk.store.read() as tx:
         found = records.quarantined(tx, state=None)
     assert [(one.state, one.note) for one in found] == [("accepted", None), ("discarded", "a wrong clock")]
-    with pytest.raises(InvalidInput, match="was accepted already"), desk.store.write() as tx:
+    with pytest.raises(Decided, match="was accepted already"), desk.store.write() as tx:
         quarantine.accept(tx, desk.keeper.books(tx), first.number)
     with pytest.raises(InvalidInput, match="nothing in the quarantine"), desk.store.write() as tx:
         quarantine.accept(tx, desk.keeper.books(tx), 999)

@@ -84,6 +84,23 @@ def test_an_alias_is_looked_up(client: TestClient) -> None:
     assert client.get("/v1/models/churn/aliases").json()[0]["alias"] == "champion"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "assets/urn:model:none",
+        "assets/urn:model:none/history",
+        "assets/urn:table:main.none/lineage",
+        "assets/urn:table:main.none/models",
+        "models/none/versions",
+        "models/none/aliases",
+        "models/none@champion",
+    ],
+)
+def test_what_nobody_has_spoken_of_is_a_404(client: TestClient, path: str) -> None:
+    refused = client.get(f"/v1/{path}")
+    assert (refused.status_code, "no such asset is known" in refused.json()["detail"]) == (404, True)
+
+
 def test_what_waits_and_what_was_rejected_is_listed(client: TestClient) -> None:
     waiting = [one["urn"] for one in client.get("/v1/pending").json()["items"]]
     assert waiting == ["urn:model:churn", "urn:model:fraud", "urn:model_version:fraud/7"]
@@ -104,7 +121,15 @@ def test_two_assets_are_compared_and_changes_followed(client: TestClient) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["assets?cursor=x", "changes?cursor=WzFlMzBd", "assets?text=--", "diff?left=urn:x:y"]
+    "path",
+    [
+        "assets?cursor=x",
+        "assets?kind=modl",
+        "assets?stage=prod",
+        "changes?cursor=WzFlMzBd",
+        "assets?text=--",
+        "diff?left=urn:x:y",
+    ],
 )
 def test_what_cannot_be_asked_is_refused_with_a_reason(client: TestClient, path: str) -> None:
     refused = client.get(f"/v1/{path}")

@@ -132,6 +132,17 @@ def test_a_quarantine_shows_until_it_is_released_also_in_the_same_moment(catalog
     assert asset(catalog, TABLE).badges == ()
 
 
+def test_a_kind_is_one_that_there_is(catalog: Catalog) -> None:
+    assert found(catalog, Search(kind="policy")) == []
+    lake = "urn:dataset:s3://lake/raw"
+    catalog.take(said(gov.AssetQuarantined(asset=lake, decision_id="d", reason="bad", actor_id="gov"), 1))
+    assert found(catalog, Search(kind="dataset")) == [lake]
+    with pytest.raises(InvalidInput, match=r"'modl': .* use one of table, .*, policy, dataset"):
+        found(catalog, Search(kind="modl"))
+    with pytest.raises(InvalidInput, match="'dataset': there is no asset of it"):
+        found(catalog, Search(kind="dataset"), tenant="globex")
+
+
 def test_assets_are_found_by_words_and_by_what_is_known_of_them(catalog: Catalog) -> None:
     tagged = ml.ModelTagSet(model="churn", version=1, key="reviewed", value="Käufer", actor_id="ana")
     deployed = ml.ModelDeployed(model="churn", version=1, endpoint="eu", actor_id="ana")

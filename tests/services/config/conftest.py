@@ -27,6 +27,7 @@ from trunkline.services.config.handler import ConfigHandler
 from trunkline.services.config.state import state_digest
 from trunkline.services.config.tables import CONFIG
 from trunkline.services.kit.ending import ENDING
+from trunkline.services.settings.billing import METER, PLAN, QUOTA
 from trunkline.services.settings.registry import LEVELS, Definition, Registry
 from trunkline.testing.postgres import PostgresServer
 
@@ -51,6 +52,9 @@ REGISTRY: Final = Registry(
         Definition("query.timeout_ms", int, levels=LEVELS, title="Time-out"),
         Definition("billing.provider", str, levels=("global",), title="Provider"),
         Definition("quality.threshold", int, levels=LEVELS, title="Threshold", self_service=True),
+        METER,
+        PLAN,
+        QUOTA,
         Definition("governance.freeze", bool, levels=("global", "tenant"), title="F", approval=True),
     ]
 )

@@ -55,6 +55,39 @@ def test_what_is_so_already_is_not_published_again(service: Any) -> None:
     assert len(service.published()) == 4
 
 
+METER = {"event_type": "query.completed.v1", "aggregation": "sum", "value": "cpu_us", "unit": "ticks"}
+
+
+@pytest.mark.parametrize("service", ["sqlite", "postgres"], indirect=True)
+def test_a_limit_on_a_meter_that_there_is_not_is_refused(service: Any) -> None:
+    plan, quota = {"limits": {"LLM_TOKNS": 5}}, {"limit": 1_000}
+    with pytest.raises(
+        InvalidInput, match=r"plans\.free: there is no meter LLM_TOKNS; did you mean LLM_TOKENS"
+    ):
+        service.set("billing.plans.free", plan)
+    with pytest.raises(InvalidInput, match="there is no meter CPU_TICKS"):
+        service.set("billing.quotas.cpu_ticks", quota, "tenant", "acme")
+    service.set("billing.quotas.llm_tokens", quota, "tenant", "acme")
+    service.set("billing.meters.cpu_ticks", METER)
+    service.set("billing.quotas.cpu_ticks", quota, "tenant", "acme")
+    service.set("billing.plans.free", {"prices": {"CPU_TICKS": "0.5"}})
+    service.unset("billing.meters.cpu_ticks")
+    assert service.set("billing.quotas.cpu_ticks", quota).version == 1, "billing counts it on"
+
+
+def test_a_meter_does_not_come_to_mean_something_else(service: Any) -> None:
+    service.set("billing.meters.cpu_ticks", METER)
+    with pytest.raises(InvalidInput, match="CPU_TICKS is a sum of ticks and stays one"):
+        service.set("billing.meters.cpu_ticks", METER | {"version": 2, "unit": "seconds"})
+    service.set(
+        "billing.meters.cpu_ticks",
+        METER | {"version": 2, "factor": "2", "effective_from": "2026-12-01T00:00:00Z"},
+    )
+    built_in = {"event_type": "query.completed.v1", "aggregation": "count", "unit": "queries"}
+    with pytest.raises(InvalidInput, match="LLM_TOKENS is a sum of tokens and stays one"):
+        service.set("billing.meters.llm_tokens", built_in | {"version": 2})
+
+
 def test_a_version_counts_on_behind_an_unset_one(service: Any) -> None:
     service.set("export.rows_max", 1)
     service.unset("export.rows_max")

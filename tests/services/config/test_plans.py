@@ -64,8 +64,11 @@ def test_plans_are_applied_in_the_order_of_their_times(service: Any, name: Any) 
     assert service.entries() == {name("a.b"): "later"}
 
 
-def test_a_time_that_has_passed_is_now(service: Any) -> None:
-    assert service.set("a.b", 1, due=in_hours(service, -1)).outcome == "changed"
+def test_a_time_that_has_passed_is_refused_and_named(service: Any) -> None:
+    due = in_hours(service, -1)
+    with pytest.raises(InvalidInput, match=rf"^a\.b: {due:%Y-%m-%dT%H:%M:%SZ} is in the past; .*config set"):
+        service.set("a.b", 1, due=due)
+    assert (service.entries(), all_plans(service)) == ({}, [])
 
 
 def test_a_plan_for_a_version_that_is_gone_is_refused_with_the_reason(service: Any) -> None:

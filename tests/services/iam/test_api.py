@@ -60,8 +60,21 @@ def test_without_the_scope_nothing_can_be_changed(client: Any) -> None:
     assert client("system", "operator").get("/v1/deletions").json() == {"items": [], "next": None}
 
 
+def test_a_role_is_given_and_taken_away(client: Any, office: Any) -> None:
+    admin = client("acme", "iam:admin")
+    role = {"user_id": "u-17", "role": "analyst", "scope": "urn:workspace:emea"}
+    assert admin.post("/v1/roles", json=role).json() == {"changed": True}
+    assert client("acme").delete("/v1/roles", params=role).status_code == 403
+    assert admin.delete("/v1/roles?user_id=u-17&role=analyst").json() == {"changed": False}
+    assert admin.delete("/v1/roles", params={**role, "reason": "left"}).json() == {"changed": True}
+    assert admin.delete("/v1/roles", params=role).json() == {"changed": False}
+    assert admin.get("/v1/roles").json()["items"] == []
+    assert office.told()[-1].data.reason == "left"
+
+
 def test_a_key_is_in_one_answer_only(client: Any) -> None:
     admin = client("acme", "iam:admin")
+    assert admin.post("/v1/api-keys").status_code == 201
     made = admin.post("/v1/api-keys", json={"name": "nightly"})
     assert made.status_code == 201
     assert made.json()["key"] not in admin.get("/v1/api-keys").text

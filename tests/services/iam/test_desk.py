@@ -148,6 +148,41 @@ def test_a_role_is_assigned_once_for_each_scope(office: Any) -> None:
     assert types(office) == ["access.role_assigned.v1"] * 2
 
 
+def test_a_role_is_taken_away_where_it_was_given_and_can_be_given_anew(office: Any) -> None:
+    emea = "urn:workspace:emea"
+
+    def act(what: str, scope: str | None = None) -> Any:
+        return office.do(
+            lambda tx, desk: getattr(desk, what)(tx, "acme", "u-17", "analyst", actor="u-1", scope=scope)
+        )
+
+    assert [act("unassign_role"), act("assign_role"), act("assign_role", emea)] == [False, True, True]
+    assert [act("unassign_role"), act("unassign_role")] == [True, False]
+    with office.store.read() as tx:
+        assert [role.scope for role in queries.roles(tx, "acme")] == [emea]
+    assert act("assign_role")
+    told = office.told()
+    assert [(event.type, event.data.scope) for event in told] == [
+        ("access.role_assigned.v1", None),
+        ("access.role_assigned.v1", emea),
+        ("access.role_unassigned.v1", None),
+        ("access.role_assigned.v1", None),
+    ]
+    assert len({event.id for event in told}) == 4
+
+
+def test_of_many_that_take_a_role_away_at_once_one_does_and_tells(office: Any) -> None:
+    office.do(lambda tx, desk: desk.assign_role(tx, "acme", "u-17", "analyst", actor="u-1"))
+
+    def unassign(number: int) -> Any:
+        return office.do(
+            lambda tx, desk: desk.unassign_role(tx, "acme", "u-17", "analyst", actor=f"u-{number}")
+        )
+
+    assert sorted(at_once(unassign)) == [False] * 7 + [True]
+    assert types(office) == ["access.role_assigned.v1", "access.role_unassigned.v1"]
+
+
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(office: Any) -> None:
     made = office.do(lambda tx, desk: desk.create_key(tx, "acme", actor="u-1", name="nightly"))
     secret = made.key.rpartition("_")[2]

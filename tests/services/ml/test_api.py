@@ -1,6 +1,6 @@
 """The registry over HTTP: who acts is the token's subject."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,11 +28,10 @@ def client_of(context: Context) -> Callable[..., TestClient]:
         title="ML Service",
     )
 
-    def client(subject: str, tenant: str = "acme") -> TestClient:
+    def client(subject: str, tenant: str = "acme", scopes: Sequence[str] = ("models:write",)) -> TestClient:
         lifetime = timedelta(hours=1)
-        token = issue(
-            key, tenant=tenant, subject=subject, scopes=[], now=datetime.now(UTC), lifetime=lifetime
-        )
+        now = datetime.now(UTC)
+        token = issue(key, tenant=tenant, subject=subject, scopes=scopes, now=now, lifetime=lifetime)
         return TestClient(app, headers={"authorization": f"Bearer {token}"})
 
     return client
@@ -79,8 +78,47 @@ def test_another_tenant_has_other_models(client_of: Callable[..., TestClient]) -
     client_of("ana").post("/v1/models", json={"model": "churn"})
     other = client_of("eve", "globex")
     assert other.get("/v1/models").json()["items"] == []
-    assert other.get("/v1/models/churn").status_code == 422
-    assert other.post("/v1/models/churn/versions", json={"source_uri": "s3://m"}).status_code == 422
+    assert other.get("/v1/models/churn").status_code == 404
+    assert other.post("/v1/models/churn/versions", json={"source_uri": "s3://m"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "models"),
+        ("DELETE", "models/churn"),
+        ("POST", "models/churn/versions"),
+        ("DELETE", "models/churn/versions/1"),
+        ("PUT", "models/churn/aliases/champion"),
+        ("DELETE", "models/churn/aliases/champion"),
+        ("PUT", "models/churn/tags/team"),
+        ("DELETE", "models/churn/tags/team"),
+        ("POST", "models/churn/versions/1/stage"),
+        ("POST", "models/churn/versions/1/approval"),
+        ("PUT", "models/churn/versions/1/deployments/eu"),
+        ("DELETE", "models/churn/versions/1/deployments/eu"),
+        ("POST", "models/churn/versions/1/drift"),
+    ],
+)
+def test_only_who_has_the_scope_changes_anything(
+    client_of: Callable[..., TestClient], method: str, path: str
+) -> None:
+    refused = client_of("ana", scopes=["pipelines:write"]).request(method, f"/v1/{path}")
+    assert (refused.status_code, "models:write" in refused.json()["detail"]) == (403, True)
+
+
+def test_what_the_path_names_and_is_not_there_is_a_404(client_of: Callable[..., TestClient]) -> None:
+    ana = client_of("ana")
+    ana.post("/v1/models", json={"model": "churn"})
+    for path in ("models/fraud", "models/fraud/versions", "models/churn/versions/1"):
+        assert ana.get(f"/v1/{path}").status_code == 404
+    assert ana.put("/v1/models/fraud/aliases/champion", json={"version": 1}).status_code == 404
+    in_body = ana.put("/v1/models/churn/aliases/champion", json={"version": 1})
+    assert (in_body.status_code, in_body.json()["detail"]) == (422, "model 'churn' has no version 1")
+    for path in ("models/fraud", "models/churn/aliases/champion", "models/churn/tags/team"):
+        assert ana.delete(f"/v1/{path}").status_code == 404
+    stage = ana.post("/v1/models/churn/versions/1/stage", json={"stage": "staging"})
+    assert stage.status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from trunkline.catalogue.events.pipeline import PipelineRunFailed
@@ -23,14 +24,16 @@ Client = Callable[..., TestClient]
 def client(desk: NotificationDesk, tmp_path: Path) -> Client:
     """A client with a token of its own."""
     key = load_or_create_key(tmp_path / "token.pem")
-    assert desk.app.router is not None
-    app = new_api(
-        "notification-service",
-        [desk.app.router()],
-        store=desk.store,
-        verifier=load_verifier(public_path(tmp_path / "token.pem")),
-        title="Notification",
-    )
+
+    def app() -> FastAPI:
+        assert desk.app.router is not None
+        return new_api(
+            "notification-service",
+            [desk.app.router()],
+            store=desk.store,
+            verifier=load_verifier(public_path(tmp_path / "token.pem")),
+            title="Notification",
+        )
 
     def new(tenant: str = TENANT, *scopes: str, user: str = "ada") -> TestClient:
         token = issue(
@@ -41,7 +44,7 @@ def client(desk: NotificationDesk, tmp_path: Path) -> Client:
             now=datetime.now(UTC),
             lifetime=timedelta(minutes=5),
         )
-        return TestClient(app, headers={"authorization": f"Bearer {token}"}, raise_server_exceptions=True)
+        return TestClient(app(), headers={"authorization": f"Bearer {token}"}, raise_server_exceptions=True)
 
     return new
 
@@ -76,7 +79,7 @@ def test_history_explanation_and_inbox_are_the_tenants_own(desk: NotificationDes
     assert mine.get("/v1/inbox?unread=true").json()["items"] == []
     assert other.get("/v1/notifications").json()["items"] == []
     assert other.get(f"/v1/notifications/{found['id']}").status_code == 404
-    assert other.get("/v1/events/event-1/explanation").status_code == 422
+    assert other.get("/v1/events/event-1/explanation").status_code == 404
     assert other.get("/v1/inbox").json()["items"] == []
 
 
@@ -102,8 +105,42 @@ def test_changes_need_the_scope(desk: NotificationDesk, client: Client) -> None:
     assert desk.states() == ["pending"]
     assert (
         client("globex", "notifications:manage").post(f"/v1/deliveries/{delivery.id}/retry").status_code
-        == 422
+        == 404
     )
+    under_way = manager.post(f"/v1/deliveries/{delivery.id}/retry")
+    assert (under_way.status_code, "is pending" in under_way.json()["detail"]) == (409, True)
+
+
+def test_what_is_not_there_is_404(client: Client) -> None:
+    manager = client(TENANT, "notifications:manage")
+    replay = "replay?since=2026-11-23T07:00:00Z"
+    assert manager.post(f"/v1/channels/inbox/{replay}").json() == 0
+    for path in (
+        "deliveries/none/retry",
+        "channels/none/test",
+        "channels/none/enable",
+        f"channels/none/{replay}",
+    ):
+        assert manager.post(f"/v1/{path}").status_code == 404, path
+    for path in ("silences/none", "secrets/none"):
+        assert manager.delete(f"/v1/{path}").status_code == 404, path
+    assert "config set --wait" in manager.post("/v1/channels/none/test").json()["detail"]
+
+
+def test_a_trial_is_told_by_the_channels_name(desk: NotificationDesk, client: Client) -> None:
+    desk.set("notification.channels.ops", {"kind": "file"})
+    found = client(TENANT, "notifications:manage").post("/v1/channels/ops/test").json()
+    assert found["ops"]["outcome"] == "sent"
+
+
+def test_a_choice_names_its_mode_and_null_takes_it_back(client: Client) -> None:
+    ada = client()
+    assert ada.put("/v1/preferences", json={"mode": "off"}).status_code == 204
+    for body in ({}, {"category": "quality"}):
+        assert ada.put("/v1/preferences", json=body).status_code == 422
+    assert len(ada.get("/v1/preferences").json()) == 1
+    assert ada.put("/v1/preferences", json={"mode": None}).status_code == 204
+    assert ada.get("/v1/preferences").json() == []
 
 
 def test_silences_are_added_listed_and_ended(desk: NotificationDesk, client: Client) -> None:
@@ -115,6 +152,18 @@ def test_silences_are_added_listed_and_ended(desk: NotificationDesk, client: Cli
     assert manager.delete(f"/v1/silences/{added['id']}").status_code == 204
     assert manager.get("/v1/silences").json() == []
     assert manager.post("/v1/silences", json=body | {"matches": {"rulez": []}}).status_code == 422
+
+
+def test_a_silence_of_a_rule_that_there_is_not_is_refused(desk: NotificationDesk, client: Client) -> None:
+    body = {"matches": {"rules": ["pipeline-faild"]}, "minutes": 60, "comment": "moving house"}
+    refused = client(TENANT, "notifications:manage").post("/v1/silences", json=body)
+    assert refused.status_code == 422
+    assert "there is no rule pipeline-faild; did you mean pipeline-failed" in refused.json()["detail"]
+    rule = {"title": "x", "when": {"types": ["pipeline.*"]}, "key": "k", "enabled": False}
+    desk.set("notification.rules.pipeline-faild", rule, tenant=TENANT)
+    for caller in (client(TENANT, "notifications:manage"), client("system", "operator")):
+        assert caller.post("/v1/silences", json=body).status_code == 201, "also while it is disabled"
+    assert client("globex", "notifications:manage").post("/v1/silences", json=body).status_code == 422
 
 
 def test_one_click_unsubscribes_from_one_category_on_one_channel(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.pipeline.lifecycle import State, StepRefused
 from trunkline.services.pipeline.runs import Desk
 from trunkline.services.pipeline.store import Run, history
@@ -79,7 +79,7 @@ def test_a_run_is_of_one_job_and_of_one_tenant(service: ServiceDesk) -> None:
     start(service)
     with pytest.raises(InvalidInput, match="is of warehouse dbt"):
         start(service, job="dbt.other")
-    with pytest.raises(StepRefused, match="there is none"), service.store.write() as tx:
+    with pytest.raises(NotFound, match="there is none"), service.store.write() as tx:
         Desk.of(service.context).complete(tx, "globex", "r-1")
 
 

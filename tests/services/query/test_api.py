@@ -155,6 +155,10 @@ def test_policies_are_tested_on_the_log_by_auditors(client: TestClient) -> None:
     assert client.post("/v1/whatif", json=proposal, headers=auth()).status_code == 403
     found = client.post("/v1/whatif", json=proposal, headers=auth("auditor")).json()
     assert (found["compared"], found["differences"][0]["then"]["policy_id"]) == (1, "p-1")
+    (policy,) = proposal["policies"]
+    drafted = {name: value for name, value in policy.items() if name not in ("version", "mode")}
+    again = client.post("/v1/whatif", json={"policies": [drafted]}, headers=auth("auditor"))
+    assert again.json() == found, "as `policy publish` takes it"
     bad = client.post("/v1/whatif", json={"policies": [{"kind": "nonsense"}]}, headers=auth("auditor"))
     assert bad.status_code == 422
 

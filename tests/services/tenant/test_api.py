@@ -62,6 +62,22 @@ def test_the_operator_takes_a_tenant_through_its_life(client: Any, office: Any) 
     assert office.told()[-1] == "tenant.deleted.v1"
 
 
+def test_a_body_of_which_nothing_is_needed_may_be_left_out(client: Any, office: Any) -> None:
+    office.create("zeta")
+    operator = client("system", "operator")
+    for step, state in (
+        ("activate", "active"),
+        ("schedule-deletion", "pending_deletion"),
+        ("reactivate", "active"),
+        ("schedule-deletion", "pending_deletion"),
+    ):
+        answer = operator.post(f"/v1/tenants/zeta/{step}")
+        assert (answer.status_code, answer.json()["tenant"]["state"]) == (200, state)
+    assert operator.post("/v1/tenants/zeta/delete").status_code == 409
+    missing = operator.post("/v1/tenants/zeta/suspend")
+    assert (missing.status_code, missing.json()["detail"]) == (422, "body: Field required")
+
+
 @pytest.mark.parametrize("days", ["nan", "inf", 1e300])
 def test_a_grace_period_that_is_no_time_is_refused(client: Any, office: Any, days: Any) -> None:
     office.create("acme")
@@ -105,3 +121,4 @@ def test_bad_input_is_refused_with_the_reason(client: Any) -> None:
     assert bad.status_code == 422
     assert "there are free, starter" in bad.json()["detail"]
     assert operator.post("/v1/tenants/none/activate", json={}).status_code == 404
+    assert operator.get("/v1/tenants/none/changes").status_code == 404

@@ -29,6 +29,7 @@ LoginMethod: TypeAlias = Literal["password", "sso", "api_key", "mfa", "token_ref
 _USER = AuditRule(resource="account", resource_id="user_id", actor_id="user_id")
 _LOGIN_FAILED = AuditRule(resource="account", resource_id="user_id", actor_id="user_id", outcome="failure")
 _PERMISSION = AuditRule(resource="permission", resource_id="grantee_id", actor_id="actor_id")
+_ROLE = AuditRule(resource="role", resource_id="role", actor_id="actor_id")
 _API_KEY = AuditRule(resource="api_key", resource_id="key_id", actor_id="actor_id")
 _ERASURE = AuditRule(resource="subject", resource_id="subject_id", actor_id="actor_id")
 
@@ -113,7 +114,7 @@ class PermissionRevoked(Event, frozen=True, kw_only=True):
 @event(
     "access.role_assigned.v1",
     topic=TOPIC,
-    audit=AuditRule(resource="role", resource_id="role", actor_id="actor_id"),
+    audit=_ROLE,
     example={"actor_id": "u-1", "user_id": "u-17", "role": "analyst", "scope": "urn:workspace:emea"},
 )
 class RoleAssigned(Event, frozen=True, kw_only=True):
@@ -123,6 +124,22 @@ class RoleAssigned(Event, frozen=True, kw_only=True):
     user_id: Identifier
     role: Identifier
     scope: Urn | None = None
+
+
+@event(
+    "access.role_unassigned.v1",
+    topic=TOPIC,
+    audit=_ROLE,
+    example={"actor_id": "u-1", "user_id": "u-17", "role": "analyst", "reason": "left the team"},
+)
+class RoleUnassigned(Event, frozen=True, kw_only=True):
+    """A role that a user had, in the whole tenant or in the scope, was taken away."""
+
+    actor_id: Identifier
+    user_id: Identifier
+    role: Identifier
+    scope: Urn | None = None
+    reason: Reason | None = None
 
 
 @event(

@@ -1,5 +1,6 @@
 """Metadata and administration of a cluster: its topics, its consumer groups, its brokers."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,9 +16,12 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from trunkline.client.config import Config
+from trunkline.client.kafka.errors import STARTING
 from trunkline.client.kafka.library import REPLY_SECONDS
 from trunkline.client.kafka.records import Partition
 from trunkline.client.kafka.requests import COORDINATOR_SECONDS, Requests, coordinated, of_known_groups
+
+STARTING_POLL_SECONDS: Final = 0.1
 
 _E: Final = ck.KafkaError
 _EARLIEST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # no hints there
@@ -186,6 +190,7 @@ class Admin:
         """The offsets a group has committed."""
         request = ck.ConsumerGroupTopicPartitions(group)
         with self._translated(_group(group)):
+            self._find_coordinators([group])
             answer = self._admin.list_consumer_group_offsets([request], request_timeout=COORDINATOR_SECONDS)
             found = coordinated(answer[group]).topic_partitions or []
         return {(item.topic, item.partition): item.offset for item in found if item.offset >= 0}
@@ -232,13 +237,13 @@ class Admin:
 
     def committed_by(self, groups: Iterable[str]) -> dict[str, dict[Partition, int]]:
         """As `committed`, of several groups at a time; without those that are gone."""
-        asked = {
-            name: self._admin.list_consumer_group_offsets(
-                [ck.ConsumerGroupTopicPartitions(name)], request_timeout=COORDINATOR_SECONDS
-            )[name]
-            for name in groups
-        }
         with self._translated():
+            asked = {
+                name: self._admin.list_consumer_group_offsets(
+                    [ck.ConsumerGroupTopicPartitions(name)], request_timeout=COORDINATOR_SECONDS
+                )[name]
+                for name in self._find_coordinators(groups)
+            }
             answers = of_known_groups(asked)
         return {
             name: {
@@ -248,6 +253,24 @@ class Admin:
             }
             for name, found in answers.items()
         }
+
+    def _find_coordinators(self, groups: Iterable[str]) -> list[str]:
+        """Wait until the coordinators of these groups answer, and give back the groups that there are.
+
+        Asked for offsets, a coordinator that has just moved or still loads would end the process: the library
+        follows a null pointer then (librdkafka issue 5040). It survives the same answer to this request.
+        """
+        names = list(groups)
+        deadline = time.monotonic() + REPLY_SECONDS
+        while names:
+            futures = self._admin.describe_consumer_groups(names, request_timeout=COORDINATOR_SECONDS)
+            try:
+                return list(of_known_groups(futures))
+            except ck.KafkaException as error:
+                if error.args[0].code() not in STARTING or time.monotonic() > deadline:
+                    raise
+            time.sleep(STARTING_POLL_SECONDS)
+        return names
 
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         found: dict[Partition, int] = {}

@@ -18,7 +18,7 @@ from trunkline.client import failpoints
 from trunkline.client.store import failures
 from trunkline.client.store.tables import FAILURE
 from trunkline.codec.identity import derive_id
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import NotFound, TrunklineError
 from trunkline.services.billing import periods
 from trunkline.services.billing.bills import Bill, bill
 from trunkline.services.billing.books import Books
@@ -37,6 +37,10 @@ class PeriodCloseBlocked(TrunklineError):  # noqa: N818 - named for what happene
     """A month cannot be closed as long as an event of the tenant waits in the failure ledger."""
 
 
+class PeriodNotOpen(TrunklineError):  # noqa: N818 - named for what is the matter
+    """A month cannot be closed: it is not over yet, or it is closed."""
+
+
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """A month that is final."""
 
@@ -53,17 +57,18 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
 def close(tx: Connection, books: Books, *, tenant: str, period: str, now: datetime) -> Closed:
     """Close a month of a tenant and publish it.
 
-    Raises `InvalidInput` for a month that is not over, is closed, or is none, and `PeriodCloseBlocked`.
+    Raises `InvalidInput` for what is no month, `NotFound` for one without usage, `PeriodNotOpen` and
+    `PeriodCloseBlocked`.
     """
     lock_tenants(tx, [tenant])
     _, end = bounds(period)
     if now < end:
-        raise InvalidInput(f"period {period} of {tenant} ends at {end:%Y-%m-%dT%H:%MZ}; close it after that")
+        raise PeriodNotOpen(f"period {period} of {tenant} ends at {end:%Y-%m-%dT%H:%MZ}; close it after that")
     state = periods.read(tx, [(tenant, period)]).get((tenant, period))
     if state is None:
-        raise InvalidInput(f"{tenant} has used nothing in {period}; there is nothing to close")
+        raise NotFound(f"{tenant} has used nothing in {period}; there is nothing to close")
     if state.closed_us is not None:
-        raise InvalidInput(f"period {period} of {tenant} is closed already")
+        raise PeriodNotOpen(f"period {period} of {tenant} is closed already")
     _require_no_failures(tx, books, tenant, period)
     closed = _closed(tx, bill(tx, books, tenant=tenant, period=period), now)
     tx.execute(

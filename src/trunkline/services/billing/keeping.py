@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from trunkline.client.blame import is_world_at_fault, one_line
 from trunkline.client.log import Log
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import NotFound, TrunklineError
 from trunkline.services.app import Context
 from trunkline.services.billing import adopting, closing, quotas, recounting
 from trunkline.services.billing.books import Books, read_meters
-from trunkline.services.billing.closing import PeriodCloseBlocked
+from trunkline.services.billing.closing import PeriodCloseBlocked, PeriodNotOpen
 from trunkline.services.billing.metrics import Metrics
 from trunkline.services.billing.sql import lock_tenants
 from trunkline.services.billing.terms import Refused, Terms, read_terms
@@ -114,8 +114,8 @@ class Keeper:
             except PeriodCloseBlocked as error:
                 blocked += 1
                 _log.warning("a period has to wait", tenant=tenant, reason=str(error))
-            except InvalidInput:
-                continue  # Another instance has closed it meanwhile.
+            except (PeriodNotOpen, NotFound):
+                continue  # Another instance has closed it meanwhile, or the tenant was erased.
             else:
                 self._metrics.closed.inc()
                 self._context.wake()

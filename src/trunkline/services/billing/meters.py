@@ -16,31 +16,6 @@ from trunkline.errors import InvalidInput
 from trunkline.services.billing.months import EPOCH, to_us
 from trunkline.services.settings import billing as settings
 
-COMPLETED: Final = "query.completed.v1"
-TOKENS: Final = "agent.tokens_used.v1"
-
-BUILT_IN: Final[Mapping[str, settings.Meter]] = {
-    "QUERY_EXECUTIONS": settings.Meter(event_type=COMPLETED, aggregation="count", unit="queries"),
-    "DATA_SCANNED_BYTES": settings.Meter(
-        event_type=COMPLETED, aggregation="sum", value="bytes_scanned", unit="bytes"
-    ),
-    "COMPUTE_SECONDS": settings.Meter(
-        event_type=COMPLETED, aggregation="sum", value="cpu_us", factor="0.000001", unit="seconds"
-    ),
-    "ACTIVE_USERS": settings.Meter(event_type=COMPLETED, aggregation="unique", value="user_id", unit="users"),
-    "LLM_INPUT_TOKENS": settings.Meter(
-        event_type=TOKENS, aggregation="sum", value="input_tokens", unit="tokens", group_by=("model",)
-    ),
-    "LLM_OUTPUT_TOKENS": settings.Meter(
-        event_type=TOKENS, aggregation="sum", value="output_tokens", unit="tokens", group_by=("model",)
-    ),
-    "LLM_TOKENS": settings.Meter(
-        event_type=TOKENS, aggregation="sum", value=("input_tokens", "output_tokens"), unit="tokens"
-    ),
-    "AGENT_RUNS": settings.Meter(event_type="agent.run_completed.v1", aggregation="count", unit="runs"),
-}
-"""What is counted unless the settings say otherwise: version 1 of each, from the beginning of time."""
-
 FOR_EVER: Final = 1 << 62
 
 
@@ -79,11 +54,11 @@ class Meters:
         """The newest version of each meter, by code."""
         return {version.code: version for version in self.versions}
 
-    def find(self, code: str) -> Version:
-        """The newest version of a meter. Raises `InvalidInput` for one that there is not."""
-        newest = self.newest()
+    def find(self, name: str) -> Version:
+        """The newest version of a meter, named in any case. Raises `InvalidInput` where there is none."""
+        newest, code = self.newest(), name.upper()
         if code not in newest:
-            raise InvalidInput(f"there is no meter {code}; there are {', '.join(sorted(newest))}")
+            raise InvalidInput(f"there is no meter {name[:80]}; there are {', '.join(sorted(newest))}")
         return newest[code]
 
 
@@ -91,7 +66,7 @@ class Meters:
 def meters_of(stored: tuple[Stored, ...]) -> Meters:
     """The built-in meters and what was stored."""
     found: dict[str, dict[int, tuple[int, settings.Meter]]] = {
-        code: {1: (to_us(EPOCH), meter)} for code, meter in BUILT_IN.items()
+        code: {1: (to_us(EPOCH), meter)} for code, meter in settings.BUILT_IN.items()
     }
     for code, number, effective_us, definition in stored:
         read = msgspec.json.decode(definition, type=settings.Meter)

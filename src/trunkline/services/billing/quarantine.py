@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from sqlalchemy import Connection, select, update
 
-from trunkline.errors import InvalidInput
+from trunkline.errors import NotFound, TrunklineError
 from trunkline.services.billing.booking import book
 from trunkline.services.billing.books import Books
 from trunkline.services.billing.facts import Fact, text_of
@@ -16,6 +16,11 @@ from trunkline.services.billing.sql import lock_tenants, values_rows
 from trunkline.services.billing.tables import QUARANTINE
 
 Verdict: TypeAlias = Literal["waiting", "accepted", "discarded"]
+
+
+class Decided(TrunklineError):  # noqa: N818 - named for what happened
+    """Somebody has accepted or discarded it."""
+
 
 _HEAD: Final = (
     "INSERT INTO quarantine (tenant, source, id, type, time_us, arrived_us, data, reason, state) VALUES "
@@ -41,7 +46,7 @@ def add(tx: Connection, doubted: Sequence[tuple[Fact, Doubt]]) -> None:
 
 
 def accept(tx: Connection, books: Books, number: int) -> Fact:
-    """Count it after all, in the month of its time, or as a correction. Raises `InvalidInput`."""
+    """Count it after all, in the month of its time, or as a correction. Raises `NotFound` and `Decided`."""
     # The tenant's lock comes before any other, as everywhere; what is waiting may have changed until then.
     lock_tenants(tx, [_waiting(tx, number).tenant])
     row = _waiting(tx, number)
@@ -61,7 +66,7 @@ def accept(tx: Connection, books: Books, number: int) -> Fact:
 
 
 def discard(tx: Connection, number: int, *, note: str) -> None:
-    """Let it never count. Raises `InvalidInput`."""
+    """Let it never count. Raises `NotFound` and `Decided`."""
     lock_tenants(tx, [_waiting(tx, number).tenant])
     _waiting(tx, number)
     _settle(tx, number, "discarded", note)
@@ -71,9 +76,9 @@ def _waiting(tx: Connection, number: int) -> Any:
     query = select(QUARANTINE).where(QUARANTINE.c.seq == number)
     row = tx.execute(query).one_or_none()
     if row is None:
-        raise InvalidInput(f"nothing in the quarantine has the number {number}")
+        raise NotFound(f"nothing in the quarantine has the number {number}")
     if row.state != "waiting":
-        raise InvalidInput(f"number {number} of the quarantine was {row.state} already")
+        raise Decided(f"number {number} of the quarantine was {row.state} already")
     return row
 
 

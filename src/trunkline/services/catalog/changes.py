@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, select, tuple_
 
 from trunkline.errors import InvalidInput
 from trunkline.services.catalog import urns
-from trunkline.services.catalog.known import asset
+from trunkline.services.catalog.known import asset, require_known
 from trunkline.services.catalog.moments import Int64, from_us, to_us
 from trunkline.services.catalog.tables import CHANGE
 from trunkline.services.catalog.views import AssetView, ChangeView, Difference, Feed
@@ -27,8 +27,13 @@ def history(
     limit: int = 100,
     after: str | None = None,
 ) -> Page[ChangeView]:
-    """Every version of an asset's facets, newest event first, also those that arrived too late to count."""
-    found = select(*_SHOWN).where(_C.tenant == tenant, _C.urn == urns.normal(urn))
+    """Every version of an asset's facets, newest event first, also those that arrived too late to count.
+
+    Raises `NotFound` for an asset that nobody knows.
+    """
+    urn = urns.normal(urn)
+    require_known(tx, tenant, urn)
+    found = select(*_SHOWN).where(_C.tenant == tenant, _C.urn == urn)
     if facet is not None:
         found = found.where(_C.name == facet)
     if after is not None:

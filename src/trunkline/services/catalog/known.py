@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from sqlalchemy import Connection, RowMapping, select
 
+from trunkline.errors import NotFound
 from trunkline.services.catalog import urns
 from trunkline.services.catalog.facts import DEFINING, DELETED
 from trunkline.services.catalog.moments import NEVER, from_us, from_us_if, to_us
@@ -55,6 +56,12 @@ def asset(tx: Connection, tenant: str, urn: str, *, as_of: datetime | None = Non
         facets=tuple(facet_view(version) for version in sorted(shown, key=lambda one: str(one["name"]))),
         badges=(*_quarantine(shown), *_policies(tx, tenant, urn, as_of=as_of)),
     )
+
+
+def require_known(tx: Connection, tenant: str, urn: str) -> None:
+    """Raise `NotFound` where no event has spoken of the asset, by its normal URN."""
+    if tx.execute(select(ASSET.c.urn).where(ASSET.c.tenant == tenant, ASSET.c.urn == urn)).first() is None:
+        raise NotFound(f"{urn}: no such asset is known; `trunkline assets search` finds assets")
 
 
 def versions_of(

@@ -8,7 +8,7 @@ from sqlalchemy import CTE, Connection, Select, bindparam, literal, select
 
 from trunkline.errors import InvalidInput
 from trunkline.services.catalog import urns
-from trunkline.services.catalog.known import state_of
+from trunkline.services.catalog.known import require_known, state_of
 from trunkline.services.catalog.moments import from_us
 from trunkline.services.catalog.tables import ASSET, EDGE
 from trunkline.services.catalog.views import Direction, EdgeView, Lineage, Node
@@ -27,12 +27,13 @@ def lineage(
 ) -> Lineage:
     """The assets within `depth` steps upwards (what it depends on) or downwards (what depends on it).
 
-    Cycles end where they close. An asset that was deleted stays on its paths and says so; one that nobody
-    knows has no lineage, not even itself. Raises `InvalidInput` for a depth out of bounds.
+    Cycles end where they close. An asset that was deleted stays on its paths and says so. Raises `NotFound`
+    for one that nobody knows, and `InvalidInput` for a depth out of bounds.
     """
     if not 1 <= depth <= DEPTH_MAX:
         raise InvalidInput(f"lineage goes 1 to {DEPTH_MAX} steps, not {depth}")
     root = urns.normal(urn)
+    require_known(tx, tenant, root)
     rows = tx.execute(_reached(direction), {"tenant": tenant, "root": root, "depth": depth}).all()
     shown = rows[:EDGES_MAX]
     depths = {root: 0}

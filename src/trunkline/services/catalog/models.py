@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from trunkline.errors import InvalidInput
 from trunkline.services.catalog import urns
+from trunkline.services.catalog.known import require_known
 from trunkline.services.catalog.lineage import DEPTH_DEFAULT, lineage
 from trunkline.services.catalog.moments import from_us
 from trunkline.services.catalog.tables import ASSET, FACET
@@ -21,7 +22,8 @@ DEPLOYMENT: Final = "deployment:"
 
 
 def versions(tx: Connection, tenant: str, model: str) -> list[VersionView]:
-    """The versions of a model that are known and not deleted, newest first."""
+    """The versions of a model that are known and not deleted, newest first. Raises `NotFound`."""
+    require_known(tx, tenant, urns.model_urn(model))
     found = (
         select(FACET.c.urn)
         .join(ASSET, (ASSET.c.tenant == FACET.c.tenant) & (ASSET.c.urn == FACET.c.urn))
@@ -37,7 +39,8 @@ def versions(tx: Connection, tenant: str, model: str) -> list[VersionView]:
 
 
 def aliases(tx: Connection, tenant: str, model: str) -> list[AliasView]:
-    """The aliases of a model, by name."""
+    """The aliases of a model, by name. Raises `NotFound`."""
+    require_known(tx, tenant, urns.model_urn(model))
     held = tx.execute(
         select(FACET.c.name, FACET.c.scalar, FACET.c.ref, FACET.c.time_us)
         .join(ASSET, (ASSET.c.tenant == FACET.c.tenant) & (ASSET.c.urn == FACET.c.urn))

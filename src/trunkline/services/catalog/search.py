@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, not_, or_, select
 
+from trunkline.catalogue.events.model import Stage
+from trunkline.errors import InvalidInput
 from trunkline.services.catalog import text_index, urns
 from trunkline.services.catalog.known import state_of
 from trunkline.services.catalog.moments import NEVER, from_us_if
@@ -16,6 +18,8 @@ from trunkline.services.kit.api.pages import Page, decode_cursor, page_of
 _A: Final = ASSET.c
 _SHOWN_FACETS: Final = ("stage", "classification", "quarantine")
 IS_DELETED: Final = and_(_A.deleted_us != NEVER, _A.newest_us <= _A.deleted_us)
+
+STAGES: Final[tuple[str, ...]] = get_args(Stage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +47,32 @@ def search(
 ) -> Page[Found]:
     """One page of what matches, by URN; an asset that arrives meanwhile moves no other to another page.
 
-    Raises `InvalidInput` for a text without a word and for a cursor that is not one.
+    Raises `InvalidInput` for a text without a word, for a kind or stage that there is not, and for a cursor
+    that is not one.
     """
+    _require_kind(tx, tenant, wanted.kind)
+    _require_stage(wanted.stage)
     found = select(ASSET).where(_A.tenant == tenant, *_conditions(tx, wanted))
     if after is not None:
         found = found.where(_A.urn > decode_cursor(after, tuple[str])[0])
     items = list(_found(tx, tenant, found.order_by(_A.urn).limit(limit + 1)))
     return page_of(items, limit, lambda item: (item.urn,))
+
+
+def _require_kind(tx: Connection, tenant: str, kind: str | None) -> None:
+    """Events may be about assets of any kind: refused is one of which the tenant has none."""
+    if kind is None or kind in urns.KINDS:
+        return
+    mine = select(_A.kind).where(_A.tenant == tenant)
+    if tx.execute(mine.where(_A.kind == kind).limit(1)).first() is None:
+        others = set(tx.execute(mine.distinct()).scalars()) - set(urns.KINDS)
+        known = ", ".join((*urns.KINDS, *sorted(others)))
+        raise InvalidInput(f"kind {kind[:80]!r}: there is no asset of it; use one of {known}")
+
+
+def _require_stage(stage: str | None) -> None:
+    if stage is not None and stage not in STAGES:
+        raise InvalidInput(f"{stage[:80]!r} is no stage; use {', '.join(STAGES)}")
 
 
 def _conditions(tx: Connection, wanted: Search) -> Iterator[ColumnElement[bool]]:

@@ -19,6 +19,9 @@ COLUMN: Final = "urn:column:"
 POLICY: Final = "urn:policy:"
 BUNDLE: Final = "urn:policy_bundle:active"
 
+KINDS: Final = ("table", "column", "model", "model_version", "policy")
+"""What the catalog speaks of itself; events may name assets of other kinds."""
+
 UNKNOWN_KIND: Final = "asset"
 
 

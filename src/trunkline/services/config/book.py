@@ -58,6 +58,15 @@ def everything(tx: Connection) -> dict[Name, Entry]:
     return dict(entry_of(row) for row in tx.execute(select(CONFIG_ENTRY)).mappings())
 
 
+def of_everybody(tx: Connection, prefix: str) -> dict[str, Any]:
+    """The settings on the level global whose keys begin so, UNSET for what is unset again."""
+    at = CONFIG_ENTRY.c
+    begun = at.key.startswith(prefix, autoescape=True)
+    query = select(CONFIG_ENTRY).where(at.kind == "value", at.level == "global", begun)
+    found = (entry_of(row) for row in tx.execute(query).mappings())
+    return {name.key: entry.value for name, entry in found}
+
+
 def merge(tx: Connection, changes: Iterable[tuple[Change, datetime, str | None]]) -> None:
     """Take in changes, each with its time and who made it; of a name the highest version stays."""
     winners: dict[Name, dict[str, Any]] = {}

@@ -70,7 +70,7 @@ def apply(
     tx: Connection, draft: Draft, rules: Rules, *, now: datetime, event_id: str | None = None
 ) -> Applied:
     """Make the change. Raises `InvalidInput`, `VersionConflict` and `TenantEnded`; nothing was changed."""
-    check(draft, rules)
+    definition = check(draft, rules)
     book.lock(tx)
     check_tenant(tx, draft.name)
     present = book.read(tx, draft.name)
@@ -82,6 +82,9 @@ def apply(
     value = msgspec.UNSET if present is None else present.value
     if _same(value, draft.value):
         return Applied(version=version, changed=False, event_id=None)
+    if definition is not None and definition.beside is not None and draft.value is not msgspec.UNSET:
+        others = book.of_everybody(tx, definition.beside.prefix)
+        definition.require_goes_with(draft.name.key, draft.value, others)
     if present is None:
         _check_room(tx, draft.name)
     event = event_of(draft.name, draft.value, version=version + 1, actor=draft.actor, reason=draft.reason)

@@ -57,12 +57,17 @@ class ConfigDesk:
     def submit(self, draft: Draft, *, due: datetime | None = None) -> Submitted:
         """Make a change now, or at `due`. Raises `InvalidInput`, `VersionConflict`, `Unavailable`.
 
-        One that needs approval becomes a proposal.
+        One that needs approval becomes a proposal. A `due` in the past is refused: it was meant for later.
         """
         self._check_ready()
         now = self._wall()
+        if due is not None and due < now:
+            raise InvalidInput(
+                f"{draft.name.key}: {due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} is in the past; "
+                f"`trunkline config set` without --at changes it now"
+            )
         definition = check(draft, self.rules)
-        if (due is not None and due > now) or (definition is not None and definition.approval):
+        if due is not None or (definition is not None and definition.approval):
             with self.store.write() as tx:
                 plan, status = plans.make(tx, draft, self.rules, due=due or now, now=now)
             outcome: Outcome = "proposed" if status is plans.Status.PROPOSED else "scheduled"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
 from sqlalchemy import Connection
 
 from trunkline.catalogue.events.access import LoginMethod
@@ -251,6 +251,23 @@ def _add_writes(router: APIRouter, context: Context, desk: Desk) -> None:
         )
         return Done(changed=changed)
 
+    @router.delete("/roles")
+    def unassign(
+        who: Annotated[Caller, admin],
+        user_id: str,
+        role: str,
+        scope: str | None = None,
+        reason: str | None = None,
+    ) -> Done:
+        """Take a role away, in the whole tenant or in the scope."""
+        changed = _write(
+            context,
+            lambda tx: desk.unassign_role(
+                tx, who.tenant, user_id, role, actor=who.subject, scope=scope, reason=reason
+            ),
+        )
+        return Done(changed=changed)
+
     @router.post("/erasure-requests", status_code=201)
     def request_erasure(body: ErasureWish, who: Annotated[Caller, admin]) -> dict[str, str]:
         """Record that a person wants their data erased."""
@@ -270,7 +287,9 @@ def _add_writes(router: APIRouter, context: Context, desk: Desk) -> None:
 
 def _add_keys(router: APIRouter, context: Context, desk: Desk) -> None:
     @router.post("/api-keys", status_code=201)
-    def create(body: KeyWish, who: Annotated[Caller, admin]) -> NewKey:
+    def create(
+        body: Annotated[KeyWish, Body(default_factory=KeyWish)], who: Annotated[Caller, admin]
+    ) -> NewKey:
         """Issue a key. It is in this answer and nowhere else."""
         return _write(
             context,

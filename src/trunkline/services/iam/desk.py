@@ -32,6 +32,7 @@ from trunkline.catalogue.events.access import (
     PermissionGranted,
     PermissionRevoked,
     RoleAssigned,
+    RoleUnassigned,
 )
 from trunkline.catalogue.names import TENANT_PATTERN
 from trunkline.client.outbox import Outbox
@@ -230,8 +231,29 @@ class Desk:
         row = {"tenant": tenant, "user_id": user, "role": role, "scope": scope or ""}
         if not insert_new(tx, ROLE, row):
             return False
+        # A role can be taken away and given again: these are two events, which an id made of it would not be.
         event = RoleAssigned(actor_id=actor, user_id=user, role=role, scope=scope)
-        self._tell(tx, tenant, event, id_=derive_id("iam.role", tenant, user, role, scope or ""))
+        self._tell(tx, tenant, event, id_=new_id())
+        return True
+
+    def unassign_role(
+        self,
+        tx: Connection,
+        tenant: str,
+        user: str,
+        role: str,
+        *,
+        actor: str,
+        scope: str | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Take a role away, in the whole tenant or in this scope; False where the user does not have it."""
+        _admit(tx, tenant)
+        row = {"tenant": tenant, "user_id": user, "role": role, "scope": scope or ""}
+        if tx.execute(delete(ROLE).filter_by(**row)).rowcount == 0:
+            return False
+        event = RoleUnassigned(actor_id=actor, user_id=user, role=role, scope=scope, reason=reason)
+        self._tell(tx, tenant, event, id_=new_id())
         return True
 
     # API keys

@@ -15,7 +15,7 @@ from typing import Final
 
 from trunkline.catalogue.events.fields import COUNT_MAX
 from trunkline.catalogue.events.model import Stage
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import InvalidInput, NotFound, TrunklineError
 
 TRANSITIONS: Final[Mapping[Stage, tuple[Stage, ...]]] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ class Refused(TrunklineError):  # noqa: N818 - reads as what it is
     """The registry's state does not allow it; nothing was changed."""
 
 
-class NotRegistered(InvalidInput):
+class NotRegistered(NotFound):
     """There is no such model, version, alias, tag or deployment."""
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, delete, select, update
 
+from trunkline.catalogue.model import near
 from trunkline.codec.identity import new_id
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, NotFound, TrunklineError
 from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.notification import silence_rows
 from trunkline.services.notification.configuration import (
@@ -40,14 +41,25 @@ DRY_RUN_MAX: Final = 100_000
 AGAIN: Final = ("dead", "sent", "suppressed")
 """What can be sent by hand, the last only of what was told at all; the rest is on its way."""
 
+JUST_SET: Final = "what was just set gets here in a moment: `config set --wait` waits for it"
+
 _D = DELIVERY.c
 
 
+class WrongState(TrunklineError):  # noqa: N818 - reads as what it is
+    """What is asked for cannot be done with it as it stands now."""
+
+
 def retry(tx: Connection, tenant: str, id_: str, *, now_us: int) -> None:
-    """Send a delivery (again), with the same id, from the start of the schedule. Raises `InvalidInput`."""
+    """Send a delivery (again), with the same id, from the start of the schedule.
+
+    Raises `NotFound`, and `WrongState` for one that is on its way.
+    """
     if _again(tx, tenant, [_D.id == id_], now_us=now_us) == 0:
-        raise InvalidInput(
-            f"delivery {id_}: {tenant} has none of this id that is {', '.join(AGAIN[:-1])} or {AGAIN[-1]}"
+        state = _state_of(tx, tenant, id_)
+        raise WrongState(
+            f"delivery {id_} is {state}; only what was told of and is {', '.join(AGAIN[:-1])} or {AGAIN[-1]} "
+            "can be sent again"
         )
 
 
@@ -73,14 +85,15 @@ def retry_all(
 
 
 def discard(tx: Connection, tenant: str, id_: str, *, now_us: int) -> None:
-    """Give a pending delivery up. Raises `InvalidInput`."""
+    """Give a pending delivery up. Raises `NotFound`, and `WrongState` for one that does not wait."""
     query = (
         update(DELIVERY)
         .where(_D.tenant == tenant, _D.id == id_, _D.state == "pending")
         .values(state="dead", reason="discarded", due_us=None, changed_us=now_us)
     )
     if tx.execute(query).rowcount == 0:
-        raise InvalidInput(f"delivery {id_}: {tenant} has none of this id that is pending")
+        state = _state_of(tx, tenant, id_)
+        raise WrongState(f"delivery {id_} is {state}; only one that is pending can be given up")
 
 
 def add_silence(
@@ -165,16 +178,16 @@ def mark_read(tx: Connection, tenant: str, user: str, items: Iterable[int], *, n
 
 
 def enable_channel(tx: Connection, channel: ChannelInForce) -> None:
-    """Try a disabled endpoint again. Raises `InvalidInput` for one that is not disabled."""
+    """Try a disabled endpoint again. Raises `WrongState` for one that is not disabled."""
     if not enable(tx, Endpoint(channel.owner, channel.name)):
-        raise InvalidInput(f"channel {channel.name} is not disabled")
+        raise WrongState(f"channel {channel.name} is not disabled")
 
 
 def channel_of(configuration: Configuration, tenant: str, name: str) -> ChannelInForce:
-    """A channel by name. Raises `InvalidInput`."""
+    """A channel by name. Raises `NotFound`."""
     channels = configuration.channels(tenant)
     if name not in channels:
-        raise InvalidInput(f"{tenant} has no channel {name!r}; there are {', '.join(channels)}")
+        raise NotFound(f"{tenant} has no channel {name!r}; there are {', '.join(channels)} ({JUST_SET})")
     return channels[name]
 
 
@@ -224,12 +237,26 @@ def dry_run(tx: Connection, tenant: str, rule: CompiledRule, *, since: datetime)
     )
 
 
-def matches_of(value: Any) -> Matches:
-    """What a silence is about, from JSON values. Raises `InvalidInput`."""
+def matches_of(value: Any, configuration: Configuration, tenant: str) -> Matches:
+    """What a silence is about, from JSON values. Raises `InvalidInput`, also for a rule that there is not."""
     try:
-        return msgspec.convert(value, Matches)
+        matches = msgspec.convert(value, Matches)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"silence: {error}") from error
+    known = configuration.rule_names(tenant)
+    for rule in matches.rules:
+        if rule not in known:
+            hint = near(rule, known) or f"; there are {', '.join(known)}"
+            raise InvalidInput(f"silence: there is no rule {rule}{hint} ({JUST_SET})")
+    return matches
+
+
+def _state_of(tx: Connection, tenant: str, id_: str) -> str:
+    """Raises `NotFound`."""
+    state = tx.execute(select(_D.state).where(_D.tenant == tenant, _D.id == id_)).scalar_one_or_none()
+    if state is None:
+        raise NotFound(f"{tenant} has no delivery {id_}")
+    return str(state)
 
 
 def _again(tx: Connection, tenant: str, where: list[Any], *, now_us: int) -> int:

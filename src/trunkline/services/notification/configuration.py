@@ -152,6 +152,12 @@ class Configuration:
             now.rules[tenant] = found
         return found
 
+    def rule_names(self, tenant: str) -> list[str]:
+        """Of all its rules, disabled ones too; for `system` those of every tenant."""
+        owners = {owner for owner, _ in self._now.entries} if tenant == SYSTEM_TENANT else {None, tenant}
+        own = (name for owner in owners for name in _own(self._now, known.RULE, owner))
+        return sorted({*RULES, *own})
+
     def channels(self, tenant: str) -> Mapping[str, ChannelInForce]:
         """The tenant's channels that are enabled, by name."""
         now = self._now

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.notification.configuration import Configuration
 from trunkline.services.notification.decide import why_not
 from trunkline.services.notification.facts import Facts, from_us
@@ -20,13 +20,13 @@ _E = EVENT.c
 def explain(
     tx: Connection, configuration: Configuration, event_id: str, *, tenant: str, source: str | None = None
 ) -> Explanation:
-    """Why somebody heard of an event, or did not. Raises `InvalidInput` for one that never came."""
+    """Why somebody heard of an event, or did not. Raises `NotFound` for one that never came."""
     query = select(EVENT).where(_E.tenant == tenant, _E.id == event_id)
     if source is not None:
         query = query.where(_E.source == source)
     rows = tx.execute(query.limit(2)).all()
     if not rows:
-        raise InvalidInput(
+        raise NotFound(
             f"event {event_id}: none of {tenant} with this id has come; was it published, and is the service "
             "current? `trunkline lag` and `trunkline failures` tell"
         )

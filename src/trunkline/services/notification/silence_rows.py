@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from trunkline.catalogue.names import SYSTEM_TENANT
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, NotFound
 from trunkline.services.notification.silences import Matches, Silence
 from trunkline.services.notification.tables import SILENCE
 
@@ -37,11 +37,11 @@ def add(tx: Connection, silence: Silence) -> None:
 
 
 def end(tx: Connection, id_: str, *, tenant: str, now_us: int) -> None:
-    """End a silence now. Raises `InvalidInput` if the tenant has none of this id in force."""
+    """End a silence now. Raises `NotFound` if the tenant has none of this id in force."""
     table = SILENCE.c
     query = update(SILENCE).where(table.id == id_, table.tenant == tenant, table.ends_us > now_us)
     if tx.execute(query.values(ends_us=now_us)).rowcount == 0:
-        raise InvalidInput(f"silence {id_}: {tenant} has none of this id that is in force")
+        raise NotFound(f"silence {id_}: {tenant} has none of this id that is in force")
 
 
 def listed(tx: Connection, tenant: str, *, since_us: int) -> list[Silence]:

@@ -9,10 +9,13 @@ from trunkline.services.settings.notification import InboxChannel
 
 
 def try_channel(ways: Ways, channel: ChannelInForce, *, tenant: str, now_us: int) -> dict[str, Result]:
-    """What came of a message to each target of a channel."""
+    """What came of a message to each target of a channel: by user, or by the channel where it has none."""
+    users = users_of(channel)
     if isinstance(channel.channel, InboxChannel):
-        return {user: Result("sent", detail="an inbox needs no trying out") for user in users_of(channel)}
-    return {user: ways.send(channel, _message(channel, tenant, user, now_us)) for user in users_of(channel)}
+        return {user: Result("sent", detail="an inbox needs no trying out") for user in users}
+    return {
+        user or channel.name: ways.send(channel, _message(channel, tenant, user, now_us)) for user in users
+    }
 
 
 def _message(channel: ChannelInForce, tenant: str, user: str, now_us: int) -> Message:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select
 
 from trunkline.catalogue.names import SYSTEM_TENANT
 from trunkline.client.store import Store
-from trunkline.errors import InvalidInput, TrunklineError
+from trunkline.errors import InvalidInput, NotFound, TrunklineError
 from trunkline.services.kit.ending import require_not_ended
 from trunkline.services.kit.keys import KeyRing
 from trunkline.services.notification.rows import dialect_insert
@@ -87,10 +87,10 @@ class Vault:
         )
 
     def forget(self, tx: Connection, owner: str, name: str) -> None:
-        """Destroy a secret. Raises `InvalidInput` if there is none of this name."""
+        """Destroy a secret. Raises `NotFound` if there is none of this name."""
         query = delete(SECRET).where(SECRET.c.tenant == owner, SECRET.c.name == name)
         if tx.execute(query).rowcount == 0:
-            raise InvalidInput(f"secret {name}: {owner} has none of this name")
+            raise NotFound(f"secret {name}: {owner} has none of this name")
 
     def keep_address(self, tx: Connection, tenant: str, user: str, address: str) -> None:
         """Keep a user's e-mail address sealed. Raises `InvalidInput` and `TenantEnded`."""

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -18,6 +18,7 @@ from trunkline.services.kit.api import (
     decode_cursor,
     encode_cursor,
     reading,
+    scoped,
 )
 from trunkline.services.kit.api.content import JSON_CONTENT, content_up_to
 from trunkline.services.kit.api.pages import PAGE_DEFAULT
@@ -26,6 +27,11 @@ from trunkline.services.pipeline.lifecycle import State
 from trunkline.services.pipeline.lineage import Taken, take
 from trunkline.services.pipeline.runs import DATASETS_MAX, Desk
 from trunkline.services.pipeline.store import Run, RunHistory, RunView
+
+WRITE: Final = "pipelines:write"
+"""The scope of those who may move runs of their tenant."""
+
+Writer = Annotated[Caller, scoped(WRITE)]
 
 
 class StartBody(BaseModel):
@@ -82,7 +88,7 @@ def routes(context: Context) -> APIRouter:
         openapi_extra=JSON_CONTENT,
     )
     def lineage(
-        who: Annotated[Caller, caller],
+        who: Writer,
         content: Annotated[bytes, Depends(content_up_to(RUN_EVENT_BYTES_MAX))],
     ) -> Taken:
         assert context.outbox is not None
@@ -103,31 +109,31 @@ def _steps(router: APIRouter, context: Context) -> None:
         return store.view(run)
 
     @router.post("/runs", summary="Start a run, or another attempt of one that failed", status_code=201)
-    def start(body: StartBody, who: Annotated[Caller, caller]) -> RunView:
+    def start(body: StartBody, who: Writer) -> RunView:
         with context.store.write() as tx:
             run = desk.start(tx, who.tenant, **body.model_dump())
         return shown(run)
 
     @router.post("/runs/{run_id}/progress", summary="Tell how far a run is")
-    def progress(run_id: str, body: ProgressBody, who: Annotated[Caller, caller]) -> RunView:
+    def progress(run_id: str, body: ProgressBody, who: Writer) -> RunView:
         with context.store.write() as tx:
             run = desk.progress(tx, who.tenant, run_id, **body.model_dump())
         return shown(run)
 
     @router.post("/runs/{run_id}/complete", summary="End a run well")
-    def complete(run_id: str, body: CompleteBody, who: Annotated[Caller, caller]) -> RunView:
+    def complete(run_id: str, body: CompleteBody, who: Writer) -> RunView:
         with context.store.write() as tx:
             run = desk.complete(tx, who.tenant, run_id, **body.model_dump())
         return shown(run)
 
     @router.post("/runs/{run_id}/fail", summary="End a run's attempt with an error")
-    def fail(run_id: str, body: FailBody, who: Annotated[Caller, caller]) -> RunView:
+    def fail(run_id: str, body: FailBody, who: Writer) -> RunView:
         with context.store.write() as tx:
             run = desk.fail(tx, who.tenant, run_id, **body.model_dump())
         return shown(run)
 
     @router.post("/runs/{run_id}/abort", summary="Stop a run for good")
-    def abort(run_id: str, body: AbortBody, who: Annotated[Caller, caller]) -> RunView:
+    def abort(run_id: str, body: AbortBody, who: Writer) -> RunView:
         with context.store.write() as tx:
             run = desk.abort(tx, who.tenant, run_id, actor=who.subject, reason=body.reason)
         return shown(run)

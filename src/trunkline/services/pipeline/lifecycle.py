@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from trunkline.errors import TrunklineError
+from trunkline.errors import NotFound, TrunklineError
 
 ATTEMPTS_MAX: Final = 1_000
 """Of one run; whoever starts one again and again for ever has a loop."""
@@ -75,14 +75,14 @@ _PAST: Final = {Step.PROGRESS: "have progress"}
 
 
 def next_state(state: State | None, step: Step, *, run_id: str) -> State | None:
-    """The state after a step; None when the step has been taken already. Raises `StepRefused`."""
+    """The state after a step; None when the step has been taken. Raises `StepRefused`, and `NotFound`."""
     if state in _REPEATED[step]:
         return None
     found = TRANSITIONS[state].get(step)
     if found is not None:
         return found
     if state is None:
-        raise StepRefused(f"run {run_id}: there is none; start it first")
+        raise NotFound(f"run {run_id}: there is none; start it first")
     possible = ", ".join(TRANSITIONS[state]) or "nothing more"
     raise StepRefused(
         f"run {run_id} is {state} and cannot {_PAST.get(step, step)}; what it can do is {possible}"

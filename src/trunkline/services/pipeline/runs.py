@@ -7,7 +7,8 @@
     context.wake()
 
 Every method takes the caller's transaction, in which the step and its event are one, and returns the run as
-it is then. Repeating a step is safe. Raises `StepRefused` for one that cannot be taken, and `TenantEnded`.
+it is then. Repeating a step is safe. Raises `StepRefused` for one that cannot be taken, `NotFound`
+for a run that there is not, and `TenantEnded`.
 """
 
 from collections.abc import Callable, Iterable

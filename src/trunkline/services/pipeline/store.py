@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trunkline.errors import InvalidInput
+from trunkline.errors import NotFound
 from trunkline.services.kit.ending.ends import from_us
 from trunkline.services.pipeline.lifecycle import State
 from trunkline.services.pipeline.tables import PIPELINE_RUN, PIPELINE_STEP
@@ -151,10 +151,10 @@ def runs(
 
 
 def history(tx: Connection, tenant: str, run_id: str) -> RunHistory:
-    """A run and its steps. Raises `InvalidInput` for one that there is not."""
+    """A run and its steps. Raises `NotFound` for one that there is not."""
     run = get(tx, tenant, run_id)
     if run is None:
-        raise InvalidInput(f"run {run_id}: {tenant} has none; `trunkline pipeline list` shows its runs")
+        raise NotFound(f"run {run_id}: {tenant} has none; `trunkline pipeline list` shows its runs")
     table = PIPELINE_STEP.c
     query = (
         select(table.id, table.at_us, table.attempt, table.state)

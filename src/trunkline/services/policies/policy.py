@@ -1,5 +1,6 @@
 """A version of a policy, as publisher and enforcers share it, and what its scope covers. Pure and light."""
 
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -113,6 +114,17 @@ def asset_key(urn: str) -> str:
     except InvalidInput:
         return urn
     return written(scope) if scope.covers == "column" else urn
+
+
+def as_drafted(items: Iterable[object]) -> list[Policy]:
+    """Policies as people write them: of version 1, and enforced, unless they say otherwise.
+
+    Raises `msgspec.ValidationError`.
+    """
+    completed = [
+        {"version": 1, "mode": "enforce", **item} if isinstance(item, dict) else item for item in items
+    ]
+    return msgspec.convert(completed, list[Policy])
 
 
 def policy_published(event: PolicyPublished) -> Policy:

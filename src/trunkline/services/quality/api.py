@@ -1,7 +1,7 @@
 """The service's HTTP API."""
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from trunkline.services.kit.api import (
     decode_cursor,
     page_of,
     reading,
+    scoped,
 )
 from trunkline.services.kit.api.content import JSON_CONTENT, content_up_to
 from trunkline.services.kit.api.pages import PAGE_DEFAULT
@@ -27,6 +28,11 @@ from trunkline.services.quality.checks import decide
 from trunkline.services.quality.facts import to_us
 from trunkline.services.quality.lineage import Taken, take
 from trunkline.services.quality.options import OptionsBook
+
+WRITE: Final = "quality:write"
+"""The scope of those who may decide about checks of their tenant, and report what checks found."""
+
+Writer = Annotated[Caller, scoped(WRITE)]
 
 
 class DecisionBody(BaseModel):
@@ -102,7 +108,7 @@ def routes(context: Context, outbox: Outbox, options: OptionsBook) -> APIRouter:
         return page_of(found, limit, lambda one: [one.asset, one.id])
 
     @router.put("/checks/{check_id}/state", summary="Activate a check, mute it, or propose it again")
-    def set_state(check_id: str, body: DecisionBody, who: Annotated[Caller, caller]) -> DecisionBody:
+    def set_state(check_id: str, body: DecisionBody, who: Writer) -> DecisionBody:
         with context.store.write() as tx:
             decide(tx, who.tenant, check_id, body.state, by=who.subject)
         return body
@@ -114,7 +120,7 @@ def routes(context: Context, outbox: Outbox, options: OptionsBook) -> APIRouter:
         openapi_extra=JSON_CONTENT,
     )
     def lineage(
-        who: Annotated[Caller, caller],
+        who: Writer,
         content: Annotated[bytes, Depends(content_up_to(RUN_EVENT_BYTES_MAX))],
     ) -> Taken:
         event = decode_run_event(content)

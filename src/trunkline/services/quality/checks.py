@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from trunkline.catalogue.assets import TableName, table_of
 from trunkline.catalogue.events.quality import Dimension
 from trunkline.codec import derive_id
-from trunkline.errors import InvalidInput
+from trunkline.errors import NotFound
 from trunkline.services.quality.derive import Candidate, Kind
 from trunkline.services.quality.rows import upsert
 from trunkline.services.quality.tables import QUALITY_CHECK, QUALITY_PENDING
@@ -100,7 +100,7 @@ def support(tx: Connection, tenant: str, found: Counter[Proposal]) -> None:
 
 
 def decide(tx: Connection, tenant: str, check_id: str, decision: Decision, *, by: str) -> None:
-    """Make a check active, mute it, or make it a proposal again. Raises `InvalidInput` if there is none."""
+    """Make a check active, mute it, or make it a proposal again. Raises `NotFound` if there is none."""
     table = QUALITY_CHECK.c
     decided = None if decision == "proposed" else decision
     changed = tx.execute(
@@ -109,9 +109,7 @@ def decide(tx: Connection, tenant: str, check_id: str, decision: Decision, *, by
         .values(decided=decided, decided_by=by)
     )
     if not changed.rowcount:
-        raise InvalidInput(
-            f"check {check_id}: {tenant} has no such check; `trunkline quality checks` lists them"
-        )
+        raise NotFound(f"check {check_id}: {tenant} has no such check; `trunkline quality checks` lists them")
 
 
 def remember_pending(tx: Connection, tenant: str, pending: Mapping[str, tuple[int, list[Candidate]]]) -> None:

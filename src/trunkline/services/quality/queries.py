@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, select, tuple_
+from sqlalchemy import Connection, RowMapping, exists, func, or_, select, tuple_
 
-from trunkline.errors import InvalidInput
+from trunkline.errors import NotFound
 from trunkline.services.quality.course import SERIES
 from trunkline.services.quality.emission import DIMENSIONS, Anomaly
 from trunkline.services.quality.facts import from_us
@@ -200,7 +200,12 @@ def checks(
 
 
 def scores(tx: Connection, tenant: str, asset: str) -> Scores:
-    """How good an asset is: by its checks' newest results, and by its open anomalies."""
+    """How good an asset is: by its checks' newest results, and by its open anomalies.
+
+    Raises `NotFound` for an asset that no query has named, and that has no check and no anomaly.
+    """
+    if not _is_known(tx, tenant, asset):
+        raise NotFound(f"asset {asset}: {tenant} has none; `trunkline quality assets` lists what is watched")
     found: dict[str, int] = {}
     for dimension in SCORED:
         percent = percent_of(tx, tenant, asset, dimension)
@@ -218,16 +223,20 @@ def scores(tx: Connection, tenant: str, asset: str) -> Scores:
     return Scores(asset, found)
 
 
+def _is_known(tx: Connection, tenant: str, asset: str) -> bool:
+    holders = (QUALITY_ASSET.c, QUALITY_CHECK.c, QUALITY_ANOMALY.c)
+    named = [exists().where(table.tenant == tenant, table.asset == asset) for table in holders]
+    return bool(tx.execute(select(or_(*named))).scalar_one())
+
+
 def explain(tx: Connection, tenant: str, anomaly_id: str, options: Options) -> Explanation:
-    """Why an anomaly was raised. Raises `InvalidInput` for one that there is not."""
+    """Why an anomaly was raised. Raises `NotFound` for one that there is not."""
     query = select(QUALITY_ANOMALY).where(
         QUALITY_ANOMALY.c.tenant == tenant, QUALITY_ANOMALY.c.id == anomaly_id
     )
     row = tx.execute(query).mappings().one_or_none()
     if row is None:
-        raise InvalidInput(
-            f"anomaly {anomaly_id}: {tenant} has none; `trunkline quality anomalies` lists them"
-        )
+        raise NotFound(f"anomaly {anomaly_id}: {tenant} has none; `trunkline quality anomalies` lists them")
     anomaly = _anomaly(row)
     if anomaly.metric not in SERIES:
         return Explanation(anomaly, _sentence(anomaly, None), ())

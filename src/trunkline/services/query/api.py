@@ -24,7 +24,7 @@ from trunkline.services.kit.api import (
     reading,
 )
 from trunkline.services.kit.api.pages import PAGE_DEFAULT
-from trunkline.services.policies.policy import Policy
+from trunkline.services.policies.policy import Policy, as_drafted
 from trunkline.services.query import log
 from trunkline.services.query.cedar import Principal
 from trunkline.services.query.database import Column
@@ -173,9 +173,9 @@ def routes(engine: QueryEngine, policies: PolicyFollower) -> APIRouter:
 
 
 def proposed(policies: list[dict[str, Any]]) -> list[Policy]:
-    """These policies. Raises `Problem` 422 for what is none."""
+    """These policies, in the form in which they are published. Raises `Problem` 422 for what is none."""
     try:
-        return msgspec.convert(policies, list[Policy])
+        return as_drafted(policies)
     except msgspec.ValidationError as error:
         raise Problem(422, f"policies: {error}") from error
 

@@ -129,6 +129,11 @@ class PolicyFollower:
             return f"the policies are stale: {self._follower.why_behind}"
         return f"nothing was heard of governance for {replica.stale_seconds:g} s"
 
+    @property
+    def why_behind(self) -> str:
+        """What keeps this instance from having read all policies, as far as that is known."""
+        return self._follower.why_behind
+
     def seconds_since(self, moment: float) -> float:
         """On the clock that the replica's times are of."""
         return self._monotonic() - moment

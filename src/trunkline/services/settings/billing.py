@@ -5,7 +5,7 @@ stays in force for what happened before `effective_from` of the newer one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
@@ -18,7 +18,7 @@ from trunkline.catalogue.events.fields import Currency, DecimalText, Identifier,
 from trunkline.catalogue.events.tenant import Tier
 from trunkline.catalogue.events.usage import Level
 from trunkline.catalogue.model import near
-from trunkline.services.settings.registry import LEVELS, Definition
+from trunkline.services.settings.registry import LEVELS, Beside, Definition
 
 TOPICS: Final = frozenset({"query.execution.events", "ai.agent.events"})
 """Whose events can be metered."""
@@ -74,6 +74,32 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def values(self) -> tuple[str, ...]:
         """The fields whose sum is the value."""
         return (self.value,) if isinstance(self.value, str) else self.value
+
+
+_COMPLETED: Final = "query.completed.v1"
+_TOKENS: Final = "agent.tokens_used.v1"
+
+BUILT_IN: Final[Mapping[str, Meter]] = {
+    "QUERY_EXECUTIONS": Meter(event_type=_COMPLETED, aggregation="count", unit="queries"),
+    "DATA_SCANNED_BYTES": Meter(
+        event_type=_COMPLETED, aggregation="sum", value="bytes_scanned", unit="bytes"
+    ),
+    "COMPUTE_SECONDS": Meter(
+        event_type=_COMPLETED, aggregation="sum", value="cpu_us", factor="0.000001", unit="seconds"
+    ),
+    "ACTIVE_USERS": Meter(event_type=_COMPLETED, aggregation="unique", value="user_id", unit="users"),
+    "LLM_INPUT_TOKENS": Meter(
+        event_type=_TOKENS, aggregation="sum", value="input_tokens", unit="tokens", group_by=("model",)
+    ),
+    "LLM_OUTPUT_TOKENS": Meter(
+        event_type=_TOKENS, aggregation="sum", value="output_tokens", unit="tokens", group_by=("model",)
+    ),
+    "LLM_TOKENS": Meter(
+        event_type=_TOKENS, aggregation="sum", value=("input_tokens", "output_tokens"), unit="tokens"
+    ),
+    "AGENT_RUNS": Meter(event_type="agent.run_completed.v1", aggregation="count", unit="runs"),
+}
+"""What is counted unless the settings say otherwise: version 1 of each, from the beginning of time."""
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -209,8 +235,46 @@ def _check_quantity(name: str, quantity: Quantity) -> None:
         raise ValueError(f"{name} is {quantity}; it cannot be below 0")
 
 
+def _check_known(codes: Iterable[str], others: Mapping[str, Any]) -> None:
+    known = [*BUILT_IN, *(key.rpartition(".")[2].upper() for key in others)]
+    for code in codes:
+        if code not in known:
+            raise ValueError(
+                f"there is no meter {code}{near(code, known)} (one of your own is set first, as "
+                f"{_METERS}{code.lower()})"
+            )
+
+
+def _check_meters_of_plan(plan: Plan, _key: str, others: Mapping[str, Any]) -> None:
+    _check_known((*plan.limits, *plan.prices), others)
+
+
+def _check_meter_of_quota(_quota: Quota, key: str, others: Mapping[str, Any]) -> None:
+    _check_known((code_of(key),), others)
+
+
+def _check_stays(meter: Meter, key: str, others: Mapping[str, Any]) -> None:
+    """What a number means is not changed under its name."""
+    code, before = code_of(key), others.get(key, msgspec.UNSET)
+    standing = BUILT_IN.get(code)
+    if standing is None and before is not msgspec.UNSET:
+        standing = msgspec.convert(before, Meter)
+    if standing is not None and (meter.aggregation, meter.unit) != (standing.aggregation, standing.unit):
+        raise ValueError(
+            f"meter {code} is a {standing.aggregation} of {standing.unit} and stays one; "
+            "make another meter of another name"
+        )
+
+
+_METERS: Final = "billing.meters."
+
 METER: Final = Definition(
-    "billing.meters.*", Meter, levels=("global",), title="What is counted", check=check_meter
+    "billing.meters.*",
+    Meter,
+    levels=("global",),
+    title="What is counted",
+    check=check_meter,
+    beside=Beside(_METERS, _check_stays),
 )
 PLAN: Final = Definition(
     "billing.plans.*",
@@ -218,6 +282,7 @@ PLAN: Final = Definition(
     levels=("global",),
     title="What a tier may use, and its prices",
     check=_check_plan,
+    beside=Beside(_METERS, _check_meters_of_plan),
 )
 QUOTA: Final = Definition(
     "billing.quotas.*",
@@ -225,6 +290,7 @@ QUOTA: Final = Definition(
     levels=LEVELS,
     title="How much of a meter a tenant may use, instead of its plan's limit",
     check=_check_quota,
+    beside=Beside(_METERS, _check_meter_of_quota),
 )
 GRACE_DAYS: Final[Definition[int]] = Definition(
     "billing.grace_days",

@@ -16,7 +16,7 @@ so that what can be set and what is understood are one thing.
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import cache
 from typing import Any, Final, Generic, TypeVar, cast
@@ -56,6 +56,17 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Beside(Generic[T]):
+    """Settings that others are to go with: those of everybody whose keys begin with `prefix`.
+
+    `check` gets value, key, and their values by key, UNSET for what was set once; it raises `ValueError`.
+    """
+
+    prefix: str
+    check: Callable[[T, str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Definition(Generic[T]):
     """A setting, or all settings of one form.
 
@@ -64,7 +75,8 @@ class Definition(Generic[T]):
     constant. `check` raises `ValueError` or `InvalidInput` with the reason for a value that is of the type
     and yet makes no sense; it must depend on its arguments only. With `approval` a change waits for the word
     of a second person. With `self_service` a tenant may set it on its own level by itself; otherwise, as for
-    its quotas, only an operator does.
+    its quotas, only an operator does. `beside` says whether a value goes with other settings; it is asked
+    where one is set, and not where they are read, as there they come in any order.
     """
 
     pattern: str
@@ -75,6 +87,7 @@ class Definition(Generic[T]):
     check: Callable[[T, str], None] | None = None
     approval: bool = False
     self_service: bool = False
+    beside: "Beside[T] | None" = None
 
     def covers(self, key: str) -> bool:
         """Whether the key is of this form."""
@@ -93,6 +106,15 @@ class Definition(Generic[T]):
         except (ValueError, InvalidInput) as error:
             raise InvalidInput(f"{key}: {error}") from error
         return read
+
+    def require_goes_with(self, key: str, value: Any, others: Mapping[str, Any]) -> None:
+        """Raise `InvalidInput` for a value, as decoded from JSON, that does not go with `beside`."""
+        if self.beside is None:
+            return
+        try:
+            self.beside.check(self.read(key, value), key, others)
+        except ValueError as error:
+            raise InvalidInput(f"{key}: {error}") from error
 
 
 class Registry:

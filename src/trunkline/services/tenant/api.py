@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -76,6 +76,10 @@ class DeleteStep(Step):
     now: bool = False
 
 
+AnyStep = Annotated[Step, Body(default_factory=Step)]
+"""A body that may be left out, as all of it may."""
+
+
 def routes(context: Context, desk: Desk) -> APIRouter:
     """The service's routes."""
     router = APIRouter(tags=["tenants"])
@@ -112,6 +116,7 @@ def routes(context: Context, desk: Desk) -> APIRouter:
         cursor: str | None = None,
     ) -> Page[Change]:
         """What happened to a tenant, in order."""
+        _found(at.tx, tenant)
         (after,) = decode_cursor(cursor, tuple[int]) if cursor else (0,)
         found = store.history(at.tx, tenant, after=after, limit=limit + 1)
         return page_of(found, limit, lambda one: (one.version,))
@@ -139,7 +144,7 @@ def routes(context: Context, desk: Desk) -> APIRouter:
 
 def _add_steps(router: APIRouter, context: Context, desk: Desk) -> None:
     @router.post("/tenants/{tenant}/activate")
-    def activate(tenant: str, body: Step, who: Annotated[Caller, operator]) -> Outcome:
+    def activate(tenant: str, body: AnyStep, who: Annotated[Caller, operator]) -> Outcome:
         """Provisioning ended well."""
         return _write(
             context, lambda tx: desk.activate(tx, tenant, actor=who.subject, expected=body.expected)
@@ -171,7 +176,7 @@ def _add_steps(router: APIRouter, context: Context, desk: Desk) -> None:
         )
 
     @router.post("/tenants/{tenant}/reactivate")
-    def reactivate(tenant: str, body: Step, who: Annotated[Caller, operator]) -> Outcome:
+    def reactivate(tenant: str, body: AnyStep, who: Annotated[Caller, operator]) -> Outcome:
         """Let a suspended tenant work again, or call off its deletion."""
         return _write(
             context,
@@ -181,7 +186,11 @@ def _add_steps(router: APIRouter, context: Context, desk: Desk) -> None:
 
 def _add_end(router: APIRouter, context: Context, desk: Desk) -> None:
     @router.post("/tenants/{tenant}/schedule-deletion")
-    def schedule_deletion(tenant: str, body: GraceStep, who: Annotated[Caller, operator]) -> Outcome:
+    def schedule_deletion(
+        tenant: str,
+        body: Annotated[GraceStep, Body(default_factory=GraceStep)],
+        who: Annotated[Caller, operator],
+    ) -> Outcome:
         """Delete a tenant after a grace period."""
         return _write(
             context,
@@ -196,7 +205,11 @@ def _add_end(router: APIRouter, context: Context, desk: Desk) -> None:
         )
 
     @router.post("/tenants/{tenant}/delete")
-    def delete(tenant: str, body: DeleteStep, who: Annotated[Caller, operator]) -> Outcome:
+    def delete(
+        tenant: str,
+        body: Annotated[DeleteStep, Body(default_factory=DeleteStep)],
+        who: Annotated[Caller, operator],
+    ) -> Outcome:
         """Delete a tenant whose grace period is over, or `now`."""
         return _write(
             context,

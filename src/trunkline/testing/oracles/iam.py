@@ -21,7 +21,8 @@ GROUP BY ALL HAVING arg_max(type, place) = 'access.permission_granted.v1'
 """
 _ROLES: Final = """
 SELECT tenant, data ->> 'user_id', data ->> 'role', coalesce(data ->> 'scope', '')
-FROM still_said('iam-service') WHERE type = 'access.role_assigned.v1'
+FROM still_said('iam-service') WHERE type IN ('access.role_assigned.v1', 'access.role_unassigned.v1')
+GROUP BY ALL HAVING arg_max(type, place) = 'access.role_assigned.v1'
 """
 _LOGINS: Final = """
 SELECT tenant, data ->> 'user_id', count(*) FILTER (type = 'auth.login_succeeded.v1')
@@ -78,7 +79,7 @@ def _access(log: EventLog, tx: Connection) -> list[Claim]:
             log.rows(_PERMISSIONS),
             map(tuple, permissions),
         ),
-        compare("exactly the roles that were assigned hold", log.rows(_ROLES), map(tuple, roles)),
+        compare("exactly the roles that were assigned last hold", log.rows(_ROLES), map(tuple, roles)),
         compare(
             "exactly the API keys that were issued are known, and revoked where the log says so",
             log.rows(_KEYS),

@@ -71,24 +71,26 @@ def consumed(events: Iterable[Envelope[Event]], topics: Iterable[str]) -> list[E
 
 
 def people_of(events: Iterable[Envelope[Event]], tenant: str) -> frozenset[bytes]:
-    """The names of people that the events of this tenant have, and those of no other."""
+    """The names of people that the events of this tenant have, and are no part of any other's."""
     names: defaultdict[bool, set[bytes]] = defaultdict(set)
     for event in events:
         fields = msgspec.to_builtins(event.data)
         found = {str(fields[name]).encode() for name in _PERSONAL & fields.keys() if fields[name]}
         names[event.tenantid == tenant] |= found
-    return frozenset(names[True] - names[False])
+    others = b"\0".join(names[False])
+    return frozenset(name for name in names[True] if name not in others)
 
 
 def words_of(events: Iterable[Envelope[Event]], tenant: str) -> frozenset[bytes]:
-    """The texts that the events of this tenant have, and no other's, nor as a name of a field."""
+    """The texts that the events of this tenant have, and are no part of another's, nor of a field's name."""
     mine: set[str] = set()
     others: set[str] = {tenant}
     for event in events:
         fields = msgspec.to_builtins(event.data)
         others.update(_names(fields))
         (mine if event.tenantid == tenant else others).update(_texts(fields))
-    return frozenset(text.encode() for text in mine - others if len(text) >= WORD_CHARS)
+    said = "\0".join(others)
+    return frozenset(text.encode() for text in mine if len(text) >= WORD_CHARS and text not in said)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -19,14 +19,13 @@ from fastapi import Depends, Request
 from trunkline.catalogue.names import SYSTEM_TENANT, TENANT_PATTERN
 from trunkline.errors import InvalidInput
 from trunkline.services.kit.api.problems import Problem
+from trunkline.services.kit.api.scopes import OPERATOR
 from trunkline.services.kit.secret_files import make_once, replace
 
 AUDIENCE: Final = "trunkline"
 ALGORITHM: Final = "EdDSA"
 LEEWAY_SECONDS: Final = 30
 LIFETIME_MAX: Final = timedelta(days=90)
-OPERATOR: Final = "operator"
-"""The scope of those who run the platform: they may change what belongs to everybody."""
 
 
 @dataclass(frozen=True, slots=True)

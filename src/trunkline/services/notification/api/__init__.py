@@ -21,7 +21,7 @@ def routes(
     router = APIRouter()
     reads.add(router, configuration)
     inbox.add(router, context)
-    changes.add(router, context)
+    changes.add(router, context, configuration)
     personal.add(router, context, vault, unsubscribing)
     channels.add(router, context, configuration, vault, ways)
     return router

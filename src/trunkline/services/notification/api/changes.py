@@ -9,16 +9,17 @@ from trunkline.services.app import Context
 from trunkline.services.kit.api import Caller, Problem, Reading, caller, reading
 from trunkline.services.notification import actions, people, silence_rows
 from trunkline.services.notification.api.common import now_us, require_manager
+from trunkline.services.notification.configuration import Configuration
 from trunkline.services.notification.views import SilenceView
 
 
-def add(router: APIRouter, context: Context) -> None:
+def add(router: APIRouter, context: Context, configuration: Configuration) -> None:
     """Add what changes deliveries and silences."""
-    _add_deliveries(router, context)
-    _add_silences(router, context)
+    _add_deliveries(router, context, configuration)
+    _add_silences(router, context, configuration)
 
 
-def _add_deliveries(router: APIRouter, context: Context) -> None:
+def _add_deliveries(router: APIRouter, context: Context, configuration: Configuration) -> None:
     @router.post("/deliveries/{delivery}/retry", status_code=202)
     def retry(delivery: str, who: Annotated[Caller, caller]) -> None:
         """Send it now, again and with the same id."""
@@ -41,7 +42,7 @@ def _add_deliveries(router: APIRouter, context: Context) -> None:
             if moment.tzinfo is None:
                 raise Problem(422, "write times with their offset, such as 2026-11-23T07:00:00Z")
         with context.store.write() as tx:
-            return actions.retry_all(
+            again = actions.retry_all(
                 tx,
                 who.tenant,
                 channel=channel,
@@ -50,9 +51,13 @@ def _add_deliveries(router: APIRouter, context: Context) -> None:
                 sent_too=sent_too,
                 now_us=now_us(context),
             )
+        if again == 0:
+            # Of a channel that was taken away there may be deliveries; of this one there is nothing.
+            actions.channel_of(configuration, who.tenant, channel)
+        return again
 
 
-def _add_silences(router: APIRouter, context: Context) -> None:
+def _add_silences(router: APIRouter, context: Context, configuration: Configuration) -> None:
     @router.get("/silences")
     def silences(at: Annotated[Reading, reading], who: Annotated[Caller, caller]) -> list[SilenceView]:
         """Silences that have not ended."""
@@ -71,7 +76,7 @@ def _add_silences(router: APIRouter, context: Context) -> None:
             silence = actions.add_silence(
                 tx,
                 who.tenant,
-                actions.matches_of(matches),
+                actions.matches_of(matches, configuration, who.tenant),
                 ends=context.wall() + timedelta(minutes=minutes),
                 actor=who.subject,
                 comment=comment,

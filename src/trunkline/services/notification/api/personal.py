@@ -26,11 +26,11 @@ def add(router: APIRouter, context: Context, vault: Vault, unsubscribing: Unsubs
     @router.put("/preferences", status_code=204)
     def prefer(
         who: Annotated[Caller, caller],
-        mode: Annotated[Mode | None, Body()] = None,
+        mode: Annotated[Mode | None, Body()],
         category: Annotated[str | None, Body(max_length=64)] = None,
         channel: Annotated[str | None, Body(max_length=64)] = None,
     ) -> None:
-        """Choose for a category and a channel, none for all; without a mode the choice is taken back."""
+        """Choose for a category and a channel, none for all; the mode null takes the choice back."""
         with context.store.write() as tx:
             actions.prefer(
                 tx,

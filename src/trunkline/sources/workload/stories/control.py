@@ -18,6 +18,7 @@ from trunkline.catalogue.events.access import (
     PermissionGranted,
     PermissionRevoked,
     RoleAssigned,
+    RoleUnassigned,
 )
 from trunkline.catalogue.events.config import (
     ConfigFlagChanged,
@@ -120,7 +121,7 @@ def logged_in(world: World, tenant: TenantState) -> Iterator[Event]:
 
 
 def administered(world: World, tenant: TenantState) -> Iterator[Event]:
-    """An administrator gives a user a role, a permission and a key, and takes the last two back."""
+    """An administrator gives a user a role, a permission and a key, and takes them back."""
     admin, user = tenant.users[0], world.rng.choice(tenant.users[1:])
     resource, key_id = f"urn:table:tpch.{world.rng.choice(TABLES)}", world.number("k")
     yield RoleAssigned(actor_id=admin, user_id=user, role="analyst")
@@ -152,6 +153,7 @@ def administered(world: World, tenant: TenantState) -> Iterator[Event]:
         resource=resource,
         reason="no longer needed",
     )
+    yield RoleUnassigned(actor_id=admin, user_id=user, role="analyst", reason="no longer needed")
 
 
 def erased(world: World, tenant: TenantState) -> Iterator[Event]:
