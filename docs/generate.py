@@ -30,6 +30,7 @@ from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.outbox.metrics import RelayMetrics
 from trunkline.client.publisher_metrics import PublisherMetrics, Standing
 from trunkline.client.store.failures import REASONS
+from trunkline.deploy.foreign_metrics import FOREIGN_METRICS
 
 DOCS: Final = Path(__file__).parent
 REFERENCE: Final = DOCS / "reference"
@@ -278,7 +279,7 @@ def metrics() -> str:
         [
             "# Metrics",
             "In the Prometheus format. `group` is the consumer group, which is the service's name. No label "
-            "carries a tenant. [How to use them](../how-to/observe.md), with alerts.",
+            "carries a tenant. [How to use them](../how-to/observe.md); [the alerts](../how-to/alerts.md).",
             "## A consumer's",
             "`trunkline service NAME --metrics-port PORT` serves them; in a service of your own they are in "
             "the `registry` that you give the consumer.",
@@ -309,6 +310,22 @@ def metrics() -> str:
                 (
                     (code(family.name), "gauge", ", ".join(map(code, family.labels)), family.text)
                     for family in FAMILIES
+                ),
+            ),
+            "## Others'",
+            "What the rendered alerts and dashboards use besides. Kafka's are as Strimzi's metrics reporter "
+            "writes them by default, and every one has the labels of its pod.",
+            table(
+                ("name", "from", *METRIC_COLUMNS[1:]),
+                (
+                    (
+                        code(name),
+                        metric.source,
+                        metric.type,
+                        ", ".join(map(code, metric.labels)),
+                        metric.meaning,
+                    )
+                    for name, metric in FOREIGN_METRICS.items()
                 ),
             ),
         ]

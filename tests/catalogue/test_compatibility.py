@@ -39,6 +39,10 @@ def field(contract: dict[str, Any], name: str, event: str = QUERY) -> Any:
     return schema(contract, event)["properties"][name]
 
 
+def cluster(contract: dict[str, Any]) -> Any:
+    return contract["environments"]["production"]["cluster"]
+
+
 def topic(contract: dict[str, Any], name: str = "query.execution.events") -> Any:
     return contract["topics"][name]
 
@@ -102,6 +106,9 @@ BREAKING: list[tuple[str, Edit, tuple[str, ...]]] = [
     ("promise_lowered", lambda c: c["environments"]["production"].update(retention_ms=1), EVERYONE),
     ("promise_lowered", lambda c: c["environments"]["production"].update(min_insync_replicas=1), EVERYONE),
     ("promise_lowered", lambda c: c["environments"]["production"].update(max_message_bytes=1), EVERYONE),
+    ("cluster_replaced", lambda c: cluster(c).update(quorum="5 x controller"), EVERYONE),
+    ("cluster_replaced", lambda c: cluster(c).update(name="other"), EVERYONE),
+    ("cluster_replaced", lambda c: cluster(c).update(namespace="other"), EVERYONE),
 ]
 
 COMPATIBLE: list[tuple[str, Edit]] = [
@@ -119,6 +126,8 @@ COMPATIBLE: list[tuple[str, Edit]] = [
     ("environment_added", lambda c: c["environments"].update(staging=c["environments"]["production"])),
     ("setting_changed", lambda c: c["environments"]["production"].update(retention_ms=2**40)),
     ("setting_changed", lambda c: c["environments"]["production"].update(compression="zstd")),
+    ("cluster_declared", lambda c: c["environments"]["production"].pop("cluster")),
+    ("cluster_declared", lambda c: c["environments"]["production"].update(cluster="?")),
 ]
 
 
@@ -127,6 +136,14 @@ def test_a_breaking_change_names_the_services_it_hurts(code: str, edit: Edit, hu
     changes = compare(original(), edited(edit))
     assert code in {change.code for change in breaking(changes)}
     assert hurt_services(change for change in changes if change.code == code) == tuple(sorted(hurt))
+
+
+def test_a_change_of_the_quorum_says_why_it_cannot_be() -> None:
+    [change] = compare(original(), edited(lambda c: cluster(c).update(quorum="5 x controller")))
+    assert change.message == (
+        "quorum of the cluster was 3 x controller and is 5 x controller; "
+        "Strimzi's quorum neither grows nor shrinks"
+    )
 
 
 @pytest.mark.parametrize(("code", "edit"), COMPATIBLE)

@@ -45,3 +45,48 @@ def test_what_is_no_security_property_is_refused(tmp_path: Path, content: str, w
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="absent"):
         _connection.connection("kafka:9092", properties=tmp_path / "absent")
+
+
+def test_a_password_is_read_from_the_file_that_a_secret_is_mounted_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = tmp_path / "password"
+    mounted.write_text("pass word \n")
+    monkeypatch.setenv("TRUNKLINE_SASL_PASSWORD_FILE", str(mounted))
+    assert _connection.connection("kafka:9092").security == {"sasl.password": "pass word "}
+
+
+def test_the_environments_password_file_wins_over_the_propertiess_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    properties, mounted = tmp_path / "client.properties", tmp_path / "password"
+    properties.write_text("sasl.username=audit\nsasl.password=old\n")
+    mounted.write_text("new")
+    monkeypatch.setenv("TRUNKLINE_SASL_PASSWORD_FILE", str(mounted))
+    security = _connection.connection("kafka:9092", properties=properties).security
+    assert security == {"sasl.username": "audit", "sasl.password": "new"}
+
+
+def test_a_properties_file_may_name_the_passwords_file(tmp_path: Path) -> None:
+    properties, mounted = tmp_path / "client.properties", tmp_path / "password"
+    properties.write_text(f"sasl.password.file={mounted}\n")
+    mounted.write_text("secret")
+    assert _connection.connection("kafka:9092", properties=properties).security == {"sasl.password": "secret"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), (b"\n", "is empty"), (b"\xff", "can't decode byte")]
+)
+def test_a_password_file_that_holds_none_is_named(tmp_path: Path, content: bytes | None, why: str) -> None:
+    mounted = tmp_path / "password"
+    if content is not None:
+        mounted.write_bytes(content)
+    with pytest.raises(InvalidInput, match=f"the environment: sasl.password.file {mounted}.*{why}"):
+        _connection.with_password({"sasl.password.file": str(mounted)}, where="the environment")
+
+
+def test_a_password_beside_its_file_is_refused(tmp_path: Path) -> None:
+    given = {"sasl.password": "secret", "sasl.password.file": str(tmp_path / "password")}
+    with pytest.raises(InvalidInput, match="give one of them") as refused:
+        _connection.with_password(given, where="the environment")
+    assert "secret" not in str(refused.value)

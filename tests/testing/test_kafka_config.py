@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trunkline.errors import InvalidInput
-from trunkline.testing.kafka_config import Node, Ports, Sasl, properties, render
+from trunkline.testing.kafka_config import Node, Ports, Sasl, properties, render, scram_users
 
 NODE = Node(
     number=2,
@@ -40,7 +40,17 @@ def test_with_passwords_only_the_client_listener_asks_for_them() -> None:
     assert 'user_reader="b"' in told["listener.name.client.plain.sasl.jaas.config"]
 
 
-@pytest.mark.parametrize("text", ['a"b', "a;b", "a b", "a\nb", "ä"])
+def test_users_with_scram_are_in_the_storage_and_no_password_is_in_the_settings() -> None:
+    sasl = Sasl(users={"reader": "b-secret"}, mechanism="SCRAM-SHA-512")
+    told = properties(NODE, THREE, sasl)
+    assert told["sasl.enabled.mechanisms"] == "SCRAM-SHA-512"
+    assert "ScramLoginModule" in told["listener.name.client.scram-sha-512.sasl.jaas.config"]
+    assert "b-secret" not in render(told)
+    assert scram_users(sasl) == ["--add-scram", "SCRAM-SHA-512=[name=reader,password=b-secret]"]
+    assert scram_users(Sasl()) == scram_users(None) == []
+
+
+@pytest.mark.parametrize("text", ["a,b", "[a]", 'a"b', "a;b", "a b", "a\nb", "ä"])
 def test_a_user_that_would_break_the_configuration_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be a user or a password"):
         Sasl(users={text: "x"})

@@ -15,6 +15,13 @@ PROMISES: Final[Mapping[str, str]] = {
     "min_insync_replicas": "acknowledged events survive fewer failures",
 }
 
+# Another value of these cannot be reached from the one before: Strimzi refuses it, or makes a cluster beside.
+PERMANENT: Final[Mapping[str, str]] = {
+    "name": "that is another cluster, and an empty one",
+    "namespace": "that is another cluster, and an empty one",
+    "quorum": "Strimzi's quorum neither grows nor shrinks",
+}
+
 
 def compare(old: Snapshot, new: Snapshot) -> tuple[Change, ...]:
     """Every difference from old to new; breaking ones first, otherwise in order of subject."""
@@ -54,12 +61,13 @@ def _environments(old: Snapshot, new: Snapshot) -> Iterator[Change]:
             yield _allows("environment_added", name, "the environment is new")
         else:
             yield from _settings(name, before, after, everyone=everyone)
+            yield from _cluster(name, before.get("cluster"), after.get("cluster"), everyone=everyone)
 
 
 def _settings(
     name: str, before: Mapping[str, Any], after: Mapping[str, Any], *, everyone: Sequence[str]
 ) -> Iterator[Change]:
-    for key in sorted(before.keys() | after.keys()):
+    for key in sorted((before.keys() | after.keys()) - {"cluster"}):
         was, now = before.get(key), after.get(key)
         if was == now:
             continue
@@ -68,6 +76,19 @@ def _settings(
             yield _breaks("promise_lowered", name, f"{change}; {PROMISES[key]}", everyone)
         else:
             yield _allows("setting_changed", name, change)
+
+
+def _cluster(name: str, before: Any, after: Any, *, everyone: Sequence[str]) -> Iterator[Change]:
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        if before != after:
+            told = "no longer says" if after is None else "says"
+            yield _allows("cluster_declared", name, f"the environment {told} how it is built on Kubernetes")
+        return
+    for key, reason in PERMANENT.items():
+        was, now = before.get(key), after.get(key)
+        if was != now:
+            message = f"{key} of the cluster was {was} and is {now}; {reason}"
+            yield _breaks("cluster_replaced", name, message, everyone)
 
 
 def _topics(old: Snapshot, new: Snapshot) -> Iterator[Change]:

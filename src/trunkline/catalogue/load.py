@@ -8,6 +8,7 @@ from typing import Final, cast, get_args
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from trunkline.catalogue.cluster_file import read_cluster
 from trunkline.catalogue.file import read_file
 from trunkline.catalogue.model import (
     MS_PER_DAY,
@@ -19,7 +20,14 @@ from trunkline.catalogue.model import (
     Topic,
     near,
 )
-from trunkline.catalogue.names import SERVICE_PATTERN, TOPIC_PATTERN, ServiceName, TopicName
+from trunkline.catalogue.names import (
+    SERVICE_CHARACTERS_MAX,
+    SERVICE_PATTERN,
+    TOPIC_CHARACTERS_MAX,
+    TOPIC_PATTERN,
+    ServiceName,
+    TopicName,
+)
 from trunkline.catalogue.nodes import Entry, NodeReader
 from trunkline.errors import InvalidInput
 
@@ -92,6 +100,12 @@ def _services(reader: NodeReader, sections: Mapping[str, Node]) -> Iterator[tupl
             reader.at(
                 entry.name, f"service {name!r} is not lower-case words joined by hyphens, as in query-engine"
             )
+        elif len(name) > SERVICE_CHARACTERS_MAX:
+            reader.at(
+                entry.name,
+                f"service {name!r} has {len(name)} characters; names in Kubernetes have "
+                f"{SERVICE_CHARACTERS_MAX} at most",
+            )
         keys = _keys(reader, entry, f"service {name}", allowed=("title",), required=("title",))
         title = reader.text(keys["title"], f"title of service {name}") if "title" in keys else None
         yield ServiceName(name), Service(ServiceName(name), title or name)
@@ -115,7 +129,7 @@ def _keys(
 
 def _environment(reader: NodeReader, name: str, entry: Entry) -> Environment | None:
     where = f"environment {name}"
-    keys = _keys(reader, entry, where, allowed=ENVIRONMENT_KEYS, required=ENVIRONMENT_KEYS)
+    keys = _keys(reader, entry, where, allowed=(*ENVIRONMENT_KEYS, "cluster"), required=ENVIRONMENT_KEYS)
     read = {key: reader.positive(keys[key], f"{key} of {where}") for key in COUNT_KEYS if key in keys}
     counts = {key: count for key, count in read.items() if count is not None}
     for lower, upper in (("replication_factor", "brokers"), ("min_insync_replicas", "replication_factor")):
@@ -123,6 +137,7 @@ def _environment(reader: NodeReader, name: str, entry: Entry) -> Environment | N
             reader.at(keys[lower], f"{where}: {lower} {counts[lower]} is above its {upper} {counts[upper]}")
     deployment = _choice(reader, keys, "deployment", where, allowed=get_args(Deployment))
     compression = _choice(reader, keys, "compression", where, allowed=get_args(Compression))
+    cluster = read_cluster(reader, keys, name=name, counts=counts)
     if deployment is None or compression is None or len(counts) < len(COUNT_KEYS):
         return None
     return Environment(
@@ -130,6 +145,7 @@ def _environment(reader: NodeReader, name: str, entry: Entry) -> Environment | N
         deployment=cast("Deployment", deployment),
         compression=cast("Compression", compression),
         retention_ms=counts.pop("retention_days") * MS_PER_DAY,
+        cluster=cluster,
         **counts,
     )
 
@@ -158,6 +174,11 @@ class _Topics:
             if not TOPIC_PATTERN.fullmatch(name):
                 self._reader.at(
                     entry.name, f"topic {name!r} is not {{domain}}.{{entity}}.{{action}} in lower case"
+                )
+            elif len(name) > TOPIC_CHARACTERS_MAX:
+                self._reader.at(
+                    entry.name,
+                    f"topic {name!r} has {len(name)} characters; Kafka takes {TOPIC_CHARACTERS_MAX}",
                 )
             topic = self._topic(TopicName(name), entry)
             if topic is not None:

@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
+from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.names import ServiceName, TopicName
 from trunkline.errors import InvalidInput
 
@@ -43,7 +45,10 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """How one environment keeps its topics. `max_message_bytes` bounds a compressed batch, as in Kafka."""
+    """How one environment keeps its topics. `max_message_bytes` bounds a compressed batch, as in Kafka.
+
+    `cluster` is how it is built on Kubernetes; None where it is not.
+    """
 
     name: str
     deployment: Deployment
@@ -54,6 +59,7 @@ class Environment:
     compression: Compression
     max_message_bytes: int
     default_partitions: int
+    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,22 @@ class Catalogue:
         found = self.environments.get(name)
         if found is None:
             raise unknown("environment", name, self.environments)
+        return found
+
+    @property
+    def clusters(self) -> Mapping[str, Cluster]:
+        """The environments that are built on Kubernetes, by name."""
+        found = {name: environment.cluster for name, environment in self.environments.items()}
+        return MappingProxyType({name: cluster for name, cluster in found.items() if cluster is not None})
+
+    def cluster(self, environment: str) -> Cluster:
+        """How the environment is built on Kubernetes. Raises `InvalidInput` where it is not."""
+        found = self.environment(environment).cluster
+        if found is None:
+            raise InvalidInput(
+                f"environment {environment!r} has no `cluster:` in the catalogue, so nothing says how to "
+                "build it on Kubernetes; add the section"
+            )
         return found
 
     def published_by(self, service: str) -> tuple[Topic, ...]:

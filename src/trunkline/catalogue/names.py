@@ -13,6 +13,12 @@ TOPIC_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:\.[a-z][a-z0-9]*){2}")
 
 SERVICE_PATTERN: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
+TOPIC_CHARACTERS_MAX: Final = 249
+"""What Kafka takes: its file names add a partition and an ending."""
+
+SERVICE_CHARACTERS_MAX: Final = 63
+"""Of a DNS label (RFC 1035): a service's pods, and what leads to them, are named after it."""
+
 TENANT_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Letters, digits, `.`, `_`, `-`; at most 64 of them: safe in a file name, a URL and a header."""
 

@@ -23,6 +23,9 @@ DEPTH_MAX: Final = 20
 
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _INTEGER_TAG: Final = "tag:yaml.org,2002:int"
+_FLOAT_TAG: Final = "tag:yaml.org,2002:float"
+_BOOLEAN_TAG: Final = "tag:yaml.org,2002:bool"
+_BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*")
 
 
@@ -117,18 +120,41 @@ class NodeReader:
 
     def positive(self, node: Node, where: str) -> int | None:
         """A decimal whole number from 1 to `COUNT_MAX`."""
+        return self.whole(node, where, least=1)
+
+    def whole(self, node: Node, where: str, *, least: int) -> int | None:
+        """A decimal whole number from `least` to `COUNT_MAX`."""
         if not isinstance(node, ScalarNode) or node.tag != _INTEGER_TAG or not _INTEGER.fullmatch(node.value):
             shown = repr(node.value) if isinstance(node, ScalarNode) else "something else"
             self.at(node, f"{where} must be a whole number, not {shown}")
             return None
         value = int(node.value)
-        if value < 1:
-            self.at(node, f"{where} must be at least 1, not {value}")
+        if value < least:
+            self.at(node, f"{where} must be at least {least}, not {value}")
             return None
         if value > COUNT_MAX:
             self.at(node, f"{where} must be at most {COUNT_MAX}, not {value}")
             return None
         return value
+
+    def boolean(self, node: Node, where: str) -> bool | None:
+        """`true` or `false`; the other words that YAML 1.1 has for them are not taken."""
+        if isinstance(node, ScalarNode) and node.tag == _BOOLEAN_TAG and node.value in _BOOLEANS:
+            return _BOOLEANS[node.value]
+        self.at(node, f"{where} must be true or false")
+        return None
+
+    def scalar(self, node: Node, where: str) -> str | int | bool | None:
+        """A whole number, true, false or a text; any other number as it is written."""
+        if isinstance(node, ScalarNode):
+            if node.tag == _BOOLEAN_TAG:
+                return self.boolean(node, where)
+            if node.tag == _INTEGER_TAG and _INTEGER.fullmatch(node.value):
+                return int(node.value)
+            if node.tag in (_TEXT_TAG, _FLOAT_TAG) and node.value.strip():
+                return str(node.value)
+        self.at(node, f"{where} must be a number, true, false or a text")
+        return None
 
     def choice(self, node: Node, where: str, allowed: Sequence[str]) -> str | None:
         """A text that is one of those allowed."""

@@ -5,6 +5,7 @@ holds what binds publishers and consumers and leaves out what does not: descript
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +13,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import field
 
+from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
 from trunkline.catalogue.file import read_file
-from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.catalogue.names import EventType
 from trunkline.catalogue.schema import event_schema
 from trunkline.catalogue.schema_diff import LOWER_BOUNDS, NESTED, UPPER_BOUNDS
@@ -70,7 +72,7 @@ def take_snapshot(
         format=FORMAT,
         services=tuple(sorted(catalogue.services)),
         environments={
-            name: msgspec.to_builtins(environment) for name, environment in catalogue.environments.items()
+            name: _environment_part(environment) for name, environment in catalogue.environments.items()
         },
         topics={
             name: TopicPart(
@@ -82,6 +84,26 @@ def take_snapshot(
         },
         events={item.type: _event_part(item, recorded.get(item.type)) for item in declarations.values()},
     )
+
+
+def _environment_part(environment: Environment) -> dict[str, Any]:
+    """What the environment promises, and of its cluster what can never be changed in place."""
+    part: dict[str, Any] = msgspec.to_builtins(replace(environment, cluster=None))
+    del part["cluster"]
+    if environment.cluster is not None:
+        part["cluster"] = {
+            "name": environment.cluster.name,
+            "namespace": environment.cluster.namespace,
+            "quorum": _quorum(environment, environment.cluster),
+        }
+    return part
+
+
+def _quorum(environment: Environment, cluster: Cluster) -> str:
+    """How many nodes vote, and what roles they have in Kafka's words."""
+    if cluster.controllers:
+        return f"{cluster.controllers} x controller"
+    return f"{environment.brokers} x broker,controller"
 
 
 def _event_part(declaration: EventDeclaration, before: EventPart | None) -> EventPart:

@@ -3,6 +3,9 @@
 librdkafka's security properties come from a file, as Kafka's own tools take it, or from the environment:
 `TRUNKLINE_SASL_MECHANISM` is `sasl.mechanism`. The environment wins, so that a password need not be in a
 file.
+
+One property is ours: `sasl.password.file` (`TRUNKLINE_SASL_PASSWORD_FILE`) names a file that holds nothing
+but the password, as a mounted Secret does. It is read once, at the start.
 """
 
 import os
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from trunkline.client.config import ConnectionOptions
 
 ENVIRONMENT_FILE: Final = "TRUNKLINE_CLIENT_PROPERTIES"
+PASSWORD: Final = "sasl.password"  # noqa: S105 - a property's name
+PASSWORD_FILE: Final = "sasl.password.file"  # noqa: S105 - a property's name
 _PREFIX: Final = "TRUNKLINE_"
 _SECURITY: Final = ("SECURITY_", "SASL_", "SSL_", "ENABLE_SSL_")
 
@@ -27,8 +32,8 @@ ClientProperties = Annotated[
         "--client-properties",
         envvar=ENVIRONMENT_FILE,
         metavar="FILE",
-        help="librdkafka's security.*, sasl.* and ssl.* properties, one NAME=VALUE a line; TRUNKLINE_SASL_… "
-        "and the like in the environment win.",
+        help="librdkafka's security.*, sasl.* and ssl.* properties, one NAME=VALUE a line, and "
+        "sasl.password.file; TRUNKLINE_SASL_… and the like in the environment win.",
     ),
 ]
 
@@ -43,7 +48,10 @@ def connection(
     from trunkline.client.config import ConnectionOptions
 
     file = properties or _file_of_environment(os.environ)
-    security = {**(read_properties(file) if file else {}), **of_environment(os.environ)}
+    security = {
+        **(with_password(read_properties(file), where=f"client properties {file}") if file else {}),
+        **with_password(of_environment(os.environ), where="the environment"),
+    }
     return ConnectionOptions(bootstrap_servers=bootstrap_servers, client_id=client_id, security=security)
 
 
@@ -54,6 +62,27 @@ def of_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name.startswith(tuple(_PREFIX + part for part in _SECURITY))
     }
+
+
+def with_password(properties: Mapping[str, str], *, where: str) -> dict[str, str]:
+    """The properties with the password that `sasl.password.file` names, without its line's end.
+
+    `where` they are from is for errors. Raises `InvalidInput` for a file that cannot be read or is empty, and
+    for a password beside it.
+    """
+    found = dict(properties)
+    name = found.pop(PASSWORD_FILE, None)
+    if name is None:
+        return found
+    if PASSWORD in found:
+        raise InvalidInput(f"{where}: both {PASSWORD} and {PASSWORD_FILE}; give one of them")
+    try:
+        password = Path(name).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{where}: {PASSWORD_FILE} {name}: {error}") from error
+    if not password:
+        raise InvalidInput(f"{where}: {PASSWORD_FILE} {name} is empty")
+    return {**found, PASSWORD: password}
 
 
 def read_properties(file: Path) -> dict[str, str]:

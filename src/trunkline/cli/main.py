@@ -19,6 +19,7 @@ from trunkline.cli._parent import stop_with_parent
 from trunkline.errors import TrunklineError
 
 RUN, WORK, QUERY, CONTRACT = "Run", "Daily work", "Query the services", "Contract and proof"
+DEPLOY: Final = "Deploy"
 
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "up": ("up", RUN, "Run broker and services on this machine, data kept in a directory."),
@@ -53,6 +54,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "model": ("model", QUERY, "Register models and versions, move stages, deploy."),
     "quality": ("quality", QUERY, "Look at the quality of data: assets, anomalies, checks."),
     "pipeline": ("pipeline", QUERY, "Tell where runs of jobs are, and show them."),
+    "render": ("render", DEPLOY, "Write an environment as manifests for Strimzi and Kubernetes."),
+    "access": ("access", DEPLOY, "Explain who may do what on the cluster, and by which right."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
     "torture": ("torture", CONTRACT, "Hurt everything on a seeded schedule; exit 1 if a promise breaks."),
     "bench": ("bench", CONTRACT, "Measure broker and client against raw librdkafka in one run."),

@@ -53,7 +53,14 @@ def service(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
     data_dir: DataDir = _common.DEFAULT_DATA_DIR,
     store: Annotated[
-        str | None, typer.Option("--store", metavar="URL", help="The service's database, if not in DIR.")
+        str | None,
+        typer.Option(
+            "--store",
+            envvar="TRUNKLINE_STORE",
+            metavar="URL",
+            help="The service's database, if not in DIR. A password is for the environment: whoever lists "
+            "processes sees the flags.",
+        ),
     ] = None,
     metrics_port: Annotated[
         int | None,
@@ -80,7 +87,12 @@ def service(
     ] = "127.0.0.1",
     keys: Annotated[
         str | None,
-        typer.Option("--keys", metavar="URL", help="The database of the tenants' keys, if not in DIR."),
+        typer.Option(
+            "--keys",
+            envvar="TRUNKLINE_KEYS",
+            metavar="URL",
+            help="The database of the tenants' keys, if not in DIR.",
+        ),
     ] = None,
     environment: Annotated[
         str, typer.Option("--environment", help="The environment of the catalogue that this is.")

@@ -24,7 +24,7 @@ import msgspec
 
 from trunkline.client.config import ConnectionOptions
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
-from trunkline.testing.kafka_config import Node, Ports, Sasl, properties
+from trunkline.testing.kafka_config import Node, Ports, Sasl, properties, scram_users
 from trunkline.testing.kafka_jars import CACHE, KafkaJars, find_kafka
 from trunkline.testing.kafka_leaders import Seat, elect_preferred, prefer, view
 from trunkline.testing.kafka_node import READY_SECONDS_MAX, KafkaBroker, new_id
@@ -102,7 +102,7 @@ class KafkaCluster:
             return ConnectionOptions(bootstrap_servers=self.bootstrap_servers)
         security = {
             "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
+            "sasl.mechanism": self._sasl.mechanism,
             "sasl.username": user,
             "sasl.password": self._sasl.users.get(user, "") if password is None else password,
         }
@@ -173,7 +173,7 @@ class KafkaCluster:
         )
         self._open.callback(self._stop)
         first, *others = self.brokers
-        first.format(self.cluster_id)
+        first.format(self.cluster_id, users=scram_users(self._sasl))
         for broker in others:
             broker.format(self.cluster_id, like=first)
         for broker in self.brokers:

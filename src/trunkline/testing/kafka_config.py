@@ -4,7 +4,7 @@ a laptop. What decides about durability is Kafka's own default or the contract's
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from trunkline.errors import InvalidInput
 
@@ -49,9 +49,12 @@ class Ports:
     controller: int
 
 
+Mechanism: TypeAlias = Literal["PLAIN", "SCRAM-SHA-512"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sasl:
-    """Who may come in over the client listener, with PLAIN. What they may do is up to ACLs.
+    """Who may come in over the client listener, with which mechanism. What they may do is up to ACLs.
 
     `superusers` may do everything. The internal listener needs no password and may do everything, too: it
     is there for the test itself.
@@ -59,10 +62,11 @@ class Sasl:
 
     users: Mapping[str, str] = field(default_factory=lambda: {"admin": "admin-secret"})
     superusers: Sequence[str] = ("admin",)
+    mechanism: Mechanism = "PLAIN"
 
     def __post_init__(self) -> None:
         for text in (*self.users, *self.users.values()):
-            if not text.isascii() or not text.isprintable() or set(text) & set('"\\;= '):
+            if not text.isascii() or not text.isprintable() or set(text) & set('"\\;=,[] '):
                 raise InvalidInput(f"{text!r} cannot be a user or a password of a test cluster")
 
 
@@ -123,13 +127,26 @@ def render(settings: Mapping[str, str]) -> str:
     return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in settings.items())
 
 
+def scram_users(sasl: Sasl | None) -> list[str]:
+    """What formats a cluster's storage with its users (KIP-900); PLAIN has them in the settings instead."""
+    if sasl is None or sasl.mechanism == "PLAIN":
+        return []
+    return [
+        argument
+        for name, password in sasl.users.items()
+        for argument in ("--add-scram", f"{sasl.mechanism}=[name={name},password={password}]")
+    ]
+
+
 def _security(sasl: Sasl) -> dict[str, str]:
-    users = " ".join(f'user_{name}="{password}"' for name, password in sasl.users.items())
+    if sasl.mechanism == "PLAIN":
+        users = "".join(f' user_{name}="{password}"' for name, password in sasl.users.items())
+        module = f"org.apache.kafka.common.security.plain.PlainLoginModule required{users};"
+    else:
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     return {
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.client.plain.sasl.jaas.config": (
-            f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
-        ),
+        "sasl.enabled.mechanisms": sasl.mechanism,
+        f"listener.name.client.{sasl.mechanism.lower()}.sasl.jaas.config": module,
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": ";".join(f"User:{name}" for name in ("ANONYMOUS", *sasl.superusers)),
     }

@@ -128,10 +128,13 @@ class KafkaBroker:
             raise KafkaDidNotStart(f"broker {self.number} did not start: {self.why()}")
         self._jvm = int(first)
 
-    def format(self, cluster_id: str, *, like: "KafkaBroker | None" = None) -> None:
+    def format(
+        self, cluster_id: str, *, like: "KafkaBroker | None" = None, users: Sequence[str] = ()
+    ) -> None:
         """Prepare an empty data directory for a cluster; does nothing when it is prepared.
 
-        With `like`, a broker of the same cluster that is prepared, no second JVM is needed for it.
+        `users` are the tool's arguments that add users with SCRAM. With `like`, a broker of the same cluster
+        that is prepared, no second JVM is needed for it.
         """
         data = self._files.data
         if (data / META).exists():
@@ -145,7 +148,7 @@ class KafkaBroker:
                 + render({"directory.id": new_id()})
             )
             return
-        arguments = ("format", "-t", cluster_id, "-c", str(self._files.settings))
+        arguments = ("format", "-t", cluster_id, "-c", str(self._files.settings), *users)
         done = subprocess.run(  # noqa: S603 - the java and the jars that were found
             self._java("kafka.tools.StorageTool", *arguments),
             capture_output=True,

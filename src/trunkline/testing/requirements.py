@@ -1,4 +1,4 @@
-"""What a test run insists on: a missing program is a skip, or a failure where the run requires it.
+"""What a test run insists on: what is missing is a skip, or a failure where the run requires it.
 
 `TRUNKLINE_REQUIRE_KAFKA=1` makes a run fail without a real Kafka; unset, empty and `0` let it skip.
 """
@@ -19,6 +19,8 @@ class Requirement(StrEnum):
     KAFKA = "KAFKA"
     POSTGRES = "POSTGRES"
     REDIS = "REDIS"
+    SCHEMAS = "SCHEMAS"
+    PROMTOOL = "PROMTOOL"
 
 
 def is_required(what: Requirement, environment: Mapping[str, str]) -> bool:

@@ -1,0 +1,142 @@
+"""`trunkline access`: who may do what on the cluster, and why; answered from the catalogue alone."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from trunkline.cli import _common
+from trunkline.cli._common import AsJson, CatalogueFile
+from trunkline.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from trunkline.catalogue.access import Asset, Decision, Kind, Operation, Right
+    from trunkline.catalogue.model import Catalogue
+
+DENIED: Final = 1
+"""The exit code where it may not, so that a script can ask."""
+
+HELP: Final = "See who may do what on the cluster."
+
+EXAMPLE: Final = """Tell whether a service may do something, by which right, or who may instead.
+
+The answer is that of Kafka's authoriser for the rights that the catalogue gives, without asking a cluster.
+The exit code is 0 where it may and 1 where it may not. OPERATION is one of Kafka's, such as read, write,
+describe or alter-configs. With --kind group, transactional-id or cluster, NAME is no topic's.
+
+[bold]Example[/bold]
+
+  trunkline access explain billing-service read query.execution.events
+
+  trunkline access explain audit-service read audit-service --kind group
+"""
+
+app = _common.new_app(HELP)
+
+
+@app.callback()
+def access() -> None:
+    """See who may do what on the cluster."""
+
+
+@app.command(help=EXAMPLE)
+def explain(
+    *,
+    service: Annotated[str, typer.Argument(help="The service, as the catalogue names it.")],
+    operation: Annotated[str, typer.Argument(help="Kafka's operation: read, write, describe, alter…")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The topic, or what --kind says.")],
+    kind: Annotated[str, typer.Option("--kind", help="topic, group, transactional-id or cluster.")] = "topic",
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.catalogue.access import decide, holders
+
+    contract = _common.read_catalogue(catalogue)
+    contract.service(service)
+    asked = _operation(operation)
+    asset = _asset(contract, kind, name)
+    decision = decide(contract, service, asked, asset)
+    others = () if decision.allowed else holders(contract, asked, asset)
+    if as_json:
+        _common.print_json(
+            {
+                "service": service,
+                "operation": asked.value,
+                "resource": {"type": asset.kind.value, "name": asset.name},
+                "allowed": decision.allowed,
+                "because": decision.because,
+                "rights": [_shown(right) for right in decision.rights],
+                "may_instead": list(others),
+            }
+        )
+    else:
+        _print(service, asked, asset, decision, others)
+    if not decision.allowed:
+        raise typer.Exit(DENIED)
+
+
+def _print(
+    service: str, operation: "Operation", asset: "Asset", decision: "Decision", others: tuple[str, ...]
+) -> None:
+    may = "may" if decision.allowed else "may not"
+    typer.echo(f"{service} {may} {operation} {asset.kind} {asset.name}: {decision.because}")
+    for right in decision.rights:
+        operations = ", ".join(right.operations)
+        typer.echo(f"  by: {operations} on {right.resource} {right.name} ({right.pattern})")
+    if not decision.allowed:
+        typer.echo(f"  who may: {', '.join(others) or 'no service'}")
+
+
+def _shown(right: "Right") -> dict[str, object]:
+    return {
+        "type": right.resource.value,
+        "name": right.name,
+        "pattern": right.pattern.value,
+        "operations": [operation.value for operation in right.operations],
+        "because": right.because,
+    }
+
+
+def _operation(text: str) -> "Operation":
+    from trunkline.catalogue.access import Operation
+    from trunkline.catalogue.model import unknown
+
+    known = {_hyphened(one.value): one for one in Operation}
+    found = {_plain(name): one for name, one in known.items()}.get(_plain(text))
+    if found is None:
+        raise unknown("operation", text.lower(), known)
+    return found
+
+
+def _asset(contract: "Catalogue", kind: str, name: str) -> "Asset":
+    """A topic has to be one that is known: a mistyped name would be denied, which is no answer."""
+    from trunkline.catalogue.access import CLUSTER_NAME, Asset, Kind
+    from trunkline.catalogue.internal import INTERNAL_TOPICS
+    from trunkline.catalogue.model import unknown
+
+    found = _kind(kind)
+    topics = [*contract.topics, *(topic.name for topic in INTERNAL_TOPICS)]
+    if found is Kind.TOPIC and name not in topics:
+        raise unknown("topic", name, topics)
+    if found is Kind.CLUSTER and name != CLUSTER_NAME:
+        raise InvalidInput(f"the cluster's name is {CLUSTER_NAME} for ACLs, not {name!r}")
+    return Asset(found, name)
+
+
+def _kind(text: str) -> "Kind":
+    from trunkline.catalogue.access import Kind
+    from trunkline.catalogue.model import unknown
+
+    known = {one.value.replace("_", "-"): one for one in Kind}
+    found = {_plain(name): one for name, one in known.items()}.get(_plain(text))
+    if found is None:
+        raise unknown("kind", text, known)
+    return found
+
+
+def _hyphened(name: str) -> str:
+    """`AlterConfigs` as the command line has it: `alter-configs`."""
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("-")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
