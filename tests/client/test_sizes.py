@@ -13,7 +13,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 from trunkline.catalogue.events import EVENT_TYPES
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import EventType, TenantId
-from trunkline.client.admin import topic_config
+from trunkline.catalogue.topic_settings import topic_settings
 from trunkline.client.config import (
     EVENT_BYTES_MAX,
     MESSAGE_BYTES_MAX,
@@ -70,7 +70,7 @@ def test_key_and_headers_at_their_limits_stay_below_what_the_cheap_check_allows_
 @pytest.fixture
 def send(connection: ConnectionOptions, catalogue: Catalogue) -> Callable[[Encoded], Report[str]]:
     """Sends past our own refusal, so that the broker is the judge; to a topic that no other test reads."""
-    settings = topic_config(catalogue.environment("development"))
+    settings = topic_settings(catalogue, "development")[0].config
     Admin(admin_config(connection)).create("sizes", partitions=1, replication_factor=1, config=settings)
     config = producer_config(connection, ProducerOptions(message_bytes_max=2 * MESSAGE_BYTES_MAX))
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trunkline.catalogue.internal import INTERNAL_TOPICS
-from trunkline.catalogue.model import Catalogue, Environment
+from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.topic_settings import TopicSettings, topic_settings
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.errors import TopicMissing
 from trunkline.client.kafka import Admin, Partition, TopicState
@@ -69,52 +69,32 @@ def ensure_topics(
     The backbone's own topics are created beside them and not reported. Raises `ClusterUnavailable`,
     `KafkaFailed`, and `InvalidInput` for an unknown environment.
     """
+    wanted = topic_settings(catalogue, environment)
     admin = Admin(admin_config(connection))
-    kind = catalogue.environment(environment)
-    there = admin.describe(catalogue.topics)
+    there = admin.describe(topic.name for topic in wanted)
     configs = admin.topic_config(there)
     ensured = []
-    for name in catalogue.topics:
-        partitions = catalogue.partitions(name, environment)
-        if name in there:
-            differences = _differences(there[name], configs[name], partitions, kind)
+    for topic in wanted:
+        if topic.name in there:
+            differences = _differences(there[topic.name], configs[topic.name], topic)
             standing = Standing.DIFFERENT if differences else Standing.EXISTING
-            ensured.append(EnsuredTopic(name=name, standing=standing, differences=differences))
+            ensured.append(EnsuredTopic(name=topic.name, standing=standing, differences=differences))
         else:
-            created = admin.create(
-                name,
-                partitions=partitions,
-                replication_factor=kind.replication_factor,
-                config=topic_config(kind),
-            )
+            created = create_topic(admin, topic)
             ensured.append(
-                EnsuredTopic(name=name, standing=Standing.CREATED if created else Standing.EXISTING)
+                EnsuredTopic(name=topic.name, standing=Standing.CREATED if created else Standing.EXISTING)
             )
-    _ensure_internal(admin, kind)
-    return ensured
+    return [topic for topic in ensured if topic.name in catalogue.topics]
 
 
-def _ensure_internal(admin: Admin, kind: Environment) -> None:
-    there = admin.describe(topic.name for topic in INTERNAL_TOPICS)
-    durability = {"min.insync.replicas": str(kind.min_insync_replicas)}
-    for topic in INTERNAL_TOPICS:
-        if topic.name not in there:
-            admin.create(
-                topic.name,
-                partitions=1,
-                replication_factor=kind.replication_factor,
-                config={**durability, **topic.config},
-            )
-
-
-def topic_config(environment: Environment) -> dict[str, str]:
-    """The topic configuration that the contract asks for."""
-    return {
-        "retention.ms": str(environment.retention_ms),
-        "compression.type": environment.compression,
-        "max.message.bytes": str(environment.max_message_bytes),
-        "min.insync.replicas": str(environment.min_insync_replicas),
-    }
+def create_topic(admin: Admin, topic: TopicSettings) -> bool:
+    """Create it; False if another has done so meanwhile. Raises `ClusterUnavailable`, `KafkaFailed`."""
+    return admin.create(
+        topic.name,
+        partitions=topic.partitions,
+        replication_factor=topic.replication_factor,
+        config=topic.config,
+    )
 
 
 def topic_views(connection: ConnectionOptions, catalogue: Catalogue) -> list[TopicView]:
@@ -166,12 +146,10 @@ def _partitions(topics: Iterable[TopicState]) -> list[Partition]:
     return [(topic.name, number) for topic in topics for number in range(topic.partitions)]
 
 
-def _differences(
-    topic: TopicState, config: Mapping[str, str], partitions: int, environment: Environment
-) -> tuple[str, ...]:
+def _differences(topic: TopicState, config: Mapping[str, str], wanted: TopicSettings) -> tuple[str, ...]:
     pairs = [
-        ("partitions", str(topic.partitions), str(partitions)),
-        ("replication factor", str(topic.replication_factor), str(environment.replication_factor)),
-        *((name, config.get(name, "absent"), value) for name, value in topic_config(environment).items()),
+        ("partitions", str(topic.partitions), str(wanted.partitions)),
+        ("replication factor", str(topic.replication_factor), str(wanted.replication_factor)),
+        *((name, config.get(name, "absent"), value) for name, value in wanted.config.items()),
     ]
-    return tuple(f"{name}: {found}, contract {wanted}" for name, found, wanted in pairs if found != wanted)
+    return tuple(f"{name}: {found}, contract {asked}" for name, found, asked in pairs if found != asked)

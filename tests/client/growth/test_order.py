@@ -4,12 +4,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from trunkline.catalogue.events import Event
 from trunkline.catalogue.load import load_catalogue
-from trunkline.client.admin import ensure_topics, topic_config
+from trunkline.catalogue.topic_settings import topic_settings
+from trunkline.client.admin import create_topic, ensure_topics
 from trunkline.client.config import (
     PARTITIONS_LEASE_SECONDS,
     ConnectionOptions,
@@ -115,8 +117,9 @@ def bench(request: pytest.FixtureRequest, event: Event) -> Iterator[Bench]:
         if admin.describe([TOPIC]):
             admin.delete(TOPIC)
             eventually(lambda: not admin.describe([TOPIC]))
-        settings = topic_config(load_catalogue(None).environment(environment))
-        eventually(lambda: admin.create(TOPIC, partitions=3, replication_factor=3, config=settings))
+        settings = next(t for t in topic_settings(load_catalogue(None), environment) if t.name == TOPIC)
+        recreated = replace(settings, partitions=3)
+        eventually(lambda: create_topic(admin, recreated))
     else:
         start: Callable[..., BrokerProcess] = request.getfixturevalue("broker_factory")
         connection, environment = ConnectionOptions(bootstrap_servers=start().address), "development"

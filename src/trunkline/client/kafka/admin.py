@@ -186,6 +186,10 @@ class Admin:
         high = self._offsets(keys, _LATEST)
         return {key: (low[key], high[key]) for key in keys}
 
+    def offsets_since(self, partitions: Iterable[Partition], at_ms: int) -> dict[Partition, int]:
+        """Of each partition, the first offset whose record is of this Unix time or later; -1 for none."""
+        return self._offsets(list(partitions), OffsetSpec.for_timestamp(at_ms))
+
     def committed(self, group: str) -> dict[Partition, int]:
         """The offsets a group has committed."""
         request = ck.ConsumerGroupTopicPartitions(group)
