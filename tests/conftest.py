@@ -13,7 +13,7 @@ import pytest
 from trunkline.client.config import ConnectionOptions
 from trunkline.testing import postgres as postgresql
 from trunkline.testing.kafka import KafkaCluster
-from trunkline.testing.kafka_config import Sasl
+from trunkline.testing.kafka_config import Sasl, Tls
 from trunkline.testing.kafka_jars import KafkaMissing, find_kafka
 from trunkline.testing.postgres import PostgresServer
 from trunkline.testing.processes import BrokerProcess
@@ -74,11 +74,19 @@ def kafka_factory(tmp_path: Path, kafka_home: Path | None) -> Iterator[Callable[
     """Starts a real cluster of the test's own: `kafka_factory(brokers=3, log_retention_ms="1000")`."""
     with ExitStack() as running:
 
-        def start(*, brokers: int = 1, sasl: Sasl | None = None, **settings: str) -> KafkaCluster:
+        def start(
+            *, brokers: int = 1, sasl: Sasl | None = None, tls: Tls | None = None, **settings: str
+        ) -> KafkaCluster:
             told = {name.replace("_", "."): value for name, value in settings.items()}
-            directory = tmp_path / "kafka"
             return running.enter_context(
-                KafkaCluster(directory, brokers=brokers, sasl=sasl, kafka_home=kafka_home, settings=told)
+                KafkaCluster(
+                    tmp_path / "kafka",
+                    brokers=brokers,
+                    sasl=sasl,
+                    tls=tls,
+                    kafka_home=kafka_home,
+                    settings=told,
+                )
             )
 
         yield start

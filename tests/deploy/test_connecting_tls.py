@@ -4,81 +4,21 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from queue import Empty, Queue
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from trunkline.cli import _connection
 from trunkline.client.config import admin_config
 from trunkline.client.kafka import Admin
 from trunkline.deploy import connecting
 from trunkline.errors import TrunklineError
+from trunkline.testing.certificates import LOOPBACK, Authority, Issued, common_name
 from trunkline.testing.clusters import a_cluster
 
 SECONDS_MAX = 20.0
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority, as Strimzi has one for brokers and another for clients."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    @classmethod
-    def make(cls, name: str) -> "Authority":
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _built(name, key.public_key(), issuer=name, is_authority=True).sign(
-            key, hashes.SHA256()
-        )
-        return cls(certificate, key)
-
-    def issue(self, name: str, directory: Path, stem: str) -> None:
-        """Writes `STEM.crt` and `STEM.key`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        issuer = _common_name(self.certificate)
-        built = _built(name, key.public_key(), issuer=issuer, is_authority=False)
-        certificate = built.sign(self.key, hashes.SHA256())
-        (directory / f"{stem}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (directory / f"{stem}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-
-    def write(self, file: Path) -> None:
-        file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _common_name(certificate: x509.Certificate) -> str:
-    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-
-
-def _built(
-    name: str, key: ec.EllipticCurvePublicKey, *, issuer: str, is_authority: bool
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-    )
 
 
 class Handshakes:
@@ -103,7 +43,7 @@ class Handshakes:
                     with self._context.wrap_socket(connected, server_side=True) as shaken:
                         shown = shaken.getpeercert(binary_form=True)
                     assert shown is not None
-                    self.names.put(_common_name(x509.load_der_x509_certificate(shown)))
+                    self.names.put(common_name(x509.load_der_x509_certificate(shown)))
                 except OSError as error:
                     self.names.put(f"refused: {error}")
 
@@ -124,10 +64,10 @@ def listener(tmp_path: Path, brokers: Authority) -> Iterator[Handshakes]:
     clients = Authority.make("clients-ca")
     for name in ("broker", "cluster-ca", "user"):
         (tmp_path / name).mkdir()
-    brokers.issue("broker", tmp_path / "broker", "broker")
-    brokers.write(tmp_path / "cluster-ca/ca.crt")
-    clients.issue("audit-service", tmp_path / "user", "user")
-    clients.write(tmp_path / "user/ca.crt")
+    write(brokers.issue("broker", address=LOOPBACK), tmp_path / "broker", "broker")
+    (tmp_path / "cluster-ca/ca.crt").write_bytes(brokers.certificate)
+    write(clients.issue("audit-service"), tmp_path / "user", "user")
+    (tmp_path / "user/ca.crt").write_bytes(clients.certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "broker/broker.crt", tmp_path / "broker/broker.key")
     context.load_verify_locations(tmp_path / "user/ca.crt")
@@ -135,6 +75,11 @@ def listener(tmp_path: Path, brokers: Authority) -> Iterator[Handshakes]:
     made = Handshakes(context)
     yield made
     made.close()
+
+
+def write(issued: Issued, directory: Path, stem: str) -> None:
+    (directory / f"{stem}.crt").write_bytes(issued.certificate)
+    (directory / f"{stem}.key").write_bytes(issued.key)
 
 
 def shown_name(listener: Handshakes, directory: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -15,9 +15,10 @@ from trunkline.client.errors import ClusterUnavailable
 from trunkline.client.kafka import Admin
 from trunkline.client.kafka import admin as adapter
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
+from trunkline.testing.certificates import Authority
 from trunkline.testing.consuming import eventually
 from trunkline.testing.kafka import KafkaCluster
-from trunkline.testing.kafka_config import Sasl
+from trunkline.testing.kafka_config import Sasl, Tls
 from trunkline.testing.kafka_leaders import view
 from trunkline.testing.kafka_node import KafkaDidNotStart
 
@@ -30,6 +31,7 @@ SASL = "CLIENT:SASL_PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
 OWNER = """
 import sys, time
 from pathlib import Path
+from trunkline.testing.certificates import Authority
 from trunkline.testing.kafka import KafkaCluster
 with KafkaCluster(Path(sys.argv[1]), kafka_home=Path(sys.argv[2]) if sys.argv[2:] else None) as cluster:
     print(cluster.brokers[0].pid, flush=True)
@@ -119,6 +121,34 @@ def test_only_users_with_the_right_password_come_in(
     monkeypatch.setattr(adapter, "REPLY_SECONDS", 3.0)
     with pytest.raises(TrunklineError):
         check_reachable(cluster.connection("guest", "wrong"))
+
+
+def test_only_users_whose_certificate_the_cluster_gave_come_in(
+    kafka_factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = kafka_factory(tls=Tls(users=("admin", "guest"), superusers=("admin",)))
+    Admin(admin_config(cluster.connection("admin"))).create(
+        TOPIC, partitions=1, replication_factor=1, config={}
+    )
+    assert set(Admin(admin_config(cluster.connection("guest"))).cluster().partitions) == set()
+    monkeypatch.setattr(adapter, "REPLY_SECONDS", 3.0)
+    stranger = Authority.make("clients-ca").issue("admin")
+    (cluster.secrets / "guest/user.crt").write_bytes(stranger.certificate)
+    (cluster.secrets / "guest/user.key").write_bytes(stranger.key)
+    for user in ("guest", None):
+        with pytest.raises(TrunklineError, match="refuses this client"):
+            check_reachable(cluster.connection(user))
+
+
+def test_passwords_may_go_over_tls(kafka_factory: Factory) -> None:
+    cluster = kafka_factory(sasl=Sasl(mechanism="SCRAM-SHA-512"), tls=Tls())
+    assert (cluster.secrets / "admin/password").read_text() == "admin-secret"
+    assert check_reachable(cluster.connection("admin")) == cluster.cluster_id
+
+
+def test_users_are_known_by_passwords_or_by_certificates(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="not by both"):
+        KafkaCluster(tmp_path, sasl=Sasl(), tls=Tls(users=("guest",)))
 
 
 def test_a_directory_keeps_its_cluster_and_takes_one_at_a_time(

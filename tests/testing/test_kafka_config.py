@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trunkline.errors import InvalidInput
-from trunkline.testing.kafka_config import Node, Ports, Sasl, properties, render, scram_users
+from trunkline.testing.kafka_config import ListenerTls, Node, Ports, Sasl, properties, render, scram_users
 
 NODE = Node(
     number=2,
@@ -48,6 +48,30 @@ def test_users_with_scram_are_in_the_storage_and_no_password_is_in_the_settings(
     assert "b-secret" not in render(told)
     assert scram_users(sasl) == ["--add-scram", "SCRAM-SHA-512=[name=reader,password=b-secret]"]
     assert scram_users(Sasl()) == scram_users(None) == []
+
+
+def test_who_must_show_a_certificate_is_known_by_it_and_may_nothing_that_no_acl_allows() -> None:
+    tls = ListenerTls(keystore=Path("/b.pem"), clients_ca=Path("/c.crt"), superusers=("CN=root",))
+    told = properties(NODE, THREE, None, tls=tls)
+    assert told["listener.security.protocol.map"].startswith("CLIENT:SSL,INTERNAL:PLAINTEXT")
+    assert told["listener.name.client.ssl.client.auth"] == "required"
+    assert told["listener.name.client.ssl.keystore.location"] == "/b.pem"
+    assert told["allow.everyone.if.no.acl.found"] == "false"
+    assert told["super.users"] == "User:ANONYMOUS;User:CN=root"
+
+
+def test_with_passwords_over_tls_nobody_is_asked_for_a_certificate() -> None:
+    tls = ListenerTls(keystore=Path("/b.pem"), clients_ca=None, superusers=())
+    told = properties(NODE, THREE, Sasl(mechanism="SCRAM-SHA-512"), tls=tls)
+    assert told["listener.security.protocol.map"].startswith("CLIENT:SASL_SSL,INTERNAL:PLAINTEXT")
+    assert "listener.name.client.ssl.client.auth" not in told
+    assert told["super.users"] == "User:ANONYMOUS;User:admin"
+
+
+def test_where_nobody_is_known_there_is_no_authoriser() -> None:
+    tls = ListenerTls(keystore=Path("/b.pem"), clients_ca=None, superusers=())
+    assert "authorizer.class.name" not in properties(NODE, THREE, None, tls=tls)
+    assert "authorizer.class.name" not in properties(NODE, THREE, None)
 
 
 @pytest.mark.parametrize("text", ["a,b", "[a]", 'a"b', "a;b", "a b", "a\nb", "ä"])

@@ -18,17 +18,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from trunkline.client.config import ConnectionOptions
 from trunkline.errors import InvalidInput, TrunklineError, Unavailable
-from trunkline.testing.kafka_config import Node, Ports, Sasl, properties, scram_users
+from trunkline.testing.kafka_config import Node, Ports, Sasl, Tls, properties, scram_users
 from trunkline.testing.kafka_jars import CACHE, KafkaJars, find_kafka
 from trunkline.testing.kafka_leaders import Seat, elect_preferred, prefer, view
 from trunkline.testing.kafka_node import READY_SECONDS_MAX, KafkaBroker, new_id
 from trunkline.testing.proxy import FaultProxy
+
+if TYPE_CHECKING:
+    from trunkline.testing.kafka_secrets import Secrets
 
 HOST: Final = "127.0.0.1"
 SIZES: Final = (1, 3)
@@ -54,7 +57,8 @@ class KafkaCluster:
     A directory that holds a cluster is used again, with its id, its data and, where free, its ports. The
     brokers are numbered from 1. `kafka_home` is an unpacked distribution; without it Maven is asked once and
     the jars are kept under `cache`. `settings` are added to every broker's. `ports` are the clients' ports,
-    one for each broker; without `proxies` the brokers themselves listen there.
+    one for each broker; without `proxies` the brokers themselves listen there. With `tls` there are new
+    certificates at each entry, and `secrets` says where.
 
     Raises `KafkaMissing`, `KafkaDidNotStart`, `Unavailable` for a directory or a port in use, and
     `InvalidInput` for a directory that holds a cluster of another size.
@@ -66,6 +70,7 @@ class KafkaCluster:
         *,
         brokers: int = 1,
         sasl: Sasl | None = None,
+        tls: Tls | None = None,
         kafka_home: Path | None = None,
         cache: Path = CACHE,
         settings: Mapping[str, str] = NO_SETTINGS,
@@ -74,11 +79,15 @@ class KafkaCluster:
     ) -> None:
         if brokers not in SIZES:
             raise InvalidInput(f"a cluster of {brokers} brokers: only 1 or 3 can be started")
+        if sasl is not None and tls is not None and tls.users:
+            raise InvalidInput("a test cluster knows its users by passwords or by certificates, not by both")
         self.directory = directory
         self.brokers: Sequence[KafkaBroker] = ()
         self.cluster_id = ""
         self._size = brokers
         self._sasl = sasl
+        self._tls = tls
+        self._secrets: Secrets | None = None
         self._kafka_home = kafka_home
         self._cache = cache
         self._settings = settings
@@ -96,16 +105,22 @@ class KafkaCluster:
         """For the tests themselves: past proxies, passwords and ACLs."""
         return ",".join(broker.internal_address for broker in self.brokers)
 
+    @property
+    def secrets(self) -> Path:
+        """The directory of the Secrets, as Strimzi would write them; of a cluster with TLS that is open."""
+        assert self._secrets is not None, "made on entry, with tls"
+        return self._secrets.directory
+
     def connection(self, user: str | None = None, password: str | None = None) -> ConnectionOptions:
-        """How a client reaches it; as `user` where it asks for passwords, by default with the right one."""
-        if self._sasl is None or user is None:
-            return ConnectionOptions(bootstrap_servers=self.bootstrap_servers)
-        security = {
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": self._sasl.mechanism,
-            "sasl.username": user,
-            "sasl.password": self._sasl.users.get(user, "") if password is None else password,
-        }
+        """How a client reaches it; as `user` where it asks who that is, with its own password."""
+        security = {} if self._secrets is None else self._secrets.shown_by(user)
+        if self._sasl is not None and user is not None:
+            security |= {
+                "security.protocol": "SASL_PLAINTEXT" if self._secrets is None else "SASL_SSL",
+                "sasl.mechanism": self._sasl.mechanism,
+                "sasl.username": user,
+                "sasl.password": self._sasl.users.get(user, "") if password is None else password,
+            }
         return ConnectionOptions(bootstrap_servers=self.bootstrap_servers, security=security)
 
     def __enter__(self) -> Self:
@@ -166,6 +181,12 @@ class KafkaCluster:
         self._lock()
         kept = self._kept()
         self.cluster_id = kept.cluster_id
+        if self._tls is not None:
+            # Here, so that a cluster without certificates does without the library for them.
+            from trunkline.testing.kafka_secrets import Secrets
+
+            numbers = range(1, self._size + 1)
+            self._secrets = Secrets.make(self.directory, self._tls, sasl=self._sasl, brokers=numbers)
         voters = {number: ports[2] for number, ports in enumerate(kept.ports, 1)}
         self.brokers = tuple(
             self._broker(number, Ports(client=client, internal=internal, controller=controller), voters, jars)
@@ -195,7 +216,8 @@ class KafkaCluster:
             advertised=ports.client if proxy is None else proxy.port,
             data=self.directory / f"broker-{number}" / "data",
         )
-        settings = {**properties(node, voters, self._sasl), **self._settings}
+        tls = None if self._secrets is None else self._secrets.listener(number)
+        settings = {**properties(node, voters, self._sasl, tls=tls), **self._settings}
         return KafkaBroker(node, jars, settings=settings, proxy=proxy)
 
     def _stop(self) -> None:

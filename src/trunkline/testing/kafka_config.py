@@ -52,6 +52,15 @@ class Ports:
 Mechanism: TypeAlias = Literal["PLAIN", "SCRAM-SHA-512"]
 
 
+_PROTOCOLS: Final = {
+    (False, False): "PLAINTEXT",
+    (True, False): "SASL_PLAINTEXT",
+    (False, True): "SSL",
+    (True, True): "SASL_SSL",
+}
+"""Of the client listener: with passwords or without, with certificates or without."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sasl:
     """Who may come in over the client listener, with which mechanism. What they may do is up to ACLs.
@@ -71,6 +80,28 @@ class Sasl:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The client listener speaks TLS, under certificates made for the purpose.
+
+    `users` show certificates, and are `User:CN=NAME` for ACLs; without users nobody is asked for one, which
+    is for `Sasl`. `superusers` may do everything. `cluster` is the name that the Secrets begin with.
+    """
+
+    cluster: str = "trunkline"
+    users: Sequence[str] = ()
+    superusers: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerTls:
+    """One broker's part of it, as PEM files. With a `clients_ca`, clients must show a certificate."""
+
+    keystore: Path
+    clients_ca: Path | None
+    superusers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One node of a cluster. `advertised` is the port that clients are told to come to."""
 
@@ -81,7 +112,9 @@ class Node:
     data: Path
 
 
-def properties(node: Node, voters: Mapping[int, int], sasl: Sasl | None) -> dict[str, str]:
+def properties(
+    node: Node, voters: Mapping[int, int], sasl: Sasl | None, *, tls: ListenerTls | None = None
+) -> dict[str, str]:
     """A node's `server.properties`; `voters` are all controllers' ports by node."""
     replicas = min(len(voters), REPLICAS_MAX)
     in_sync = 2 if replicas == REPLICAS_MAX else 1
@@ -96,8 +129,7 @@ def properties(node: Node, voters: Mapping[int, int], sasl: Sasl | None) -> dict
         ),
         "advertised.listeners": f"CLIENT://{host}:{node.advertised},INTERNAL://{host}:{ports.internal}",
         "listener.security.protocol.map": (
-            f"CLIENT:{'PLAINTEXT' if sasl is None else 'SASL_PLAINTEXT'},"
-            "INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+            f"CLIENT:{_PROTOCOLS[sasl is not None, tls is not None]},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
         ),
         "inter.broker.listener.name": "INTERNAL",
         "controller.listener.names": "CONTROLLER",
@@ -118,7 +150,9 @@ def properties(node: Node, voters: Mapping[int, int], sasl: Sasl | None) -> dict
         "log.cleaner.dedupe.buffer.size": str(DEDUPE_BYTES),
         "num.network.threads": "2",
         "num.io.threads": "4",
-        **({} if sasl is None else _security(sasl)),
+        **({} if sasl is None else _passwords(sasl)),
+        **({} if tls is None else _certificates(tls)),
+        **_authorizer(sasl, tls),
     }
 
 
@@ -138,7 +172,7 @@ def scram_users(sasl: Sasl | None) -> list[str]:
     ]
 
 
-def _security(sasl: Sasl) -> dict[str, str]:
+def _passwords(sasl: Sasl) -> dict[str, str]:
     if sasl.mechanism == "PLAIN":
         users = "".join(f' user_{name}="{password}"' for name, password in sasl.users.items())
         module = f"org.apache.kafka.common.security.plain.PlainLoginModule required{users};"
@@ -147,6 +181,31 @@ def _security(sasl: Sasl) -> dict[str, str]:
     return {
         "sasl.enabled.mechanisms": sasl.mechanism,
         f"listener.name.client.{sasl.mechanism.lower()}.sasl.jaas.config": module,
+    }
+
+
+def _certificates(tls: ListenerTls) -> dict[str, str]:
+    told = {"keystore.type": "PEM", "keystore.location": str(tls.keystore)}
+    if tls.clients_ca is not None:
+        told |= {
+            "truststore.type": "PEM",
+            "truststore.location": str(tls.clients_ca),
+            "client.auth": "required",
+        }
+    return {f"listener.name.client.ssl.{name}": value for name, value in told.items()}
+
+
+def _authorizer(sasl: Sasl | None, tls: ListenerTls | None) -> dict[str, str]:
+    """Where it is known who somebody is, ACLs say what they may, and nothing else is allowed."""
+    known = ["ANONYMOUS"]
+    if sasl is not None:
+        known += sasl.superusers
+    if tls is not None:
+        known += tls.superusers
+    if sasl is None and (tls is None or tls.clients_ca is None):
+        return {}
+    return {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": ";".join(f"User:{name}" for name in ("ANONYMOUS", *sasl.superusers)),
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": ";".join(f"User:{name}" for name in known),
     }
