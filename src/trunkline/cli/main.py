@@ -55,6 +55,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "quality": ("quality", QUERY, "Look at the quality of data: assets, anomalies, checks."),
     "pipeline": ("pipeline", QUERY, "Tell where runs of jobs are, and show them."),
     "render": ("render", DEPLOY, "Write an environment as manifests for Strimzi and Kubernetes."),
+    "plan": ("plan", DEPLOY, "Name what differs from the catalogue and what mending it risks."),
+    "apply": ("apply", DEPLOY, "Make a cluster as the catalogue says, as far as it is safe."),
     "access": ("access", DEPLOY, "Explain who may do what on the cluster, and by which right."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
     "torture": ("torture", CONTRACT, "Hurt everything on a seeded schedule; exit 1 if a promise breaks."),

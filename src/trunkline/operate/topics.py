@@ -15,6 +15,7 @@ REPLICATION_FACTOR: Final = "replication factor"
 RETENTION: Final = "retention.ms"
 CLEANUP: Final = "cleanup.policy"
 COMPACT: Final = "compact"
+IN_SYNC: Final = "min.insync.replicas"
 FOR_EVER: Final = "-1"
 
 OF_REASSIGNMENTS: Final = frozenset(
@@ -123,8 +124,8 @@ def _fewer(topic: TopicSettings, live: LiveTopic) -> _Verdict:
         remedy = f"its records need one order: stop all services, delete {topic.name}, and apply again"
     else:
         remedy = (
-            f"Kafka takes no partition away: let the catalogue say {live.partitions}, or copy the events into "
-            "a new cluster"
+            f"Kafka takes no partition away: let the catalogue say {live.partitions}, or copy the events "
+            "into a new cluster"
         )
     if not live.was_written:
         return _Verdict(Risk.SAFE, "it never held a record, so nothing has moved", remedy)
@@ -152,6 +153,12 @@ def _setting(live: LiveTopic, name: str, found: str, wanted: str) -> _Verdict:
             Risk.ORDER,
             "a growth under way has closed the topic to publishers",
             f"finish it: `trunkline topics grow {live.name}`, or the same with --abandon",
+        )
+    if name == IN_SYNC and int(wanted) > live.replication_factor:
+        return _Verdict(
+            Risk.REBALANCE,
+            "it has fewer replicas than that, so nobody could publish",
+            "replicate it first; then apply again",
         )
     if name == RETENTION:
         return _retention(live, found, wanted)

@@ -1,0 +1,140 @@
+"""The catalogue's topics against a cluster's."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.catalogue.load import load_catalogue
+from trunkline.catalogue.topic_settings import TopicSettings, topic_settings
+from trunkline.operate.change import Change, Risk, Verb
+from trunkline.operate.topics import LiveTopic, keeps_longer, topic_changes
+
+SETTINGS = {topic.name: topic for topic in topic_settings(load_catalogue(), "production")}
+TOPIC = "query.execution.events"
+DAY_MS = 86_400_000
+
+
+def as_wanted(topic: TopicSettings) -> LiveTopic:
+    return LiveTopic(
+        name=topic.name,
+        partitions=topic.partitions,
+        replication_factor=topic.replication_factor,
+        config={**topic.config, "segment.bytes": "1073741824"},
+        own=topic.config,
+        was_written=True,
+    )
+
+
+def with_setting(name: str, value: str, *, expiring: int = 0, was_written: bool = True) -> LiveTopic:
+    live = as_wanted(SETTINGS[TOPIC])
+    return replace(
+        live,
+        config={**live.config, name: value},
+        own={**live.own, name: value},
+        expiring=expiring,
+        was_written=was_written,
+    )
+
+
+def changes_of(live: LiveTopic) -> list[Change]:
+    found: Mapping[str, LiveTopic] = {
+        **{name: as_wanted(topic) for name, topic in SETTINGS.items()},
+        live.name: live,
+    }
+    return topic_changes(SETTINGS.values(), found)
+
+
+def the_change_of(live: LiveTopic) -> Change:
+    (change,) = changes_of(live)
+    return change
+
+
+def test_a_cluster_as_the_catalogue_says_needs_no_change() -> None:
+    assert changes_of(as_wanted(SETTINGS[TOPIC])) == []
+
+
+def test_an_empty_cluster_needs_every_topic_and_risks_nothing() -> None:
+    changes = topic_changes(SETTINGS.values(), {})
+    assert [(change.name, change.verb, change.risk) for change in changes] == [
+        (name, Verb.CREATE, Risk.SAFE) for name in SETTINGS
+    ]
+
+
+def test_a_retention_that_was_cut_is_given_back_safely() -> None:
+    change = the_change_of(with_setting("retention.ms", "3600000"))
+    assert (change.risk, change.found, change.wanted) == (Risk.SAFE, "3600000", str(30 * DAY_MS))
+    assert "does not come back" in change.why
+
+
+@pytest.mark.parametrize("longer", [str(60 * DAY_MS), "-1"])
+def test_a_longer_retention_is_cut_only_at_the_cost_of_the_records_that_are_older(longer: str) -> None:
+    costly = the_change_of(with_setting("retention.ms", longer, expiring=1_234))
+    assert costly.risk is Risk.DATA
+    assert "1,234 records" in costly.why
+    assert the_change_of(with_setting("retention.ms", longer)).risk is Risk.SAFE
+
+
+def test_a_limit_in_bytes_is_lifted_safely() -> None:
+    change = the_change_of(with_setting("retention.bytes", "1000"))
+    assert (change.risk, change.wanted) == (Risk.SAFE, "-1")
+
+
+def test_compaction_is_ended_only_at_the_cost_of_what_it_kept() -> None:
+    assert the_change_of(with_setting("cleanup.policy", "compact")).risk is Risk.DATA
+    assert the_change_of(with_setting("cleanup.policy", "compact", was_written=False)).risk is Risk.SAFE
+
+
+def test_a_partition_too_many_has_broken_the_order_and_nobody_can_take_it_away() -> None:
+    change = the_change_of(replace(as_wanted(SETTINGS[TOPIC]), partitions=7))
+    assert (change.risk, change.found, change.wanted) == (Risk.ORDER, "7", "6")
+    assert "let the catalogue say 7" in change.remedy
+
+
+def test_partitions_that_are_missing_break_the_order_unless_nothing_was_ever_written() -> None:
+    live = replace(as_wanted(SETTINGS[TOPIC]), partitions=3)
+    change = the_change_of(live)
+    assert (change.risk, change.remedy) == (Risk.ORDER, "")
+    assert f"`trunkline topics grow {TOPIC} --partitions 6`" in change.why
+    assert the_change_of(replace(live, was_written=False)).risk is Risk.SAFE
+
+
+def test_the_backbones_own_topics_do_not_grow() -> None:
+    live = replace(as_wanted(SETTINGS["trunkline.tenant.ends"]), partitions=2)
+    assert "one order" in the_change_of(live).remedy
+
+
+def test_other_replicas_are_a_reassignment_that_the_admin_api_of_the_library_does_not_have() -> None:
+    live = replace(as_wanted(SETTINGS[TOPIC]), replication_factor=2)
+    change = the_change_of(live)
+    assert change.risk is Risk.REBALANCE
+    assert "kafka-reassign-partitions.sh" in change.remedy
+
+
+def test_more_replicas_in_sync_than_there_are_would_keep_everybody_from_publishing() -> None:
+    live = replace(with_setting("min.insync.replicas", "1"), replication_factor=1)
+    remedies = {change.field: change.remedy for change in changes_of(live)}
+    assert remedies["min.insync.replicas"] == "replicate it first; then apply again"
+
+
+@pytest.mark.parametrize("closed", ["0", "1"])
+def test_a_topic_that_a_growth_has_closed_is_left_to_the_growth(closed: str) -> None:
+    change = the_change_of(with_setting("max.message.bytes", closed))
+    assert f"`trunkline topics grow {TOPIC}`" in change.remedy
+
+
+def test_a_setting_that_the_catalogue_does_not_name_goes_back_to_the_brokers() -> None:
+    change = the_change_of(with_setting("unclean.leader.election.enable", "true"))
+    assert (change.found, change.wanted, change.risk) == ("true", "absent", Risk.SAFE)
+
+
+def test_what_a_reassignment_sets_while_it_runs_is_no_drift() -> None:
+    assert changes_of(with_setting("leader.replication.throttled.replicas", "0:1")) == []
+
+
+@given(st.integers(-1, 10**12), st.integers(-1, 10**12))
+def test_of_two_retentions_at_most_one_keeps_longer(one: int, other: int) -> None:
+    assert not (keeps_longer(str(one), str(other)) and keeps_longer(str(other), str(one)))
+    assert (one == other) is not (keeps_longer(str(one), str(other)) or keeps_longer(str(other), str(one)))
