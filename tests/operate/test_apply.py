@@ -14,6 +14,7 @@ from trunkline.client.kafka import Admin, Producer
 from trunkline.client.kafka.acls import Acls, Binding
 from trunkline.codec import Encoded
 from trunkline.deploy.acls import acls
+from trunkline.deploy.users import OPERATOR
 from trunkline.operate.acls import wanted_bindings
 from trunkline.operate.apply import Applied, ClusterWriter, Outcome
 from trunkline.operate.change import Change, Risk, Verb
@@ -68,12 +69,18 @@ class Desk:
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory, kafka_home: Path | None) -> Iterator[Desk]:
     """A broker that lets nobody do what no ACL says."""
-    sasl = Sasl(users={"admin": "admin", "audit-service": "secret"}, mechanism="SCRAM-SHA-512")
+    users = {"admin": "admin", "audit-service": "secret", OPERATOR: "secret"}
+    sasl = Sasl(users=users, mechanism="SCRAM-SHA-512")
     with KafkaCluster(tmp_path_factory.mktemp("secured"), sasl=sasl, kafka_home=kafka_home) as cluster:
         desk = Desk(cluster.connection("admin"))
         assert {applied.outcome for applied in desk.apply()} == {Outcome.DONE}
         desk.settle([])
         yield desk
+
+
+def known_as(secured: Desk, user: str) -> ConnectionOptions:
+    security = {**secured.connection.security, "sasl.username": user, "sasl.password": "secret"}
+    return ConnectionOptions(bootstrap_servers=secured.connection.bootstrap_servers, security=security)
 
 
 @pytest.mark.kafka
@@ -126,11 +133,16 @@ def test_what_somebody_changed_is_named_with_its_risk_and_what_is_safe_is_mended
 
 @pytest.mark.kafka
 def test_who_may_not_alter_the_cluster_is_told_which_right_is_missing(secured: Desk) -> None:
-    security = {**secured.connection.security, "sasl.username": "audit-service", "sasl.password": "secret"}
-    servers = secured.connection.bootstrap_servers
-    nobody = ConnectionOptions(bootstrap_servers=servers, security=security)
     with pytest.raises(KafkaFailed, match=r"grant its principal Describe"):
-        read_live(nobody, CATALOGUE, ENVIRONMENT, now_ms=0)
+        read_live(known_as(secured, "audit-service"), CATALOGUE, ENVIRONMENT, now_ms=0)
+
+
+@pytest.mark.kafka
+def test_the_operators_user_may_plan_and_may_not_grant(secured: Desk) -> None:
+    desk = Desk(known_as(secured, OPERATOR))
+    assert desk.plan().changes == ()
+    with pytest.raises(KafkaFailed, match=r"grant its principal Alter"):
+        desk.acls.create([LISTENS])
 
 
 @pytest.fixture
