@@ -1,0 +1,100 @@
+"""What a change of a Kubernetes resource risks: of each kind by what its operator or the API server does."""
+
+from typing import Final
+
+from trunkline.catalogue.quantity import size_bytes
+from trunkline.operate.change import Risk
+from trunkline.operate.difference import Difference
+from trunkline.operate.kafka_risk import kafka_verdict, node_pool_verdict
+from trunkline.operate.manifests import Manifest
+from trunkline.operate.topic_risk import topic_verdict, user_verdict
+from trunkline.operate.verdict import Surroundings, Verdict
+
+_FOREIGN: Final = {
+    "KafkaTopic": (Risk.DATA, "Deleting it deletes the topic and its records."),
+    "KafkaUser": (Risk.ACCESS, "Deleting it takes the user's credentials and all its rights."),
+    "KafkaNodePool": (Risk.DATA, "Deleting it deletes its nodes."),
+    "Kafka": (Risk.DATA, "Deleting it deletes the cluster."),
+    "PersistentVolumeClaim": (Risk.DATA, "Deleting it deletes what is on the disk."),
+}
+
+
+def verdict(  # noqa: PLR0911 - a table
+    difference: Difference, wanted: Manifest, found: Manifest, around: Surroundings
+) -> Verdict:
+    """What mending one difference of a resource risks."""
+    match wanted["kind"]:
+        case "KafkaTopic":
+            return topic_verdict(difference, around)
+        case "KafkaUser":
+            return user_verdict(difference)
+        case "KafkaNodePool":
+            return node_pool_verdict(difference, wanted, found, around)
+        case "Kafka":
+            return kafka_verdict(difference)
+        case "NetworkPolicy" if difference.at[0] == "spec":
+            return Verdict(
+                risk=Risk.ACCESS, why="Connections that only the policy as found lets through end."
+            )
+        case "PersistentVolumeClaim" if difference.at[0] == "spec":
+            return _claim(difference)
+        case "Deployment" if difference.at[:2] == ("spec", "selector"):
+            return Verdict(
+                risk=Risk.SAFE,
+                why="The API server never changes which pods a Deployment has.",
+                remedy="delete the Deployment, which keeps no data, and apply again",
+            )
+        case "Deployment" if difference.at[:2] == ("spec", "template"):
+            return Verdict(risk=Risk.SAFE, why="Its pods are replaced one after the other.")
+        case _:
+            return Verdict(risk=Risk.SAFE, why="It takes effect at once, and nothing is restarted.")
+
+
+def creation(wanted: Manifest, around: Surroundings) -> Verdict:
+    """What creating a resource that is missing risks."""
+    match wanted["kind"]:
+        case "KafkaTopic":
+            return Verdict(
+                risk=Risk.SAFE,
+                why="The topic operator creates the topic, empty; one that is there already "
+                "gets the settings of the catalogue.",
+            )
+        case "KafkaUser":
+            return Verdict(
+                risk=Risk.SAFE,
+                why="The user operator makes its credentials, and its rights are the catalogue's.",
+            )
+        case "KafkaNodePool" if around.is_there and "controller" in wanted["spec"].get("roles", ()):
+            return Verdict(
+                risk=Risk.DATA,
+                why="Strimzi's quorum of controllers is static: it neither grows nor moves to another pool.",
+                remedy="use the pool that there is: a cluster keeps the controllers that it began with",
+            )
+        case "KafkaNodePool" if around.is_there:
+            return Verdict(
+                risk=Risk.REBALANCE, why="Its nodes stay empty until partitions are moved to them."
+            )
+        case _:
+            return Verdict(risk=Risk.SAFE, why="Nothing of it is there yet.")
+
+
+def deletion(found: Manifest) -> Verdict:
+    """About a resource of ours that the catalogue does not know. `apply` never deletes it."""
+    kind, metadata = found["kind"], found["metadata"]
+    risk, why = _FOREIGN.get(kind, (Risk.SAFE, "Nothing of the catalogue needs it."))
+    namespace = f" --namespace {metadata['namespace']}" if metadata.get("namespace") else ""
+    command = f"kubectl delete {kind.lower()} {metadata['name']}{namespace}"
+    where = "put it into the catalogue, or " if kind in {"KafkaTopic", "KafkaUser"} else ""
+    return Verdict(risk=risk, why=why, remedy=f"{where}if nobody needs it: {command}")
+
+
+def _claim(difference: Difference) -> Verdict:
+    is_size = difference.at[1:3] == ("resources", "requests")
+    after, before = size_bytes(str(difference.wanted)), size_bytes(str(difference.found))
+    if is_size and after is not None and before is not None and after > before:
+        return Verdict(risk=Risk.SAFE, why="The disk grows, if its storage class lets it.")
+    return Verdict(
+        risk=Risk.DATA,
+        why="The API server changes nothing of a disk but its size, and only to more.",
+        remedy=f"copy the data to a new disk, or set {difference.found} in the catalogue",
+    )

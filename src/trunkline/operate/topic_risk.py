@@ -1,0 +1,147 @@
+"""What a change of a KafkaTopic or a KafkaUser risks.
+
+Strimzi's topic operator sets what a KafkaTopic says, resets every other setting of the topic, and refuses to
+take partitions away, to rename, and to change the number of replicas without Cruise Control
+(strimzi-kafka-operator, `BatchingTopicController`). Its user operator replaces all ACLs of a principal.
+"""
+
+from typing import Any, Final
+
+from trunkline.operate.change import Risk
+from trunkline.operate.difference import Difference, Nothing
+from trunkline.operate.verdict import Surroundings, Verdict
+
+UNLIMITED: Final = -1
+
+_BROKER_NAMES: Final = {
+    "retention.ms": ("log.retention.ms", 7 * 24 * 3_600_000),
+    "retention.bytes": ("log.retention.bytes", UNLIMITED),
+    "cleanup.policy": ("log.cleanup.policy", "delete"),
+}
+"""Of what decides when records go: the brokers' setting that holds without it, and Kafka's own default."""
+
+FENCED_BYTES: Final = frozenset({"0", "1"})
+"""`max.message.bytes` while `trunkline topics grow` is at work: nobody can publish."""
+
+
+def topic_verdict(difference: Difference, around: Surroundings) -> Verdict:  # noqa: PLR0911 - a table
+    """Of one field of a KafkaTopic."""
+    match difference.at:
+        case ("spec", "partitions"):
+            return _partitions(difference.found, difference.wanted)
+        case ("spec", "replicas"):
+            return _replicas(around)
+        case ("spec", "config", name) if name in _BROKER_NAMES:
+            return _keeping(name, difference, around)
+        case ("spec", "config", "max.message.bytes") if str(difference.found) in FENCED_BYTES:
+            return Verdict(
+                risk=Risk.ORDER,
+                why="The topic is fenced while its partitions grow, and publishers must not come back yet.",
+                remedy="finish the growth with `trunkline topics grow`, which lifts the fence",
+            )
+        case ("spec", "config", "max.message.bytes") if _is_less(difference.wanted, difference.found):
+            return Verdict(risk=Risk.ACCESS, why="Larger events that are taken now are refused.")
+        case ("spec", "config", *_):
+            return Verdict(risk=Risk.SAFE, why="The topic operator sets it while the topic is in use.")
+        case ("spec", "topicName"):
+            return Verdict(
+                risk=Risk.DATA,
+                why="Another topic would be meant.",
+                remedy="Strimzi never renames a topic: remove topicName from the KafkaTopic, or delete it",
+            )
+        case _:
+            return Verdict(risk=Risk.SAFE, why="The topic itself stays as it is.")
+
+
+def user_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
+    """Of one field of a KafkaUser."""
+    match difference.at:
+        case ("spec", "authorization", "acls", _) if isinstance(difference.wanted, Nothing):
+            return Verdict(
+                risk=Risk.ACCESS, why="Whoever uses this right loses it; the catalogue does not give it."
+            )
+        case ("spec", "authorization", *_) if isinstance(difference.wanted, Nothing):
+            return Verdict(risk=Risk.ACCESS, why="Rights that the catalogue does not give are taken.")
+        case ("spec", "authorization", *_):
+            return Verdict(risk=Risk.SAFE, why="A right is given that the catalogue gives.")
+        case ("spec", "authentication", *_):
+            return Verdict(
+                risk=Risk.ACCESS,
+                why="The principal and its Secret change: who is connected with the old ones is locked out.",
+            )
+        case ("spec", "quotas", *_):
+            return Verdict(
+                risk=Risk.SAFE, why="Brokers take a quota over at once; at worst a client is slowed down."
+            )
+        case ("metadata", "labels", _):
+            return Verdict(
+                risk=Risk.SAFE, why="An operator that was not responsible for the user becomes so."
+            )
+        case _:
+            return Verdict(risk=Risk.SAFE, why="Rights and credentials stay as they are.")
+
+
+def _partitions(found: Any, wanted: Any) -> Verdict:
+    if _is_less(wanted, found):
+        return Verdict(
+            risk=Risk.DATA,
+            why="Kafka never takes partitions away, and Strimzi refuses the KafkaTopic.",
+            remedy=f"set `partitions` to {found} in the catalogue; fewer need a new topic",
+        )
+    return Verdict(
+        risk=Risk.ORDER,
+        why="Tenants move to other partitions, so that their events may pass each other; "
+        "`trunkline topics grow` keeps them in order.",
+    )
+
+
+def _replicas(around: Surroundings) -> Verdict:
+    if around.has_cruise_control:
+        return Verdict(risk=Risk.REBALANCE, why="Cruise Control copies or drops replicas of every partition.")
+    return Verdict(
+        risk=Risk.REBALANCE,
+        why="Replicas of every partition are copied or dropped.",
+        remedy="Strimzi changes the number of replicas only with Cruise Control; "
+        "without it use kafka-reassign-partitions.sh",
+    )
+
+
+def _keeping(name: str, difference: Difference, around: Surroundings) -> Verdict:
+    """Of what decides how long records are kept."""
+    broker_name, kafka_default = _BROKER_NAMES[name]
+    default = around.broker_config.get(broker_name, kafka_default)
+    found = default if isinstance(difference.found, Nothing) else difference.found
+    wanted = default if isinstance(difference.wanted, Nothing) else difference.wanted
+    keeps = _keeps_policy(wanted, found) if name == "cleanup.policy" else not _is_shorter(wanted, found)
+    if keeps:
+        return Verdict(risk=Risk.SAFE, why="Nothing is deleted that would stay now.")
+    return Verdict(risk=Risk.DATA, why="Records that are kept now are deleted within minutes.")
+
+
+def _keeps_policy(wanted: Any, found: Any) -> bool:
+    """No way of deleting is added."""
+    return _policies(wanted) <= _policies(found)
+
+
+def _policies(value: Any) -> frozenset[str]:
+    return frozenset(part.strip() for part in str(value).split(",") if part.strip())
+
+
+def _is_shorter(wanted: Any, found: Any) -> bool:
+    """Whether less is kept; what is no number counts as unlimited where it was found."""
+    after, before = _number(wanted), _number(found)
+    if after is None or after < 0:
+        return False
+    return before is None or before < 0 or after < before
+
+
+def _is_less(wanted: Any, found: Any) -> bool:
+    after, before = _number(wanted), _number(found)
+    return after is not None and before is not None and after < before
+
+
+def _number(value: Any) -> int | None:
+    try:
+        return None if isinstance(value, bool | Nothing) else int(str(value))
+    except ValueError:
+        return None

@@ -1,0 +1,54 @@
+"""What is known about a change before its risk is judged, and the judgement."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trunkline.deploy.strimzi import CLUSTER_LABEL
+from trunkline.operate.change import Risk
+from trunkline.operate.manifests import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A risk, one sentence about it and, for what `trunkline apply` cannot do, what a person does."""
+
+    risk: Risk
+    why: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The Kafka that a resource belongs to, as it was found; `is_there` is False before it is created."""
+
+    is_there: bool = False
+    has_cruise_control: bool = False
+    broker_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def surroundings(found: Iterable[Manifest]) -> dict[tuple[str, str], Surroundings]:
+    """Of every Kafka among the resources, by its namespace and name."""
+    return {
+        (one["metadata"].get("namespace") or "", one["metadata"]["name"]): Surroundings(
+            is_there=True,
+            has_cruise_control="cruiseControl" in _of(one, "spec"),
+            broker_config=_of(_of(_of(one, "spec"), "kafka"), "config"),
+        )
+        for one in found
+        if one["kind"] == "Kafka"
+    }
+
+
+def cluster_of(manifest: Manifest) -> tuple[str, str]:
+    """The namespace and name of the Kafka that a resource belongs to; its own of a Kafka."""
+    metadata = manifest["metadata"]
+    labels = metadata.get("labels") or {}
+    name = metadata["name"] if manifest["kind"] == "Kafka" else labels.get(CLUSTER_LABEL, "")
+    return metadata.get("namespace") or "", name
+
+
+def _of(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A mapping inside of one; an empty one for what somebody has put there instead."""
+    inner = tree.get(name)
+    return inner if isinstance(inner, Mapping) else {}
