@@ -57,6 +57,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "render": ("render", DEPLOY, "Write an environment as manifests for Strimzi and Kubernetes."),
     "plan": ("plan", DEPLOY, "Name what differs from the catalogue and what mending it risks."),
     "apply": ("apply", DEPLOY, "Make a cluster as the catalogue says, as far as it is safe."),
+    "doctor": ("doctor", DEPLOY, "Examine how a service stands to its cluster and its store."),
     "access": ("access", DEPLOY, "Explain who may do what on the cluster, and by which right."),
     "contract": ("contract", CONTRACT, "Export the contract, check it for incompatible changes."),
     "torture": ("torture", CONTRACT, "Hurt everything on a seeded schedule; exit 1 if a promise breaks."),

@@ -1,0 +1,31 @@
+"""Ends the wait for what cannot be told to end, such as the system's name resolution."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+
+
+def within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns or raises; `TimeoutError` when it takes longer. It then goes on, and nobody listens.
+
+    A thread that is left behind does not keep the process alive.
+    """
+    answers: list[Answer] = []
+    failures: list[BaseException] = []
+
+    def answer() -> None:
+        try:
+            answers.append(ask())
+        except BaseException as error:  # noqa: BLE001 - raised again for who waits
+            failures.append(error)
+
+    thread = threading.Thread(target=answer, name="doctor", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return answers[0]
