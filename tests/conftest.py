@@ -4,14 +4,18 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trunkline.catalogue.load import load_catalogue
+from trunkline.cli.main import run
 from trunkline.client.config import ConnectionOptions
 from trunkline.testing import postgres as postgresql
+from trunkline.testing.access_matrix import user_rights
 from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.kafka_config import Sasl, Tls
 from trunkline.testing.kafka_jars import KafkaMissing, find_kafka
@@ -24,6 +28,9 @@ LATER = {
     "kafka": ("test on real Apache Kafka", "tests on real Apache Kafka", "make test-kafka"),
     "slow": ("long one", "long ones", "make test-long"),
 }
+ROOT = "root"
+"""Who sets the secured cluster up, and may everything."""
+
 NOT_RUN: pytest.StashKey[Counter[str]] = pytest.StashKey()
 
 
@@ -90,6 +97,33 @@ def kafka_factory(tmp_path: Path, kafka_home: Path | None) -> Iterator[Callable[
             )
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """Has `trunkline apply` create everything: `set_up(cluster, user="root", environment="production")`."""
+
+    def apply(cluster: KafkaCluster, *, user: str, environment: str, principal: str) -> None:
+        to = cluster.connection(user)
+        properties = tmp_path_factory.mktemp("apply") / "client.properties"
+        properties.write_text("".join(f"{name}={value}\n" for name, value in to.security.items()))
+        command = ["apply", "--environment", environment, "--principal", principal, "--json"]
+        command += ["--bootstrap-servers", to.bootstrap_servers, "--client-properties", str(properties)]
+        with redirect_stdout(StringIO()):
+            assert run(command) == 0
+
+    return apply
+
+
+@pytest.fixture
+def production(
+    tmp_path: Path, kafka_home: Path | None, set_up: Callable[..., None]
+) -> Iterator[KafkaCluster]:
+    """Three brokers as production has them, with nothing in their topics: users show certificates."""
+    tls = Tls(users=(*user_rights(load_catalogue()), ROOT), superusers=(ROOT,))
+    with KafkaCluster(tmp_path / "production", brokers=3, tls=tls, kafka_home=kafka_home) as cluster:
+        set_up(cluster, user=ROOT, environment="production", principal="User:CN={name}")
+        yield cluster
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -5,7 +5,7 @@ right too few are both deviations. The rights are as `trunkline apply` has put t
 three brokers, whose users show certificates, and on development's one, with passwords.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Final
 import pytest
 
 from trunkline.catalogue.load import load_catalogue
-from trunkline.cli.main import run
 from trunkline.client.config import admin_config
 from trunkline.client.errors import KafkaFailed
 from trunkline.client.kafka import Admin
@@ -71,24 +70,20 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(scope="module")
 def guarded(
-    case: Case, tmp_path_factory: pytest.TempPathFactory, kafka_home: Path | None
+    case: Case,
+    tmp_path_factory: pytest.TempPathFactory,
+    kafka_home: Path | None,
+    set_up: Callable[..., None],
 ) -> Iterator[KafkaCluster]:
     """A cluster set up by `trunkline apply`, on whose every broker all of that has arrived."""
-    directory = tmp_path_factory.mktemp("access")
-    cluster = KafkaCluster(
-        directory / "kafka", brokers=case.brokers, sasl=case.sasl, tls=case.tls, kafka_home=kafka_home
-    )
-    with cluster:
-        root = cluster.connection(ROOT)
-        properties = directory / "root.properties"
-        properties.write_text("".join(f"{name}={value}\n" for name, value in root.security.items()))
-        code = run(
-            [
-                *("apply", "--environment", case.environment, "--principal", case.principal, "--json"),
-                *("--bootstrap-servers", root.bootstrap_servers, "--client-properties", str(properties)),
-            ]
-        )
-        assert code == 0
+    with KafkaCluster(
+        tmp_path_factory.mktemp("access"),
+        brokers=case.brokers,
+        sasl=case.sasl,
+        tls=case.tls,
+        kafka_home=kafka_home,
+    ) as cluster:
+        set_up(cluster, user=ROOT, environment=case.environment, principal=case.principal)
         for broker in cluster.brokers:
             eventually(partial(_has_arrived, cluster, broker.number))
         yield cluster

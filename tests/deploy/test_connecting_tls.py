@@ -84,9 +84,12 @@ def write(issued: Issued, directory: Path, stem: str) -> None:
 
 def shown_name(listener: Handshakes, directory: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Whom the listener was shown by a client with the rendered variables."""
-    monkeypatch.setattr(connecting, "CLUSTER_CA_DIRECTORY", str(directory / "cluster-ca"))
-    monkeypatch.setattr(connecting, "USER_DIRECTORY", str(directory / "user"))
-    for name, value in connecting.variables("audit-service", a_cluster()).items():
+    places = connecting.Places(
+        bootstrap_servers=listener.address,
+        cluster_ca=str(directory / "cluster-ca"),
+        user=str(directory / "user"),
+    )
+    for name, value in connecting.variables("audit-service", a_cluster(), places).items():
         monkeypatch.setenv(name, value)
     connection = _connection.connection(listener.address)
 

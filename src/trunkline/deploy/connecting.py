@@ -10,6 +10,7 @@ as whole directories, because a file mounted by `subPath` never changes again.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from trunkline.catalogue.cluster import Authentication, Cluster
@@ -22,9 +23,24 @@ USER_DIRECTORY: Final = "/etc/kafka/user"
 SECRET_MODE: Final = 0o440
 """Readable for the pod's group, which is the process's; Kubernetes writes it as a decimal."""
 
-
 RESTARTED_WHY: Final = "Restarts the pods when a certificate is renewed, where Stakater's Reloader runs."
 _RELOADER: Final = "secret.reloader.stakater.com/reload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the brokers are, and the directories that hold the files of the two Secrets."""
+
+    bootstrap_servers: str
+    cluster_ca: str
+    user: str
+
+
+def in_pod(cluster: Cluster) -> Places:
+    """As a service's pod has it."""
+    return Places(
+        bootstrap_servers=bootstrap_servers(cluster), cluster_ca=CLUSTER_CA_DIRECTORY, user=USER_DIRECTORY
+    )
 
 
 def bootstrap_servers(cluster: Cluster) -> str:
@@ -49,25 +65,25 @@ def user_files(cluster: Cluster) -> tuple[str, ...]:
     return ("password",)
 
 
-def variables(service: str, cluster: Cluster) -> dict[str, str]:
+def variables(service: str, cluster: Cluster, places: Places) -> dict[str, str]:
     """What `trunkline` is told of the connection, by variable."""
     found = {
-        "TRUNKLINE_BOOTSTRAP_SERVERS": bootstrap_servers(cluster),
-        "TRUNKLINE_SSL_CA_LOCATION": f"{CLUSTER_CA_DIRECTORY}/ca.crt",
+        "TRUNKLINE_BOOTSTRAP_SERVERS": places.bootstrap_servers,
+        "TRUNKLINE_SSL_CA_LOCATION": f"{places.cluster_ca}/ca.crt",
     }
     if cluster.authentication is Authentication.TLS:
         return {
             **found,
             "TRUNKLINE_SECURITY_PROTOCOL": "SSL",
-            "TRUNKLINE_SSL_CERTIFICATE_LOCATION": f"{USER_DIRECTORY}/user.crt",
-            "TRUNKLINE_SSL_KEY_LOCATION": f"{USER_DIRECTORY}/user.key",
+            "TRUNKLINE_SSL_CERTIFICATE_LOCATION": f"{places.user}/user.crt",
+            "TRUNKLINE_SSL_KEY_LOCATION": f"{places.user}/user.key",
         }
     return {
         **found,
         "TRUNKLINE_SECURITY_PROTOCOL": "SASL_SSL",
         "TRUNKLINE_SASL_MECHANISM": "SCRAM-SHA-512",
         "TRUNKLINE_SASL_USERNAME": service,
-        "TRUNKLINE_SASL_PASSWORD_FILE": f"{USER_DIRECTORY}/password",
+        "TRUNKLINE_SASL_PASSWORD_FILE": f"{places.user}/password",
     }
 
 

@@ -66,7 +66,7 @@ def _deployment(cluster: Cluster) -> dict[str, Any]:
 
 
 def _container(cluster: Cluster) -> dict[str, Any]:
-    variables = {**connecting.variables(EXPORTER, cluster), "HOME": "/tmp"}  # noqa: S108 - its own volume
+    variables = {**connecting.variables(EXPORTER, cluster, connecting.in_pod(cluster)), "HOME": "/tmp"}  # noqa: S108 - its own volume
     # A look at /metrics asks the whole cluster, so the probe only knocks.
     probe = {"tcpSocket": {"port": METRICS_PORT_NAME}, "periodSeconds": 10}
     return {

@@ -136,7 +136,7 @@ def _arguments(environment: str, service: str) -> list[str]:
 
 def _environment(cluster: Cluster, service: str) -> list[dict[str, Any]]:
     plain = {
-        **connecting.variables(service, cluster),
+        **connecting.variables(service, cluster, connecting.in_pod(cluster)),
         "TRUNKLINE_DATA_DIR": DATA_DIRECTORY,
         "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
     }
