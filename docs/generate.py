@@ -31,6 +31,7 @@ from trunkline.client.outbox.metrics import RelayMetrics
 from trunkline.client.publisher_metrics import PublisherMetrics, Standing
 from trunkline.client.store.failures import REASONS
 from trunkline.deploy.foreign_metrics import FOREIGN_METRICS
+from trunkline.services.kit.api.metrics import ApiMetrics
 
 DOCS: Final = Path(__file__).parent
 REFERENCE: Final = DOCS / "reference"
@@ -299,6 +300,10 @@ def metrics() -> str:
             "## The configuration's",
             "Of every instance that keeps the broadcast configuration, in the `registry` that it is given.",
             _metric_table(_happened_to_an_instance),
+            "## An HTTP API's",
+            "Of every service that serves one. `route` is its pattern below `/v1`, and `none` where an address "
+            "leads to no route.",
+            _metric_table(_happened_to_an_api),
             "## The exporter's",
             "`trunkline exporter` serves them, one for a cluster. Names and labels are those of "
             "kafka_exporter and, for seconds, of kafka-lag-exporter, so that dashboards and alerts made for "
@@ -339,6 +344,10 @@ def _metric_table(happen: Callable[[CollectorRegistry], None]) -> str:
 
 
 # A metric with labels that was never touched has none to show, so everything happens once.
+
+
+def _happened_to_an_api(registry: CollectorRegistry) -> None:
+    ApiMetrics(registry).answered("GET", "/entries", 200, 0.1)
 
 
 class _Published(NamedTuple):

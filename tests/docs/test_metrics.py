@@ -10,6 +10,7 @@ from trunkline.client.exporter import FAMILIES
 from trunkline.client.metrics import ConsumerMetrics
 from trunkline.client.outbox.metrics import RelayMetrics
 from trunkline.client.publisher_metrics import PublisherMetrics, Standing
+from trunkline.services.kit.api.metrics import ApiMetrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAME = re.compile(r"\b(?:kafka|trunkline)_[a-z_]+")
@@ -30,6 +31,7 @@ def test_every_metric_is_in_the_page() -> None:
     ConsumerMetrics(registry, "a-group")
     RelayMetrics(registry, "a-service")
     PublisherMetrics(registry, "a-service", Idle())
+    ApiMetrics(registry)
     BroadcastMetrics(registry, stale=lambda: False, unconfirmed_seconds=lambda: 0.0, entries=lambda: 0)
     counted = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()

@@ -210,13 +210,19 @@ def _api(process: "ServiceProcess", port: int | None, host: str, key: Path) -> "
         return None
     if process.app.router is None:
         return None
+    from trunkline.services.kit.api.metrics import ApiMetrics
     from trunkline.services.kit.api.server import ApiServer, new_api
     from trunkline.services.kit.api.tokens import load_verifier
 
     setup = process.setup
     title = setup.catalogue.service(setup.name).title
     app = new_api(
-        setup.name, [process.app.router()], store=process.store, verifier=load_verifier(key), title=title
+        setup.name,
+        [process.app.router()],
+        store=process.store,
+        verifier=load_verifier(key),
+        title=title,
+        metrics=ApiMetrics(setup.registry),
     )
     return ApiServer(
         app,

@@ -22,6 +22,7 @@ def services(catalogue: Catalogue, environment: Environment, cluster: Cluster) -
             _publishing(scope),
             _outbox(scope),
             _configuration(scope),
+            _answering(scope),
             _running(scope),
         ],
     )
@@ -169,6 +170,29 @@ def _configuration(scope: Scope) -> Row:
                 _rate(scope, "trunkline_broadcast_rejected_total", f"{APP}, reason"),
                 Unit.COUNT_A_SECOND,
                 legend=f"{APP}, reason",
+            ),
+        ],
+    )
+
+
+def _answering(scope: Scope) -> Row:
+    seconds = "trunkline_api_request_seconds"
+    failed = scope.services(f"{seconds}_count", THESE, 'status=~"5.."')
+    return Row(
+        "HTTP API",
+        [
+            _each(
+                "Requests by status",
+                _rate(scope, f"{seconds}_count", f"{APP}, status"),
+                Unit.COUNT_A_SECOND,
+                legend=f"{APP}, status",
+            ),
+            _each("Until the whole answer, 99 %", _quantile(scope, 0.99, seconds), Unit.SECONDS),
+            _each(
+                "Failed, in an hour, by route",
+                f"sum by ({APP}, route) (increase({failed}[1h]))",
+                Unit.COUNT,
+                legend=f"{APP}, route",
             ),
         ],
     )

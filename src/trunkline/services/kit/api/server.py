@@ -14,6 +14,7 @@ from trunkline import __version__
 from trunkline.client.store import Store
 from trunkline.errors import Unavailable
 from trunkline.services.kit.api import problems
+from trunkline.services.kit.api.metrics import ApiMetrics, Measured
 from trunkline.services.kit.api.tokens import Verifier
 
 START_SECONDS: Final = 10.0
@@ -25,7 +26,13 @@ ETAG_BYTES_MAX: Final = 4 << 20
 
 
 def new_api(
-    service: str, routes: Sequence[APIRouter], *, store: Store, verifier: Verifier, title: str
+    service: str,
+    routes: Sequence[APIRouter],
+    *,
+    store: Store,
+    verifier: Verifier,
+    title: str,
+    metrics: ApiMetrics | None = None,
 ) -> FastAPI:
     """The application: routes under /v1, OpenAPI under /openapi.json, problem details, ETags."""
     app = FastAPI(
@@ -37,6 +44,8 @@ def new_api(
         app.include_router(router, prefix="/v1")
     app.middleware("http")(_tagged)
     app.middleware("http")(_without_nul)
+    if metrics is not None:
+        app.add_middleware(Measured, metrics=metrics)
     return app
 
 
