@@ -20,6 +20,7 @@ class Requirement(StrEnum):
     POSTGRES = "POSTGRES"
     REDIS = "REDIS"
     SCHEMAS = "SCHEMAS"
+    KUBERNETES = "KUBERNETES"
     PROMTOOL = "PROMTOOL"
 
 
