@@ -1,29 +1,39 @@
 """`trunkline apply`: makes a cluster as the catalogue says, as far as it is safe or allowed."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common, _plan
+from trunkline.cli import _common, _plan, _resources
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.cli._connection import ClientProperties, connection
 from trunkline.operate.change import Risk
 
 if TYPE_CHECKING:
+    from trunkline.catalogue.model import Catalogue
+    from trunkline.client.config import ConnectionOptions
+    from trunkline.deploy.resource import Resource
     from trunkline.operate.apply import Applied
+    from trunkline.operate.kubernetes import KubernetesApi
 
 FAILED: Final = 1
 
 HELP: Final = """Make a cluster as the catalogue says: topics, their settings, and ACLs.
 
+On Strimzi (--kubernetes) the resources are written, by server-side apply with strict validation; its
+operators do the rest. On any other Kafka topics and ACLs are written themselves.
+
 Only what is safe is done; what risks more is left, and said, unless --allow names its risk (see `trunkline
-plan`). No topic is ever deleted, and nothing of principals that the catalogue does not know. Run it again as
-often as you like. The exit code is 0 where all is as the catalogue says now, 3 where something was left, and
-1 where something failed.
+plan`). No topic and no resource is ever deleted, and nothing of principals that the catalogue does not know.
+Run it again as often as you like. The exit code is 0 where all is as the catalogue says now, 3 where
+something was left, and 1 where something failed.
 
 [bold]Example[/bold]
 
   trunkline apply --environment production --bootstrap-servers kafka:9092 --client-properties admin.properties
+
+  trunkline apply --environment production --kubernetes
 """
 
 Allowed = Annotated[
@@ -42,27 +52,69 @@ def apply(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
     client_properties: ClientProperties = None,
     principal: _plan.PrincipalTemplate = None,
+    kubernetes: _resources.OnKubernetes = False,
+    kubeconfig: _resources.Kubeconfig = None,
+    context: _resources.Context = None,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
+    contract = _common.read_catalogue(catalogue)
+    allowed = frozenset(allow or ())
+    if kubernetes:
+        api = _resources.open_api(kubeconfig, context)
+        notes: tuple[str, ...] = ()
+        steps = _to_api(api, _resources.wanted_resources(contract, environment, catalogue), allowed)
+    else:
+        to = connection(bootstrap_servers, properties=client_properties)
+        notes, steps = _to_cluster(contract, environment, to, allowed, principal)
+    done = []
+    for applied in steps:
+        done.append(applied)
+        if not as_json:
+            _print(applied)
+    _conclude(environment, done, notes=notes, as_json=as_json)
+
+
+def _to_cluster(
+    contract: "Catalogue",
+    environment: str,
+    to: "ConnectionOptions",
+    allowed: frozenset[Risk],
+    principal: str | None,
+) -> "tuple[tuple[str, ...], Iterator[Applied]]":
     from trunkline.deploy.acls import acls
     from trunkline.operate.acls import wanted_bindings
     from trunkline.operate.apply import ClusterWriter
     from trunkline.operate.plan import cluster_plan, principals
 
-    contract = _common.read_catalogue(catalogue)
     known_as = principals(contract, environment, principal)
-    to = connection(bootstrap_servers, properties=client_properties)
     live = _plan.look(to, contract, environment)
     found = cluster_plan(contract, environment, live, known_as=known_as, operated=False)
     known = wanted_bindings(acls(contract, principals=known_as)) | (live.acls or frozenset())
     writer = ClusterWriter(to, contract, environment, known=known)
-    done = []
-    for applied in writer.apply(found.changes, allowed=frozenset(allow or ())):
-        done.append(applied)
-        if not as_json:
-            _print(applied)
-    _conclude(environment, done, notes=found.notes, as_json=as_json)
+    return found.notes, writer.apply(found.changes, allowed=allowed)
+
+
+def _to_api(api: "KubernetesApi", wanted: "list[Resource]", allowed: frozenset[Risk]) -> "Iterator[Applied]":
+    from trunkline.operate.apply import Applied, Outcome, held_back
+    from trunkline.operate.apply_resources import apply_resources
+    from trunkline.operate.inventory import inventory
+    from trunkline.operate.resources import resource_changes
+
+    with api:
+        found = inventory(api, wanted)
+        # The catalogue is what holds, whoever else has set a field.
+        told = apply_resources(api, wanted, found, allowed=allowed, force=True)
+    for change in told.done:
+        yield Applied(change=change, outcome=Outcome.DONE)
+    for failure in told.failed:
+        for change in failure.changes:
+            yield Applied(change=change, outcome=Outcome.FAILED, because=str(failure.error))
+    settled = {*told.done, *(change for failure in told.failed for change in failure.changes)}
+    for change in resource_changes(wanted, found):
+        if change not in settled:
+            because = held_back(change, allowed) or ""
+            yield Applied(change=change, outcome=Outcome.LEFT, because=because)
 
 
 def _print(applied: "Applied") -> None:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common
+from trunkline.cli import _common, _resources
 from trunkline.cli._common import AsJson, CatalogueFile
-from trunkline.errors import InvalidInput, Unavailable
+from trunkline.errors import InvalidInput
 
 if TYPE_CHECKING:
     from trunkline.catalogue.model import Catalogue
@@ -55,9 +54,9 @@ def render(
     if (output is None) is not stdout or (check and stdout):
         raise InvalidInput("give either -o DIR, with or without --check, or --stdout")
     contract = _common.read_catalogue(catalogue)
-    source = None if catalogue is None else catalogue.read_text(encoding="utf-8")
+    source = _resources.source_of(catalogue)
     if output is None:
-        typer.echo(_rendering().stream(contract, environment, source=source), nl=False)
+        typer.echo(_resources.rendering().stream(contract, environment, source=source), nl=False)
         return
     environments, tree = _everything(contract, environment, output, source=source)
     if check:
@@ -101,7 +100,7 @@ def _everything(
     """
     from trunkline.cli import _tree
 
-    rendering = _rendering()
+    rendering = _resources.rendering()
     contract.cluster(environment)
     known = [name for name in _tree.environments_of(directory) if name in contract.clusters]
     environments = sorted({*known, environment})
@@ -109,13 +108,3 @@ def _everything(
     for name in environments:
         tree |= rendering.render(contract, name, source=source)
     return environments, tree
-
-
-def _rendering() -> ModuleType:
-    try:
-        import ruamel.yaml  # noqa: F401 - an extra, looked for before its absence is a traceback
-    except ImportError as error:
-        raise Unavailable("manifests need ruamel.yaml; pip install trunkline[deploy]") from error
-    from trunkline.deploy import rendering
-
-    return rendering

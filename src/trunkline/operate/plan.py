@@ -13,12 +13,16 @@ from trunkline.catalogue.cluster import Authentication
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.topic_settings import topic_settings
 from trunkline.deploy.acls import acls
+from trunkline.deploy.resource import Resource
 from trunkline.deploy.scope import EXPORTER
 from trunkline.deploy.users import OPERATOR
 from trunkline.errors import InvalidInput
 from trunkline.operate.acls import acl_changes, wanted_bindings
 from trunkline.operate.change import Change, Risk, worst
+from trunkline.operate.convergence import convergence
 from trunkline.operate.live import Live
+from trunkline.operate.manifests import Key, Manifest
+from trunkline.operate.resources import resource_changes
 from trunkline.operate.topics import topic_changes
 
 NAME: Final = "{name}"
@@ -85,6 +89,19 @@ def cluster_plan(
         changes=tuple(_operated(changes) if operated else changes),
         notes=tuple(notes),
     )
+
+
+def resource_plan(
+    environment: str, wanted: Iterable[Resource], found: Mapping[Key, Manifest], *, have_status: bool
+) -> Plan:
+    """The resources against the catalogue, and what operators say of those that are there.
+
+    `have_status` is for resources of a Kubernetes API; manifests in files have no status.
+    """
+    changes = resource_changes(wanted, found)
+    if have_status:
+        changes += convergence(found.values())
+    return Plan(environment=environment, changes=tuple(changes))
 
 
 def joined(environment: str, plans: Iterable[Plan]) -> Plan:
