@@ -1,11 +1,13 @@
-"""`trunkline access`: who may do what on the cluster, and why; answered from the catalogue alone."""
+"""`trunkline access`: who may do what on the cluster, by the catalogue alone or by a look at the cluster."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common
-from trunkline.cli._common import AsJson, CatalogueFile
+from trunkline.cli import _access_audit, _common, _connection, _plan
+from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
+from trunkline.cli._connection import ClientProperties
 from trunkline.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,6 +30,21 @@ describe or alter-configs. With --kind group, transactional-id or cluster, NAME 
   trunkline access explain billing-service read query.execution.events
 
   trunkline access explain audit-service read audit-service --kind group
+"""
+
+AUDIT: Final = """Compare every right on a cluster with the catalogue, and tell which was ever used.
+
+Names principals, ACLs, denials, passwords and groups that the catalogue does not know, and rights of its own
+that are missing. Then says of each right of its services whether it was used, by what clients have left on
+the cluster: committed offsets, records, instances. Some rights leave no trace; with the log of Kafka's
+authoriser (kafka.authorizer.logger at DEBUG) those are told, too, and what was denied. Nothing is changed.
+
+The exit code is 0 where all is as the catalogue says, and 3 where something is not. A right that was never
+used is no drift.
+
+[bold]Example[/bold]
+
+  trunkline access audit --environment production --bootstrap-servers kafka:9092
 """
 
 app = _common.new_app(HELP)
@@ -72,6 +89,48 @@ def explain(
         _print(service, asked, asset, decision, others)
     if not decision.allowed:
         raise typer.Exit(DENIED)
+
+
+@app.command(help=AUDIT)
+def audit(
+    *,
+    environment: _plan.EnvironmentName,
+    bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
+    client_properties: ClientProperties = None,
+    principal: _plan.PrincipalTemplate = None,
+    known: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--known",
+            metavar="PRINCIPAL",
+            help="A principal that is not in the catalogue and no surprise, such as User:admin; repeatable.",
+        ),
+    ] = None,
+    authorizer_log: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--authorizer-log",
+            metavar="FILE",
+            help="A broker's kafka-authorizer.log; give it once for each file of each broker.",
+        ),
+    ] = None,
+    catalogue: CatalogueFile = None,
+    as_json: AsJson = False,
+) -> None:
+    from trunkline.operate.access_evidence import audited, look
+    from trunkline.operate.plan import principals
+
+    contract = _common.read_catalogue(catalogue)
+    known_as = principals(contract, environment, principal)
+    log = _access_audit.read_log(authorizer_log or ())
+    seen = look(_connection.connection(bootstrap_servers, properties=client_properties), contract)
+    found = audited(seen, contract, known_as=known_as, accepted=known or (), log=log)
+    if as_json:
+        _common.print_json(_access_audit.as_json(environment, found))
+    else:
+        _access_audit.show(environment, found)
+    if found.anomalies:
+        raise typer.Exit(_plan.DRIFT)
 
 
 def _print(

@@ -17,6 +17,8 @@ from trunkline.client.kafka.requests import COORDINATOR_SECONDS, Requests, coord
 
 _E: Final = ck.KafkaError
 _NEWEST: Final[OffsetSpec] = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]  # no hints there
+_FIRST: Final[OffsetSpec] = OffsetSpec.for_timestamp(0)
+"""The first record of 1970 or later."""
 
 DENIED: Final = frozenset({"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"})
 """The codes of a thing that this principal may not even describe."""
@@ -116,7 +118,14 @@ class Survey:
 
         Needs Describe on their topics (KIP-734).
         """
-        asked = {ck.TopicPartition(*key): _NEWEST for key in partitions}
+        return self._times(partitions, _NEWEST)
+
+    def oldest(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The timestamp of the first record that is still in each partition; as `newest` otherwise."""
+        return self._times(partitions, _FIRST)
+
+    def _times(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        asked = {ck.TopicPartition(*key): spec for key in partitions}
         if not asked:
             return {}
         with self._translated():

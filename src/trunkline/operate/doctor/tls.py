@@ -129,9 +129,10 @@ def server(shaken: Shaken, trusted: Sequence[Certificate], own: Identity | None,
 
 def _refused(shaken: Shaken, own: Identity | None) -> tuple[str, str]:
     """What a broker has against this client, and what to do."""
-    if "certificate required" in shaken.trouble:
+    # OpenSSL's servers say that one is required, Java's that it is bad.
+    if "certificate" in shaken.trouble and (own is None or not own.matches):
         return (
-            "the broker wants a certificate and the client shows none",
+            f"the broker wants a certificate and the client shows none ({shaken.trouble})",
             "set ssl.certificate.location and ssl.key.location, or use the listener for passwords",
         )
     if "alert" in shaken.trouble and own is not None:
