@@ -100,6 +100,24 @@ def _parsed(text: str, file: str) -> Iterator[tuple[str, Manifest]]:
         yield place, document
 
 
+def _repeated(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
+    """Keys that a mapping has already. An alias leads to a node that was seen, maybe around it."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    yield key
+                keys.add(key.value)
+            yield from _repeated(value, seen)
+
+
 def _loaded(text: str, file: str) -> list[tuple[str, Any]]:
     """Each document with where it begins, as `file:line`."""
     loader = _LOADER(text)
@@ -108,6 +126,11 @@ def _loaded(text: str, file: str) -> list[tuple[str, Any]]:
         while loader.check_node():
             node = loader.get_node()
             assert node is not None, "there is one"
+            if twice := next(_repeated(node, set()), None):
+                line = twice.start_mark.line + 1
+                raise InvalidInput(
+                    f"{file}:{line}: {twice.value} is there twice; the API keeps the last only"
+                )
             found.append((f"{file}:{node.start_mark.line + 1}", loader.construct_document(node)))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

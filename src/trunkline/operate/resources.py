@@ -106,7 +106,8 @@ def shown(value: Any) -> str:
         return text
     if isinstance(plain, str):
         return f"{' '.join(text[:SHOWN_MAX].split())}… ({len(text)} characters)"
-    return f"{len(plain)} {'fields' if isinstance(plain, dict) else 'items'}"
+    part = "field" if isinstance(plain, dict) else "item"
+    return f"{len(plain)} {part}{'' if len(plain) == 1 else 's'}"
 
 
 def _of_one(

@@ -56,14 +56,14 @@ def topic_verdict(difference: Difference, around: Surroundings) -> Verdict:  # n
 def user_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
     """Of one field of a KafkaUser."""
     match difference.at:
-        case ("spec", "authorization", "acls", _) if isinstance(difference.wanted, Nothing):
-            return Verdict(
-                risk=Risk.ACCESS, why="Whoever uses this right loses it; the catalogue does not give it."
-            )
-        case ("spec", "authorization", *_) if isinstance(difference.wanted, Nothing):
-            return Verdict(risk=Risk.ACCESS, why="Rights that the catalogue does not give are taken.")
-        case ("spec", "authorization", *_):
+        case ("spec", "authorization", *_) if isinstance(difference.found, Nothing):
             return Verdict(risk=Risk.SAFE, why="A right is given that the catalogue gives.")
+        case ("spec", "authorization", "acls", _) if _denies(difference.found):
+            return Verdict(risk=Risk.SAFE, why="The catalogue denies nobody what it gives.")
+        case ("spec", "authorization", *_):
+            return Verdict(
+                risk=Risk.ACCESS, why="Whoever uses a right that the catalogue does not give loses it."
+            )
         case ("spec", "authentication", *_):
             return Verdict(
                 risk=Risk.ACCESS,
@@ -79,6 +79,10 @@ def user_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
             )
         case _:
             return Verdict(risk=Risk.SAFE, why="Rights and credentials stay as they are.")
+
+
+def _denies(acl: Any) -> bool:
+    return isinstance(acl, dict) and acl.get("type") == "deny"
 
 
 def _partitions(found: Any, wanted: Any) -> Verdict:

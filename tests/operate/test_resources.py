@@ -1,0 +1,132 @@
+"""Resources that were found against the catalogue's: what is missing, what differs, what is nobody's."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from trunkline.catalogue.load import load_catalogue
+from trunkline.deploy.rendering import resources
+from trunkline.operate.change import Change, Layer, Risk, Verb
+from trunkline.operate.difference import NOTHING
+from trunkline.operate.manifests import Key, key_of
+from trunkline.operate.resources import is_ours, resource_changes, shown
+
+WANTED = resources(load_catalogue(), "production")
+TOPIC = ("kafka.strimzi.io/v1", "KafkaTopic", "trunkline", "query.execution.events")
+USER = ("kafka.strimzi.io/v1", "KafkaUser", "trunkline", "query-engine")
+OURS = {("trunkline", "trunkline")}
+
+
+def as_wanted() -> dict[Key, dict[str, Any]]:
+    return {one.key: one.manifest() for one in WANTED}
+
+
+def told(changes: Iterable[Change]) -> list[tuple[Verb, str, Risk]]:
+    return [(change.verb, change.subject, change.risk) for change in changes]
+
+
+def foreign(kind: str, name: str, **labels: str) -> dict[str, Any]:
+    named = {name.replace("_", "/", 1): value for name, value in labels.items()}
+    return {
+        "apiVersion": "kafka.strimzi.io/v1" if kind.startswith("Kafka") else "v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "trunkline", "labels": named},
+        "spec": {},
+    }
+
+
+def test_what_is_as_wanted_needs_no_change() -> None:
+    assert resource_changes(WANTED, as_wanted()) == []
+
+
+def test_where_nothing_is_everything_is_created_and_nothing_at_risk() -> None:
+    changes = resource_changes(WANTED, {})
+    assert len(changes) == len(WANTED)
+    assert {(change.verb, change.risk, change.field, change.remedy) for change in changes} == {
+        (Verb.CREATE, Risk.SAFE, "", "")
+    }
+    assert {change.layer for change in changes} == {Layer.RESOURCE}
+
+
+def test_each_edited_field_is_a_change_of_its_own_with_its_risk() -> None:
+    found = as_wanted()
+    found[TOPIC]["spec"]["config"]["retention.ms"] = 86_400_000
+    found[TOPIC]["spec"]["config"]["segment.ms"] = 5
+    found[TOPIC]["spec"]["partitions"] = 7
+    found[USER]["spec"]["authorization"]["acls"].append(
+        {"resource": {"type": "topic", "name": "billing.usage.events"}, "operations": ["Read"]}
+    )
+    topic, user = "KafkaTopic trunkline/query.execution.events", "KafkaUser trunkline/query-engine"
+    assert sorted(told(resource_changes(WANTED, found))) == sorted(
+        [
+            (Verb.ALTER, f"{topic} spec.config.retention.ms", Risk.SAFE),
+            (Verb.DELETE, f"{topic} spec.config.segment.ms", Risk.SAFE),
+            (Verb.ALTER, f"{topic} spec.partitions", Risk.DATA),
+            (Verb.DELETE, f"{user} spec.authorization.acls[Read on topic billing.usage.events]", Risk.ACCESS),
+        ]
+    )
+
+
+def test_a_deleted_topic_is_one_change() -> None:
+    found = as_wanted()
+    del found[TOPIC]
+    (change,) = resource_changes(WANTED, found)
+    assert (change.verb, change.field, change.found, change.wanted) == (Verb.CREATE, "", "absent", "there")
+    assert "creates the topic, empty" in change.why
+
+
+def test_whether_replicas_can_move_depends_on_the_kafka_that_was_found() -> None:
+    found = as_wanted()
+    found[TOPIC]["spec"]["replicas"] = 2
+    (balanced,) = resource_changes(WANTED, found)
+    kafka = next(key for key in found if key[1] == "Kafka")
+    del found[kafka]["spec"]["cruiseControl"]
+    alone = [change for change in resource_changes(WANTED, found) if change.kind == "KafkaTopic"]
+    assert (balanced.remedy, balanced.risk) == ("", Risk.REBALANCE)
+    assert alone[0].remedy
+
+
+def test_what_has_our_labels_and_is_not_in_the_catalogue_is_named_and_left() -> None:
+    topic = foreign("KafkaTopic", "old.topic", strimzi_io_cluster="x")
+    topic["metadata"]["labels"] = {"strimzi.io/cluster": "trunkline"}
+    service = foreign("Service", "old-service")
+    service["metadata"]["labels"] = {"app.kubernetes.io/part-of": "trunkline"}
+    stranger = foreign("Service", "stranger")
+    found = {**as_wanted(), **{key_of(one): one for one in (topic, service, stranger)}}
+    changes = resource_changes(WANTED, found)
+    assert told(changes) == [
+        (Verb.DELETE, "KafkaTopic trunkline/old.topic", Risk.DATA),
+        (Verb.DELETE, "Service trunkline/old-service", Risk.SAFE),
+    ]
+    assert all(change.remedy and change.found == "there" for change in changes)
+
+
+def test_a_topic_of_another_cluster_is_not_ours() -> None:
+    topic = foreign("KafkaTopic", "t")
+    assert not is_ours(topic, OURS)
+    topic["metadata"]["labels"] = {"strimzi.io/cluster": "other"}
+    assert not is_ours(topic, OURS)
+    topic["metadata"]["labels"] = {"strimzi.io/cluster": "trunkline"}
+    assert is_ours(topic, OURS)
+    topic["metadata"]["namespace"] = "elsewhere"
+    assert not is_ours(topic, OURS)
+
+
+def test_found_resources_are_not_touched() -> None:
+    found = as_wanted()
+    found[TOPIC]["spec"]["partitions"] = 7
+    before = deepcopy(found)
+    resource_changes(WANTED, found)
+    assert found == before
+
+
+def test_values_are_shown_in_a_few_characters() -> None:
+    assert shown(NOTHING) == "absent"
+    assert shown("text") == "text"
+    assert shown(5) == "5"
+    assert shown({"a": True}) == '{"a": true}'
+    assert shown(["a"]) == '["a"]'
+    assert shown(["a" * 50, "b" * 50]) == "2 items"
+    assert shown({"a": "b" * 99}) == "1 field"
+    assert shown("line\n" * 40).endswith("… (200 characters)")
+    assert "\n" not in shown("a\nb")
