@@ -1,6 +1,7 @@
 """`trunkline plan` as a person and a script see it, and the mistakes that it shares with `apply`."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,40 @@ def test_a_mistake_is_one_line(
     trunkline: Trunkline, command: str, options: tuple[str, ...], code: int, sentence: str
 ) -> None:
     ran = trunkline(command, *options)
+    assert (ran.code, ran.out) == (code, "")
+    assert sentence in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_rendered_directory_is_as_the_catalogue_says_until_somebody_edits_it(
+    trunkline: Trunkline, tmp_path: Path
+) -> None:
+    assert trunkline("render", "-e", "production", "-o", str(tmp_path)).code == 0
+    offline = ("plan", "-e", "production", "--offline", "--manifests", str(tmp_path))
+    assert trunkline(*offline).code == 0
+    topics = tmp_path / "overlays" / "production" / "topics.yaml"
+    text = topics.read_text(encoding="utf-8")
+    topics.write_text(text.replace("partitions: 6", "partitions: 12", 1), encoding="utf-8")
+    ran = trunkline(*offline, "--json")
+    assert ran.code == 3
+    (change,) = ran.json()["changes"]
+    assert (change["layer"], change["kind"], change["field"]) == ("resource", "KafkaTopic", "spec.partitions")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (("--offline",), 2, "leaves nothing to compare with"),
+        (("--offline", "--manifests", "missing"), 2, "missing: there is no such file or directory"),
+        (("--kubernetes", "--manifests", "x"), 2, "not both"),
+        (("--offline", "--kubernetes", "--kubeconfig", "missing"), 2, "kubeconfig missing"),
+        (("--offline", "--kubernetes", "--kubeconfig", "a:b"), 2, "several files"),
+    ],
+)
+def test_where_resources_are_is_said_once_and_right(
+    trunkline: Trunkline, options: tuple[str, ...], code: int, sentence: str
+) -> None:
+    ran = trunkline("plan", "-e", "production", *options)
     assert (ran.code, ran.out) == (code, "")
     assert sentence in ran.err
     assert len(ran.err.splitlines()) == 1

@@ -125,6 +125,11 @@ def test_a_topic_that_a_growth_has_closed_is_left_to_the_growth(closed: str) -> 
     assert f"`trunkline topics grow {TOPIC}`" in change.remedy
 
 
+def test_a_smaller_size_cuts_off_who_publishes_larger_events() -> None:
+    assert the_change_of(with_setting("max.message.bytes", "8388608")).risk is Risk.ACCESS
+    assert the_change_of(with_setting("max.message.bytes", "1000")).risk is Risk.SAFE
+
+
 def test_a_setting_that_the_catalogue_does_not_name_goes_back_to_the_brokers() -> None:
     change = the_change_of(with_setting("unclean.leader.election.enable", "true"))
     assert (change.found, change.wanted, change.risk) == ("true", "absent", Risk.SAFE)

@@ -59,11 +59,15 @@ def wanted_resources(contract: "Catalogue", environment: str, catalogue: Path | 
     return made
 
 
-def in_files(source: str) -> "Mapping[Key, Manifest]":
-    """The manifests of a file, a directory or, for `-`, of standard input."""
+def in_files(source: str, environment: str) -> "Mapping[Key, Manifest]":
+    """The manifests of a file, a directory or, for `-`, of standard input.
+
+    Of a directory that `trunkline render` has written, those of the environment.
+    """
     from trunkline.operate.manifests import read_manifests
 
-    return read_manifests(source, stdin=sys.stdin)
+    overlay = Path(source) / "overlays" / environment
+    return read_manifests(str(overlay) if overlay.is_dir() else source, stdin=sys.stdin)
 
 
 def open_api(kubeconfig: Path | None, context: str | None) -> "KubernetesApi":

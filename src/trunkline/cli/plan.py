@@ -84,7 +84,7 @@ def _of_files(contract: "Catalogue", environment: str, catalogue: Path | None, m
     from trunkline.operate.plan import resource_plan
 
     wanted = _resources.wanted_resources(contract, environment, catalogue)
-    return resource_plan(environment, wanted, _resources.in_files(manifests), have_status=False)
+    return resource_plan(environment, wanted, _resources.in_files(manifests, environment), have_status=False)
 
 
 def _of_api(contract: "Catalogue", environment: str, catalogue: Path | None, api: "KubernetesApi") -> "Plan":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common, _resources
+from trunkline.cli import _common, _plan, _resources
 from trunkline.cli._common import AsJson, CatalogueFile
 from trunkline.errors import InvalidInput
 
@@ -35,7 +35,7 @@ app = _common.new_app(EXAMPLE)
 @app.command(help=EXAMPLE)
 def render(
     *,
-    environment: Annotated[str, typer.Option("--environment", help="The environment of the catalogue.")],
+    environment: _plan.EnvironmentName,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where the files are written.")
     ] = None,

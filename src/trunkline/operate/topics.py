@@ -162,6 +162,8 @@ def _setting(live: LiveTopic, name: str, found: str, wanted: str) -> _Verdict:
         )
     if name == RETENTION:
         return _retention(live, found, wanted)
+    if name == SETTING and found.isdecimal() and int(found) > int(wanted):
+        return _Verdict(Risk.ACCESS, "larger events that are taken now are refused")
     if name == CLEANUP and COMPACT in found and live.was_written:
         return _Verdict(Risk.DATA, "what compaction kept beyond the retention is deleted for good")
     return _Verdict(Risk.SAFE, _WHY.get(name, "it counts for what is published from now on"))
