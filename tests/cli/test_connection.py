@@ -23,6 +23,16 @@ def test_variables_are_named_after_the_properties() -> None:
     }
 
 
+def test_who_somebody_is_can_be_taken_from_the_environment() -> None:
+    environment = {
+        "TRUNKLINE_SASL_PASSWORD": "secret",
+        "TRUNKLINE_ENABLE_SSL_CERTIFICATE_VERIFICATION": "false",
+        "TRUNKLINE_CLIENT_PROPERTIES": "client.properties",
+        "TRUNKLINE_DATA_DIR": "elsewhere",
+    }
+    assert _connection.without_security(environment) == {"TRUNKLINE_DATA_DIR": "elsewhere"}
+
+
 def test_a_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "client.properties"
     file.write_text("# mine\n\nsasl.username = audit\nsasl.password=a=b\n")

@@ -53,3 +53,11 @@ def test_a_service_that_has_miscounted_is_found_out_by_sql_over_the_log(
     code, report = demo(capsys, "--sabotage", "miscount")
     assert code == 1
     assert broken(report) == ["what is billed is what SQL finds in the log"]
+
+
+@pytest.mark.parametrize("alone", [("--bootstrap-servers", "127.0.0.1:1"), ("--secrets", ".")])
+def test_a_cluster_and_its_secrets_go_together(
+    capsys: pytest.CaptureFixture[str], alone: tuple[str, str]
+) -> None:
+    assert run(["demo", *alone]) == 2
+    assert "--bootstrap-servers and --secrets go together" in capsys.readouterr().err

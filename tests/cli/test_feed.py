@@ -22,7 +22,7 @@ def publishers(broker: BrokerProcess) -> Iterator[dict[ServiceName, Publisher]]:
     catalogue = load_catalogue()
     connection = ConnectionOptions(bootstrap_servers=broker.address)
     ensure_topics(connection, catalogue, "development")
-    with open_publishers(catalogue, connection) as opened:
+    with open_publishers(catalogue, lambda _: connection) as opened:
         yield opened
 
 

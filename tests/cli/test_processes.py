@@ -42,6 +42,14 @@ def test_start_returns_what_the_child_said_when_it_was_ready(child: Child) -> No
     assert child.pid is not None
 
 
+def test_a_child_has_the_variables_that_it_is_given(tmp_path: Path) -> None:
+    given = {**os.environ, "TRUNKLINE_CATALOGUE": str(tmp_path / "absent.yaml")}
+    asked = Child("topics", ["topics", "--json"], log=tmp_path / "topics.log", environment=given)
+    with pytest.raises(Unavailable, match=r"absent\.yaml"):
+        asked.start()
+    asked.stop()
+
+
 def test_a_killed_child_is_started_again(child: Child) -> None:
     child.start()
     first = child.pid

@@ -1,6 +1,7 @@
 """Balances the books of a run: what was published, what is in the log, what every service has made of it."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -40,10 +41,12 @@ class Books:
     by_topic: Counter[str]
 
 
-def balance(connection: ConnectionOptions, catalogue: Catalogue, *, ledger: Ledger, data_dir: Path) -> Books:
-    """Read everything back and compare."""
+def balance(
+    connect: Callable[[str], ConnectionOptions], catalogue: Catalogue, *, ledger: Ledger, data_dir: Path
+) -> Books:
+    """Read everything back and compare. `connect` says how each topic is reached."""
     note("reconciling")
-    records = list(read_log(connection, catalogue.topics))
+    records = list(read_log(connect, catalogue.topics))
     with closing(open_audit_store(data_dir)) as store:
         claims = reconcile(
             ledger.sent(),
@@ -60,16 +63,17 @@ def balance(connection: ConnectionOptions, catalogue: Catalogue, *, ledger: Ledg
 
 def damage(
     sabotage: Sabotage,
-    connection: ConnectionOptions,
+    connect: Callable[[str], ConnectionOptions],
     catalogue: Catalogue,
     *,
     ledger: Ledger,
     data_dir: Path,
 ) -> None:
-    """Do real damage, which the books must show."""
+    """Do real damage, which the books must show. `connect` says how each service comes to the cluster."""
     match sabotage:
         case Sabotage.REPEAT:
             last = ledger.last
+            connection = connect(last.service)
             with Publisher(service=last.service, connection=connection, catalogue=catalogue) as publisher:
                 publisher.publish_envelope(last.envelope).result(SETTLE_SECONDS_MAX)
         case Sabotage.LOSE:

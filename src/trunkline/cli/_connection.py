@@ -24,7 +24,7 @@ ENVIRONMENT_FILE: Final = "TRUNKLINE_CLIENT_PROPERTIES"
 PASSWORD: Final = "sasl.password"  # noqa: S105 - a property's name
 PASSWORD_FILE: Final = "sasl.password.file"  # noqa: S105 - a property's name
 _PREFIX: Final = "TRUNKLINE_"
-_SECURITY: Final = ("SECURITY_", "SASL_", "SSL_", "ENABLE_SSL_")
+_VARIABLES: Final = tuple(f"{_PREFIX}{part}" for part in ("SECURITY_", "SASL_", "SSL_", "ENABLE_SSL_"))
 
 ClientProperties = Annotated[
     Path | None,
@@ -60,7 +60,16 @@ def of_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix(_PREFIX).lower().replace("_", "."): value
         for name, value in environment.items()
-        if name.startswith(tuple(_PREFIX + part for part in _SECURITY))
+        if name.startswith(_VARIABLES)
+    }
+
+
+def without_security(environment: Mapping[str, str]) -> dict[str, str]:
+    """These variables, without those that say who somebody is on the cluster."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name != ENVIRONMENT_FILE and not name.startswith(_VARIABLES)
     }
 
 

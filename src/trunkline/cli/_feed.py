@@ -41,15 +41,15 @@ class Account(Protocol):
 
 @contextmanager
 def open_publishers(
-    catalogue: Catalogue, connection: ConnectionOptions
+    catalogue: Catalogue, connect: Callable[[str], ConnectionOptions]
 ) -> Iterator[dict[ServiceName, Publisher]]:
-    """One publisher for each service that publishes anything.
+    """One publisher for each service that publishes anything; `connect` says how it comes to the cluster.
 
     At the end they wait together, and not for long, for what has no outcome yet: the cluster may be away.
     """
     services = sorted({topic.publisher for topic in catalogue.topics.values()})
     publishers = {
-        service: Publisher(service=service, connection=connection, catalogue=catalogue)
+        service: Publisher(service=service, connection=connect(service), catalogue=catalogue)
         for service in services
     }
     try:

@@ -1,6 +1,6 @@
 """Reads back what a run left behind: the log, through a reader of its own, and the audit ledger."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from sqlalchemy import func, inspect, select
@@ -49,10 +49,10 @@ class Ledger:
         ]
 
 
-def read_log(connection: ConnectionOptions, topics: Iterable[str]) -> Iterator[Record]:
-    """Everything in these topics."""
+def read_log(connect: Callable[[str], ConnectionOptions], topics: Iterable[str]) -> Iterator[Record]:
+    """Everything in these topics, each over the connection of who may read it."""
     for topic in topics:
-        with TopicReader(connection, topic) as reader:
+        with TopicReader(connect(topic), topic) as reader:
             yield from reader.existing()
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,9 +37,18 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 class Child:
     """One supervised `trunkline` command that prints a JSON line on standard output when it is ready."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment` are all its variables; without it they are this process's own."""
         self.name = name
         self._arguments = list(arguments)
+        self._environment = environment
         self._log = log
         self._running: _Running | None = None
         self._failures_in_a_row = 0
@@ -128,7 +137,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, PARENT_PIPE: "1"},
+                env={**(os.environ if self._environment is None else self._environment), PARENT_PIPE: "1"},
             )
         return _Running(process, log_begin=begin)
 

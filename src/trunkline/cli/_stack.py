@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.names import ServiceName
 from trunkline.cli._common import Engine
+from trunkline.cli._given import GivenCluster, reader_of
 from trunkline.cli._processes import Child, Interrupted
 from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions
@@ -44,7 +45,7 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What a stack is started with."""
+    """What a stack is started with. On a cluster that is `given` no broker is started, nothing created."""
 
     data_dir: Path
     catalogue: Catalogue
@@ -57,6 +58,7 @@ class Machine:
     kafka_home: Path | None = None
     services: tuple[str, ...] = tuple(RUNNABLE)
     api_port: int = 0
+    given: GivenCluster | None = None
 
     def __post_init__(self) -> None:
         if self.engine is Engine.EMBEDDED:
@@ -72,7 +74,9 @@ class Machine:
 
     @property
     def environment(self) -> str:
-        """The environment of the contract whose settings the topics get."""
+        """The environment of the contract that this is."""
+        if self.given is not None:
+            return self.given.environment
         return "development" if self.brokers == 1 else "production"
 
 
@@ -102,6 +106,15 @@ class Stack:
     @property
     def connection(self) -> ConnectionOptions:
         return ConnectionOptions(bootstrap_servers=self.bootstrap_servers)
+
+    def connection_of(self, service: str) -> ConnectionOptions:
+        """How the service itself comes to the cluster."""
+        given = self._machine.given
+        return self.connection if given is None else given.connection(service)
+
+    def reading(self, topic: str) -> ConnectionOptions:
+        """How somebody comes who may read the topic."""
+        return self.connection_of(reader_of(self._machine.catalogue, topic))
 
     @property
     def children(self) -> Sequence[Process]:
@@ -140,11 +153,14 @@ class Stack:
 
     def _start(self) -> None:
         machine = self._machine
-        if machine.engine is Engine.KAFKA:
-            self._start_kafka()
+        if machine.given is not None:
+            self.bootstrap_servers = machine.given.bootstrap_servers
         else:
-            self._start_embedded()
-        ensure_topics(self.connection, machine.catalogue, machine.environment)
+            if machine.engine is Engine.KAFKA:
+                self._start_kafka()
+            else:
+                self._start_embedded()
+            ensure_topics(self.connection, machine.catalogue, machine.environment)
         self._require_free_ports()
         # All at once: each takes a second of a processor to import what it is made of.
         started = [(service, self._begin_service(service)) for service in self.services]
@@ -173,13 +189,20 @@ class Stack:
 
     def _begin_service(self, service: str) -> Child:
         machine = self._machine
-        arguments = ["--bootstrap-servers", self.bootstrap_servers, "--data-dir", str(machine.data_dir)]
+        arguments = ["--data-dir", str(machine.data_dir)]
+        if machine.given is None:
+            arguments += ["--bootstrap-servers", self.bootstrap_servers]
         arguments += ["--environment", machine.environment, "--api-port", str(self._api_port(service))]
         if machine.catalogue_file is not None:
             arguments += ["--catalogue", str(machine.catalogue_file)]
-        child = self._child("service", [service], arguments, name=service)
+        known = None if machine.given is None else machine.given.surroundings(service)
+        child = self._child("service", [service], arguments, name=service, environment=known)
         child.begin()
         return child
+
+    @property
+    def _has_embedded_broker(self) -> bool:
+        return self._machine.given is None and self._machine.engine is Engine.EMBEDDED
 
     def _start_kafka(self) -> None:
         # Here, so that the embedded engine never loads what it does not need.
@@ -212,16 +235,22 @@ class Stack:
     def _run(self, command: str, *arguments: Sequence[str]) -> dict[str, object]:
         return self._child(command, *arguments).start()
 
-    def _child(self, command: str, *arguments: Sequence[str], name: str | None = None) -> Child:
+    def _child(
+        self,
+        command: str,
+        *arguments: Sequence[str],
+        name: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Child:
         log = self._machine.data_dir / "logs" / f"{name or command}.log"
         flat = [argument for part in arguments for argument in part]
-        child = Child(name or command, [command, *flat, "--json"], log=log)
+        child = Child(name or command, [command, *flat, "--json"], log=log, environment=environment)
         self._children.append(child)
         return child
 
     def _stop(self) -> None:
         """Services before the broker, so that they can commit what they have in hand."""
-        services = self._children if self._kafka is not None else self._children[1:]
+        services = self._children[1:] if self._has_embedded_broker else self._children
         with ThreadPoolExecutor(max_workers=max(1, len(services))) as stopping:
             list(stopping.map(Child.stop, services))
         for child in self._children[: len(self._children) - len(services)]:

@@ -13,10 +13,11 @@ import typer
 
 from trunkline.cli import _common
 from trunkline.cli._common import AsJson, CatalogueFile, Sabotage
-from trunkline.errors import TrunklineError
+from trunkline.errors import InvalidInput, TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.catalogue.model import Catalogue
+    from trunkline.cli._given import GivenCluster
     from trunkline.cli._observe import Ledger
     from trunkline.cli._people import People
     from trunkline.cli._stack import Stack
@@ -37,9 +38,14 @@ other lifecycles are generated. Meanwhile people sign up, set, query and are gov
 HTTP APIs. Published = acknowledged = in the log = in the audit ledger, in each tenant's order, nothing twice,
 and every service has come to what SQL over the log comes to: exit 1 if any of these claims fails.
 
+With --bootstrap-servers and --secrets the same happens on a cluster that is there and empty, secured as the
+environment says and set up by `trunkline apply`: each service comes with its own credentials, and the books
+are read with those of services that may read them.
+
 [bold]Example[/bold]
 
   trunkline demo --seconds 20 --json
+  trunkline demo --bootstrap-servers kafka:9093 --secrets ./secrets --environment production
 """
 
 app = _common.new_app(HELP)
@@ -47,10 +53,15 @@ app = _common.new_app(HELP)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
-    """The outcome of one run. `events` were fed by the demo; the rest of the log is what services said."""
+    """The outcome of one run. `events` were fed by the demo; the rest of the log is what services said.
+
+    `start_seconds` is how long it took until every service read its partitions, and the broker if there is
+    one of the demo's own.
+    """
 
     ok: bool
     seconds: float
+    start_seconds: float
     events: int
     tenants: int
     in_log_by_topic: dict[str, int]
@@ -68,6 +79,24 @@ def demo(
         Path | None,
         typer.Option(metavar="PATH", help="AWS CloudTrail logs to mix in: a file or a directory."),
     ] = None,
+    bootstrap_servers: Annotated[
+        str | None,
+        typer.Option(
+            "--bootstrap-servers", "-b", metavar="HOST:PORT,…", help="A cluster that is there and empty."
+        ),
+    ] = None,
+    secrets: Annotated[
+        Path | None,
+        typer.Option(
+            "--secrets",
+            metavar="DIR",
+            help="Its users' Secrets: a directory for each as Strimzi writes them, such as "
+            "audit-service/user.crt and CLUSTER-cluster-ca-cert/ca.crt.",
+        ),
+    ] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", "-e", help="The environment of the catalogue that it is.")
+    ] = "development",
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
     sabotage: Annotated[Sabotage | None, typer.Option(hidden=True)] = None,
@@ -76,13 +105,21 @@ def demo(
     from trunkline.cli._stack import Machine, Stack
 
     contract = _common.read_catalogue(catalogue)
+    given = _given(contract, bootstrap_servers, secrets, environment)
     events = _input(contract, seed, cloudtrail)
     with tempfile.TemporaryDirectory(prefix="trunkline-demo-") as directory:
         data_dir = Path(directory)
         machine = Machine(
-            data_dir=data_dir, catalogue=contract, catalogue_file=catalogue, host="127.0.0.1", port=0
+            data_dir=data_dir,
+            catalogue=contract,
+            catalogue_file=catalogue,
+            host="127.0.0.1",
+            port=0,
+            given=given,
         )
+        began = time.monotonic()
         with Stack(machine, say=_common.note) as stack:
+            started = time.monotonic() - began
             people = _people(stack, data_dir)
             people.arrive()
             ledger = _feed(stack, contract, events, seconds=seconds, rate=rate)
@@ -93,13 +130,14 @@ def demo(
             _drain(stack, contract, data_dir)
             drained = time.monotonic() - began
             if sabotage is not None:
-                damage(sabotage, stack.connection, contract, ledger=ledger, data_dir=data_dir)
-            books = balance(stack.connection, contract, ledger=ledger, data_dir=data_dir)
+                damage(sabotage, stack.connection_of, contract, ledger=ledger, data_dir=data_dir)
+            books = balance(stack.reading, contract, ledger=ledger, data_dir=data_dir)
     claims = (*books.claims, *people.claims)
     sent = ledger.sent()
     report = DemoReport(
         ok=all(claim.holds for claim in claims),
         seconds=seconds,
+        start_seconds=round(started, 3),
         events=len(sent),
         tenants=len({event.identity.tenant for event in sent}),
         in_log_by_topic={name: books.by_topic[name] for name in contract.topics},
@@ -109,6 +147,26 @@ def demo(
     _print(report, as_json=as_json)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _given(
+    catalogue: "Catalogue", servers: str | None, secrets: Path | None, environment: str
+) -> "GivenCluster | None":
+    """The cluster that is there, if one is given: reachable for every service, set up, and empty."""
+    if servers is None and secrets is None:
+        return None
+    if servers is None or secrets is None:
+        raise InvalidInput("--bootstrap-servers and --secrets go together: each service has credentials")
+    from trunkline.cli._given import GivenCluster, require_empty
+
+    given = GivenCluster(
+        bootstrap_servers=servers,
+        secrets=secrets,
+        environment=environment,
+        cluster=catalogue.cluster(environment),
+    )
+    require_empty(given, catalogue)
+    return given
 
 
 def _input(catalogue: "Catalogue", seed: int, cloudtrail: Path | None) -> "Iterator[Produced]":
@@ -163,7 +221,7 @@ def _feed(
     from trunkline.cli._observe import Ledger
 
     ledger, failed = Ledger(), list[TrunklineError]()
-    with open_publishers(catalogue, stack.connection) as publishers:
+    with open_publishers(catalogue, stack.connection_of) as publishers:
         feed = Feed(events, publishers, ledger, rate=rate, on_error=failed.append)
         _common.note(f"publishing {rate:g} events/s for {seconds:g} s to Kafka at {stack.bootstrap_servers}")
         feed.start()
@@ -190,7 +248,10 @@ def _drain(stack: "Stack", catalogue: "Catalogue", data_dir: Path) -> None:
     def drained() -> bool:
         nonlocal calm
         behind = any(
-            lag.lag for service in stack.services for lag in group_lag(stack.connection, catalogue, service)
+            lag.lag
+            for service in stack.services
+            if catalogue.shared_by(service)
+            for lag in group_lag(stack.connection_of(service), catalogue, service)
         )
         # What is published is read again by others: it is over when nothing has moved for a while.
         calm = 0 if behind or unpublished(data_dir, stack.services) else calm + 1

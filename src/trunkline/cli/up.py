@@ -161,7 +161,7 @@ def _start_feed(
     tenants = [TenantId(f"tenant-{number:02}") for number in range(1, TENANTS + 1)]
     # A new seed for every run: a feed adds to what is there, and ids that came before would be duplicates.
     events = workload(time.time_ns(), tenants, clock=lambda: datetime.now(UTC), catalogue=catalogue)
-    publishers = running.enter_context(open_publishers(catalogue, stack.connection))
+    publishers = running.enter_context(open_publishers(catalogue, stack.connection_of))
     feed = Feed(said_by_others(events), publishers, tally, rate=rate, on_error=failed.append)
     feed.start()
     running.callback(feed.stop)

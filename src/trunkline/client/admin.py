@@ -128,7 +128,11 @@ def group_lag(connection: ConnectionOptions, catalogue: Catalogue, group: str | 
     committed = {name: admin.committed(name) for name in groups}
     if group is None:
         committed = {name: offsets for name, offsets in committed.items() if offsets}
-    there = admin.describe(catalogue.topics)
+    # Of no other topics: a service may not describe those that it has nothing to do with.
+    shared = {
+        topic.name for name in groups if name in catalogue.services for topic in catalogue.shared_by(name)
+    }
+    there = admin.describe(shared)
     counts = {topic.name: topic.partitions for topic in there.values()}
     wanted = {
         name: read_by(catalogue, name, counts=counts, committed=offsets)
