@@ -38,7 +38,7 @@ class Shaken:
     `trouble` is empty when the handshake was made and the broker has answered through it. `verify_code` is
     OpenSSL's where the server's certificate is the trouble. `certificate` is what the server shows, in DER,
     if it shows one; `verified` is whether anything checked it. `in_the_clear` says that Kafka answers at this
-    port without TLS.
+    port without TLS; `cut_off` that the server broke the connection off right after the handshake.
     """
 
     address: Address
@@ -47,6 +47,7 @@ class Shaken:
     version: str = ""
     certificate: bytes | None = None
     in_the_clear: bool = False
+    cut_off: bool = False
     verified: bool = False
     greeting: Greeting | None = None
 
@@ -96,6 +97,7 @@ def shake(address: Address, made: ssl.SSLContext) -> Shaken:
             version=version,
             certificate=shown,
             in_the_clear=clear,
+            cut_off=bool(version) and isinstance(error, OSError),
         )
     return Shaken(
         address=address,

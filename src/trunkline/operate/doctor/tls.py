@@ -129,13 +129,13 @@ def server(shaken: Shaken, trusted: Sequence[Certificate], own: Identity | None,
 
 def _refused(shaken: Shaken, own: Identity | None) -> tuple[str, str]:
     """What a broker has against this client, and what to do."""
-    # OpenSSL's servers say that one is required, Java's that it is bad.
-    if "certificate" in shaken.trouble and (own is None or not own.matches):
+    # TLS 1.3 tells it after the handshake, by an alert, which is lost where the server hangs up at once.
+    if (shaken.cut_off or "certificate" in shaken.trouble) and (own is None or not own.matches):
         return (
             f"the broker wants a certificate and the client shows none ({shaken.trouble})",
             "set ssl.certificate.location and ssl.key.location, or use the listener for passwords",
         )
-    if "alert" in shaken.trouble and own is not None:
+    if (shaken.cut_off or "alert" in shaken.trouble) and own is not None:
         return (
             f"the broker refuses the client's certificate ({shaken.trouble})",
             f"it was signed by {own.certificate.issuer}: let the cluster's clients CA sign it, or renew it",
