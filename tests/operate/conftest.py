@@ -9,6 +9,7 @@ import pytest
 
 from trunkline.operate.kubernetes import KubernetesApi
 from trunkline.testing.kube_api import KubernetesServer
+from trunkline.testing.kube_people import Somebody
 from trunkline.testing.kube_programs import KubernetesMissing, find_kubernetes
 from trunkline.testing.requirements import Requirement, is_required
 
@@ -41,6 +42,12 @@ def api(kubernetes_server: KubernetesServer) -> Iterator[KubernetesApi]:
     """A connection of somebody who may do everything."""
     with KubernetesApi.of_kubeconfig(kubernetes_server.kubeconfig()) as connected:
         yield connected
+
+
+@pytest.fixture
+def somebody(kubernetes_server: KubernetesServer) -> Somebody:
+    """Who edits resources behind our back."""
+    return Somebody(kubernetes_server)
 
 
 @pytest.fixture

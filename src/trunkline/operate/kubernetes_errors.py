@@ -36,6 +36,9 @@ _PASSING: Final = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
+_DENIED: Final = re.compile(r"cannot (\w+) resource")
+"""The verb that was missing: an apply to a resource that is not there needs `create` besides `patch`."""
+
 _MANAGER: Final = re.compile(r'conflict with "([^"]+)"')
 
 UNTYPED: Final = "failed to create typed patch object"
@@ -52,11 +55,12 @@ class KubernetesForbidden(KubernetesFailed):
     """The user lacks `verb` on `resource` (`PLURAL.GROUP`), in `namespace` if it is in one."""
 
     def __init__(self, call: "Call", message: str) -> None:
+        denied = _DENIED.search(message)
+        self.verb = call.verb if denied is None else denied[1]
         super().__init__(
             f"the Kubernetes API refuses: {message}; "
-            f'grant the verb "{call.verb}" on {call.resource}{call.where}'
+            f'grant the verb "{self.verb}" on {call.resource}{call.where}'
         )
-        self.verb = call.verb
         self.resource = call.resource
         self.namespace = call.namespace
 

@@ -72,16 +72,24 @@ class KubernetesServer:
         """Where it listens; its certificate is in the kubeconfig."""
         return f"https://{HOST}:{self._port}"
 
+    @property
+    def certificate(self) -> Path:
+        """Which the server makes itself, with the authority that has signed it."""
+        return self.directory / "certificates" / "apiserver.crt"
+
+    def token(self, user: str = ADMIN) -> str:
+        """What a user logs in with."""
+        return f"token-of-{user}"
+
     def kubeconfig(self, user: str = ADMIN) -> Path:
         """A kubeconfig with one context, named after the user: `ADMIN`, `GUEST`, or one unknown to it."""
-        credentials = {"token": _token(user)} if user in _GROUPS else {}
-        cluster = {"server": self.url, "certificate-authority": str(self._certificate)}
+        cluster = {"server": self.url, "certificate-authority": str(self.certificate)}
         file = self.directory / f"{user}.kubeconfig"
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": user, "user": credentials}],
+            "users": [{"name": user, "user": {"token": self.token(user)}}],
             "contexts": [{"name": user, "context": {"cluster": "test", "user": user}}],
             "current-context": user,
         }
@@ -104,11 +112,6 @@ class KubernetesServer:
     def close(self) -> None:
         """End both programs; fine when closed."""
         self._open.close()
-
-    @property
-    def _certificate(self) -> Path:
-        """Which the server makes itself, with the authority that has signed it."""
-        return self.directory / "certificates" / "apiserver.crt"
 
     def _start(self, programs: KubePrograms) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -139,13 +142,15 @@ class KubernetesServer:
         key = self.directory / "service-accounts.pem"
         key.write_bytes(_private_key())
         tokens = self.directory / "tokens.csv"
-        tokens.write_text("".join(f'{_token(user)},{user},{user},"{of}"\n' for user, of in _GROUPS.items()))
+        tokens.write_text(
+            "".join(f'{self.token(user)},{user},{user},"{of}"\n' for user, of in _GROUPS.items())
+        )
         return [
             str(programs.api_server),
             f"--etcd-servers={etcd_url}",
             f"--bind-address={HOST}",
             f"--secure-port={self._port}",
-            f"--cert-dir={self._certificate.parent}",
+            f"--cert-dir={self.certificate.parent}",
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
             "--service-account-issuer=https://trunkline.test",
@@ -165,12 +170,12 @@ class KubernetesServer:
         return program
 
     def _answers(self) -> bool:
-        if not self._certificate.exists():
+        if not self.certificate.exists():
             return False
         with suppress(OSError, urllib.error.URLError):
-            trusted = ssl.create_default_context(cafile=str(self._certificate))
+            trusted = ssl.create_default_context(cafile=str(self.certificate))
             asked = urllib.request.Request(  # noqa: S310 - our own server
-                f"{self.url}/readyz", headers={"Authorization": f"Bearer {_token(ADMIN)}"}
+                f"{self.url}/readyz", headers={"Authorization": f"Bearer {self.token(ADMIN)}"}
             )
             with urllib.request.urlopen(asked, timeout=5, context=trusted) as answer:  # noqa: S310 - as above
                 return bool(answer.status == 200)
@@ -246,10 +251,6 @@ def _is_served(api: KubernetesApi, kind: tuple[str, str, str]) -> bool:
     except (KindMissing, TrunklineError):
         return False
     return True
-
-
-def _token(user: str) -> str:
-    return f"token-of-{user}"
 
 
 def _private_key() -> bytes:

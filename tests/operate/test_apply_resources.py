@@ -1,0 +1,234 @@
+"""The catalogue's resources on a real Kubernetes API: applied whole, edited by others, and repaired."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from trunkline.catalogue.load import load_catalogue
+from trunkline.deploy.rendering import resources
+from trunkline.deploy.resource import Resource
+from trunkline.operate.apply_resources import Outcome, apply_order, apply_resources
+from trunkline.operate.change import Change, Risk, Verb
+from trunkline.operate.kubernetes import KubernetesApi
+from trunkline.operate.kubernetes_errors import KubernetesConflict, KubernetesRefused
+from trunkline.operate.manifests import Key, Manifest
+from trunkline.operate.resources import resource_changes
+from trunkline.testing.kube_people import Somebody
+
+TOPIC = "query.execution.events"
+EVERYTHING = frozenset(Risk)
+
+
+def rendered(environment: str, namespace: str) -> list[Resource]:
+    """The environment, all of it in one namespace."""
+    return [replace(one, namespace=namespace) for one in resources(load_catalogue(), environment)]
+
+
+def with_config(topic: Resource, **changes: Any) -> Resource:
+    """A topic with other settings; None takes one away."""
+    spec = topic.manifest()["spec"]
+    config = {name: value for name, value in {**spec["config"], **changes}.items() if value is not None}
+    return replace(topic, body={"spec": {**spec, "config": config}}, why={})
+
+
+def some(wanted: Iterable[Resource], *kinds: str) -> list[Resource]:
+    return [one for one in wanted if one.kind in kinds]
+
+
+class Environment:
+    """A rendered environment on the server, and what is done with it."""
+
+    def __init__(self, api: KubernetesApi, wanted: list[Resource]) -> None:
+        self.api = api
+        self.wanted = wanted
+
+    def found(self) -> dict[Key, Manifest]:
+        return self.api.read(one.key for one in self.wanted)
+
+    def changes(self) -> list[Change]:
+        return resource_changes(self.wanted, self.found())
+
+    def told(self) -> set[tuple[Verb, str, Risk]]:
+        return {(one.verb, f"{one.kind} {one.field}".strip(), one.risk) for one in self.changes()}
+
+    def apply(self, *, allowed: frozenset[Risk] = frozenset(), force: bool = True) -> Outcome:
+        return apply_resources(self.api, self.wanted, self.found(), allowed=allowed, force=force)
+
+    def manifest(self, kind: str, name: str) -> dict[str, Any]:
+        (one,) = [one for one in self.wanted if (one.kind, one.name) == (kind, name)]
+        return one.manifest()
+
+
+@pytest.fixture
+def kafka(api: KubernetesApi, namespace: str) -> Environment:
+    """Kafka's resources of production, applied."""
+    kinds = ("Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser")
+    made = Environment(api, some(rendered("production", namespace), *kinds))
+    outcome = made.apply(force=False)
+    assert (outcome.left, outcome.failed) == ((), ())
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_a_whole_environment_is_taken_by_a_real_api_and_needs_no_second_apply(
+    api: KubernetesApi, namespace: str, environment: str
+) -> None:
+    made = Environment(api, rendered(environment, namespace))
+    outcome = made.apply(force=False)
+    assert (outcome.left, outcome.failed) == ((), ())
+    assert len(outcome.done) == len(made.wanted) > 100
+    assert made.changes() == []
+    assert made.apply(force=False) == Outcome(done=(), left=(), failed=())
+
+
+@pytest.mark.slow
+def test_what_somebody_edits_is_named_with_its_risk_and_the_safe_part_is_repaired(
+    kafka: Environment, somebody: Somebody
+) -> None:
+    topic, user = kafka.manifest("KafkaTopic", TOPIC), kafka.manifest("KafkaUser", "query-engine")
+    somebody.edit(topic, {"spec": {"config": {"retention.ms": 86_400_000, "segment.ms": 5}, "partitions": 7}})
+    stolen = {"resource": {"type": "topic", "name": "billing.usage.events"}, "operations": ["Read"]}
+    acls = user["spec"]["authorization"]["acls"]
+    somebody.edit(user, {"spec": {"authorization": {"acls": [*acls[1:], stolen]}}})
+    somebody.delete(kafka.manifest("KafkaTopic", "ml.model.events"))
+    of = f"{acls[0]['resource']['type']} {acls[0]['resource']['name']}"
+    missing = {
+        (Verb.CREATE, f"KafkaUser spec.authorization.acls[{operation} on {of}]", Risk.SAFE)
+        for operation in acls[0]["operations"]
+    }
+    unsafe = {
+        (Verb.ALTER, "KafkaTopic spec.partitions", Risk.DATA),
+        (Verb.DELETE, "KafkaUser spec.authorization.acls[Read on topic billing.usage.events]", Risk.ACCESS),
+    }
+    assert kafka.told() == unsafe | missing | {
+        (Verb.ALTER, "KafkaTopic spec.config.retention.ms", Risk.SAFE),
+        (Verb.DELETE, "KafkaTopic spec.config.segment.ms", Risk.SAFE),
+        (Verb.CREATE, "KafkaTopic", Risk.SAFE),
+    }
+    outcome = kafka.apply()
+    assert outcome.failed == ()
+    assert len(outcome.done) == 3 + len(missing)
+    assert len(outcome.left) == 2
+    assert kafka.told() == unsafe
+    assert kafka.apply().done == ()
+
+
+@pytest.mark.slow
+def test_what_is_allowed_is_done_and_what_is_for_people_never_is(
+    kafka: Environment, somebody: Somebody
+) -> None:
+    topic, user = kafka.manifest("KafkaTopic", TOPIC), kafka.manifest("KafkaUser", "query-engine")
+    somebody.edit(topic, {"spec": {"config": {"retention.ms": -1}, "partitions": 7}})
+    somebody.edit(user, {"spec": {"authentication": {"type": "scram-sha-512"}}})
+    left = kafka.apply(allowed=frozenset({Risk.ACCESS})).left
+    assert sorted(one.field for one in left) == ["spec.config.retention.ms", "spec.partitions"]
+    assert [one.field for one in kafka.apply(allowed=EVERYTHING).left] == ["spec.partitions"]
+    assert [one.field for one in kafka.changes()] == ["spec.partitions"]
+
+
+@pytest.mark.slow
+def test_partitions_grow_only_where_that_is_allowed(kafka: Environment, somebody: Somebody) -> None:
+    somebody.edit(kafka.manifest("KafkaTopic", TOPIC), {"spec": {"partitions": 3}})
+    assert [one.risk for one in kafka.apply().left] == [Risk.ORDER]
+    assert kafka.apply(allowed=frozenset({Risk.ORDER})).left == ()
+    assert kafka.changes() == []
+
+
+@pytest.mark.slow
+def test_a_setting_of_ours_that_must_stay_stays_when_the_catalogue_drops_it(
+    api: KubernetesApi, namespace: str
+) -> None:
+    """The server removes what a manager does not mention any more, so what is left has to be mentioned."""
+    (topic,) = [one for one in rendered("production", namespace) if one.name == TOPIC]
+    Environment(api, [with_config(topic, **{"retention.ms": -1})]).apply()
+    now = Environment(api, [with_config(topic, **{"retention.ms": None, "compression.type": "zstd"})])
+    outcome = now.apply()
+    assert [one.field for one in outcome.done] == ["spec.config.compression.type"]
+    assert [(one.verb, one.field) for one in outcome.left] == [(Verb.DELETE, "spec.config.retention.ms")]
+    assert now.found()[topic.key]["spec"]["config"]["retention.ms"] == -1
+    assert now.apply(allowed=frozenset({Risk.DATA})).left == ()
+    assert "retention.ms" not in now.found()[topic.key]["spec"]["config"]
+
+
+@pytest.mark.slow
+def test_without_force_what_somebody_else_has_set_is_left_to_them(
+    kafka: Environment, somebody: Somebody
+) -> None:
+    somebody.edit(kafka.manifest("KafkaTopic", TOPIC), {"spec": {"config": {"compression.type": "zstd"}}})
+    somebody.delete(kafka.manifest("KafkaTopic", "ml.model.events"))
+    outcome = kafka.apply(force=False)
+    assert [change.name.rpartition("/")[2] for change in outcome.done] == ["ml.model.events"]
+    (failure,) = outcome.failed
+    assert isinstance(failure.error, KubernetesConflict)
+    assert failure.error.owners == {"spec.config.compression.type": "kubectl-edit"}
+    assert [change.field for change in failure.changes] == ["spec.config.compression.type"]
+
+
+@pytest.mark.slow
+def test_what_the_server_refuses_of_one_resource_does_not_keep_others_away(
+    api: KubernetesApi, namespace: str
+) -> None:
+    first, second, *_ = some(rendered("production", namespace), "KafkaTopic")
+    broken = replace(first, body={"spec": {"partitons": 3}}, why={})
+    made = Environment(api, [broken, second])
+    outcome = made.apply()
+    assert [change.name for change in outcome.done] == [f"{namespace}/{second.name}"]
+    assert isinstance(outcome.failed[0].error, KubernetesRefused)
+    assert "spec.partitons: field not declared in schema" in str(outcome.failed[0].error)
+
+
+@pytest.mark.slow
+def test_a_field_that_must_stay_stays_while_the_rest_of_its_resource_is_repaired(
+    kafka: Environment, somebody: Somebody
+) -> None:
+    pool = kafka.manifest("KafkaNodePool", "controllers")
+    volumes = deepcopy(pool["spec"]["storage"]["volumes"])
+    volumes[0] |= {"size": "1Ti", "deleteClaim": True}
+    somebody.edit(pool, {"spec": {"replicas": 5, "storage": {"volumes": volumes}}})
+    outcome = kafka.apply(allowed=EVERYTHING)
+    assert [change.field for change in outcome.done] == ["spec.storage.volumes.0.deleteClaim"]
+    assert sorted(change.field for change in outcome.left) == ["spec.replicas", "spec.storage.volumes.0.size"]
+    (found,) = [one for key, one in kafka.found().items() if key[3] == "controllers"]
+    assert found["spec"]["replicas"] == 5
+    assert found["spec"]["storage"]["volumes"][0] == {**volumes[0], "deleteClaim": False}
+
+
+@pytest.mark.slow
+def test_what_was_changed_after_it_was_read_is_not_written_over(
+    kafka: Environment, somebody: Somebody
+) -> None:
+    topic = kafka.manifest("KafkaTopic", TOPIC)
+    somebody.edit(topic, {"spec": {"config": {"compression.type": "zstd"}}})
+    found = kafka.found()
+    somebody.edit(topic, {"spec": {"partitions": 12}})
+    outcome = apply_resources(kafka.api, kafka.wanted, found, allowed=frozenset(), force=True)
+    assert [str(failure.error) for failure in outcome.failed] == [
+        f"KafkaTopic {TOPIC}: it has been changed meanwhile; look again"
+    ]
+    assert {one.field for one in kafka.changes()} == {"spec.partitions", "spec.config.compression.type"}
+
+
+@pytest.mark.slow
+def test_a_policy_that_lets_more_in_is_closed_where_that_is_allowed(
+    api: KubernetesApi, somebody: Somebody, namespace: str
+) -> None:
+    made = Environment(api, some(rendered("production", namespace), "NetworkPolicy"))
+    made.apply()
+    somebody.edit(made.manifest("NetworkPolicy", "trunkline-services"), {"spec": {"ingress": [{}]}})
+    assert made.told() == {(Verb.ALTER, "NetworkPolicy spec.ingress", Risk.ACCESS)}
+    assert made.apply().done == ()
+    assert made.apply(allowed=frozenset({Risk.ACCESS})).left == ()
+    assert made.changes() == []
+
+
+def test_what_others_need_comes_first() -> None:
+    wanted = rendered("production", "n")
+    kinds = [key[1] for key in sorted((one.key for one in wanted), key=apply_order)]
+    assert kinds.index("ServiceAccount") < kinds.index("Deployment") < kinds.index("ScaledObject")
+    assert kinds.index("KafkaNodePool") < kinds.index("Kafka") < kinds.index("KafkaTopic")
+    assert kinds.index("TriggerAuthentication") < kinds.index("ScaledObject")
+    assert apply_order(("v1", "Namespace", "", "n")) < apply_order(("v1", "ServiceAccount", "n", "a"))
