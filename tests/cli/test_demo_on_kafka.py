@@ -7,15 +7,19 @@ from typing import Any
 import confluent_kafka as ck
 import pytest
 
+from trunkline.catalogue.access import Asset, Kind, Operation, rights
+from trunkline.catalogue.internal import GROWTH_JOURNAL
 from trunkline.catalogue.load import load_catalogue
 from trunkline.cli.main import run
 from trunkline.client.config import ConsumerOptions, admin_config, consumer_config
 from trunkline.client.kafka import Admin
+from trunkline.operate.authorizer_log import AuthorizerLog, read_authorizer_log
 from trunkline.testing.access_matrix import user_rights
 from trunkline.testing.certificates import Authority
 from trunkline.testing.consuming import eventually
 from trunkline.testing.kafka import KafkaCluster
 from trunkline.testing.kafka_config import Tls
+from trunkline.testing.kafka_leaders import set_log_level
 
 CATALOGUE = load_catalogue()
 USER = "notification-service"
@@ -52,10 +56,35 @@ class Demo:
         return code, line
 
 
+def write_down_what_is_asked(cluster: KafkaCluster) -> None:
+    """Denials are in the brokers' logs anyway."""
+    for broker in cluster.brokers:
+        address = broker.internal_address
+        set_log_level(address, broker.number, logger="kafka.authorizer.logger", level="DEBUG")
+
+
+def asked_of(cluster: KafkaCluster) -> AuthorizerLog:
+    logs = [broker.log_file.read_text() for broker in cluster.brokers]
+    return read_authorizer_log(line for log in logs for line in log.splitlines())
+
+
+def unused(asked: AuthorizerLog) -> set[tuple[Kind, Operation, str]]:
+    """Services' rights that nobody has made use of, without who has them: kind, operation and name."""
+    found = set()
+    for service in CATALOGUE.services:
+        used = [attempt for attempt in asked.allowed if attempt.principal == f"User:CN={service}"]
+        for right in rights(CATALOGUE, service):
+            done = {one.operation for one in used if right.covers(Asset(Kind(one.resource), one.name))}
+            left = set(right.operations) - {Operation(name) for name in done}
+            found |= {(right.resource, operation, right.name) for operation in left}
+    return found
+
+
 @pytest.mark.timeout(300)
-def test_every_claim_holds_on_the_secured_cluster_and_it_is_not_run_twice_there(
+def test_every_claim_holds_under_the_catalogues_rights_and_no_service_asks_for_more(
     production: KafkaCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    write_down_what_is_asked(production)
     demo = Demo(production, capsys)
     code, out, err = demo.run("--seconds", "10")
     assert out, err
@@ -64,6 +93,10 @@ def test_every_claim_holds_on_the_secured_cluster_and_it_is_not_run_twice_there(
     assert code == 0, err
     assert set(report["in_log_by_topic"]) == set(CATALOGUE.topics)
     assert all(report["in_log_by_topic"].values())
+    asked = asked_of(production)
+    assert list(asked.denied) == []
+    # The journal of growth is looked at every time, and read where it has something to say.
+    assert unused(asked) == {(Kind.TOPIC, Operation.READ, GROWTH_JOURNAL.name)}
     code, line = demo.refused()
     assert code == 2
     assert "the demo counts everything" in line

@@ -117,6 +117,8 @@ def _by_reader(catalogue: Catalogue) -> Mapping[str, list[str]]:
 def _let_in(given: GivenCluster, service: str) -> None:
     try:
         check_reachable(given.connection(service))
+    except InvalidInput as error:
+        raise InvalidInput(f"{service}: {error}") from error
     except KafkaFailed as error:
         raise KafkaFailed(error.code, f"{service}: {error}") from error
 

@@ -1,10 +1,15 @@
-"""Metadata and leader moves, over the wire: what the client library has no call for."""
+"""Metadata, leader moves and log levels, over the wire: what the client library has no call for."""
 
 import socket
 import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from trunkline.broker.protocol.messages.configs import (
+    IncrementalAlterableConfig,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResource,
+)
 from trunkline.broker.protocol.messages.metadata import (
     MetadataRequest,
     MetadataRequestTopic,
@@ -13,6 +18,9 @@ from trunkline.broker.protocol.messages.metadata import (
 from trunkline.testing.wire import WireClient
 
 METADATA_VERSION: Final = 9
+ALTER_CONFIGS_VERSION: Final = 1
+BROKER_LOGGER: Final = 8
+SET: Final = 0
 ALTER_PARTITION_REASSIGNMENTS: Final = 45
 ELECT_LEADERS: Final = 43
 ELECT_VERSION: Final = 2
@@ -74,6 +82,18 @@ def elect_preferred(address: str, topic: str, partition: int) -> None:
     topics = _array(_string(topic) + _array(struct.pack(">i", partition)) + _NO_TAGS)
     body = struct.pack(">b", PREFERRED) + topics + struct.pack(">i", TIMEOUT_MS)
     _ask(address, ELECT_LEADERS, ELECT_VERSION, body + _NO_TAGS)
+
+
+def set_log_level(address: str, broker: int, *, logger: str, level: str) -> None:
+    """Have a broker log more or less from now on (KIP-412). Raises `OSError` when it does not answer."""
+    change = IncrementalAlterableConfig(name=logger, config_operation=SET, value=level)
+    resource = IncrementalAlterConfigsResource(
+        resource_type=BROKER_LOGGER, resource_name=str(broker), configs=[change]
+    )
+    with WireClient(address, timeout_s=ANSWER_SECONDS_MAX) as wire:
+        wire.ask(
+            IncrementalAlterConfigsRequest(resources=[resource], validate_only=False), ALTER_CONFIGS_VERSION
+        )
 
 
 _NO_TAGS: Final = b"\0"
