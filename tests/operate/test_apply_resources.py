@@ -232,3 +232,30 @@ def test_what_others_need_comes_first() -> None:
     assert kinds.index("KafkaNodePool") < kinds.index("Kafka") < kinds.index("KafkaTopic")
     assert kinds.index("TriggerAuthentication") < kinds.index("ScaledObject")
     assert apply_order(("v1", "Namespace", "", "n")) < apply_order(("v1", "ServiceAccount", "n", "a"))
+
+
+@pytest.mark.slow
+def test_what_an_earlier_catalogue_had_set_goes_and_what_others_have_added_stays(
+    api: KubernetesApi, somebody: Somebody, namespace: str
+) -> None:
+    (audit,) = [
+        one for one in rendered("production", namespace) if one.key[1::2] == ("Deployment", "audit-service")
+    ]
+    earlier = audit.manifest()
+    container = earlier["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [*container.get("env", []), {"name": "OLD", "value": "1"}]
+    earlier["metadata"]["labels"]["old"] = "1"
+    api.apply(earlier)
+    theirs = {"spec": {"template": {"metadata": {"annotations": {"restartedAt": "today"}}}}}
+    somebody.edit(earlier, theirs)
+    made = Environment(api, [audit])
+    env = f"spec.template.spec.containers.{container['name']}.env"
+    assert [(one.verb, one.field) for one in made.changes()] == [
+        (Verb.DELETE, "metadata.labels.old"),
+        (Verb.DELETE, env if len(container["env"]) == 1 else f"{env}.OLD"),
+    ]
+    assert made.apply(force=False).failed == ()
+    assert made.changes() == []
+    (found,) = made.found().values()
+    assert found["spec"]["template"]["metadata"]["annotations"]["restartedAt"] == "today"
+    assert "OLD" not in str(found["spec"])

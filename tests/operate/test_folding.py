@@ -73,7 +73,7 @@ def test_rights_grouped_otherwise_are_the_same_rights() -> None:
 
 def test_what_is_no_right_stays_something_that_can_be_told_apart() -> None:
     assert rights({"resource": None, "operations": ["All"]}, "nonsense", {"x": 1}) == [
-        "All on None",
+        '{"operations": ["All"], "resource": null}',
         '"nonsense"',
         '{"x": 1}',
     ]

@@ -66,6 +66,9 @@ def test_a_namespace_is_part_of_the_key_and_may_be_missing() -> None:
         ("a: \t- !!python/object:os.system 1\n", r"one.yaml:1: no YAML"),
         ("a: !!python/object:os.system 1\n", r"one.yaml:1: no YAML"),
         ("a: \x00", r"one.yaml: no YAML"),
+        ("2020-01-01: x\n", r"one.yaml: no YAML"),
+        ("a: &a [*a]\n", r"one.yaml: no YAML"),
+        (TOPIC.format(name="a\n  labels: [x]"), r"one.yaml:1: .*: metadata.labels must be a mapping"),
     ],
 )
 def test_what_is_no_manifest_is_refused_with_its_line(tmp_path: Path, text: str, told: str) -> None:

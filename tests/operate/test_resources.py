@@ -1,20 +1,60 @@
 """Resources that were found against the catalogue's: what is missing, what differs, what is nobody's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trunkline.catalogue.load import load_catalogue
 from trunkline.deploy.rendering import resources
 from trunkline.operate.change import Change, Layer, Risk, Verb
-from trunkline.operate.difference import NOTHING
+from trunkline.operate.difference import HEAD, NOTHING, differences, left_as_found, removals
 from trunkline.operate.manifests import Key, key_of
-from trunkline.operate.resources import is_ours, resource_changes, shown
+from trunkline.operate.resources import change_of, is_ours, judged, resource_changes, shown
+from trunkline.operate.verdict import Surroundings
 
 WANTED = resources(load_catalogue(), "production")
+PRODUCTION = {one.key: one.manifest() for one in WANTED}
 TOPIC = ("kafka.strimzi.io/v1", "KafkaTopic", "trunkline", "query.execution.events")
 USER = ("kafka.strimzi.io/v1", "KafkaUser", "trunkline", "query-engine")
 OURS = {("trunkline", "trunkline")}
+
+
+NONSENSE = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "x", "1Gi", "name"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "id", "x y"]), inner)
+    ),
+    max_leaves=4,
+)
+
+
+def containers(value: Any) -> Iterator[Any]:
+    """All mappings and lists in a value that have something in them."""
+    if isinstance(value, dict | list) and value:
+        yield value
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from containers(inner)
+
+
+@st.composite
+def vandalised(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A rendered manifest, and what somebody has made of its body."""
+    wanted = PRODUCTION[draw(st.sampled_from(sorted(PRODUCTION)))]
+    found = deepcopy(wanted)
+    body = {name: value for name, value in found.items() if name not in HEAD}
+    for _ in range(draw(st.integers(1, 3))):
+        inner = draw(st.sampled_from(list(containers(body)) or [body]))
+        place = draw(st.sampled_from(sorted(inner) if isinstance(inner, dict) else range(len(inner))))
+        if draw(st.booleans()):
+            inner[place] = draw(NONSENSE)
+        else:
+            del inner[place]
+            if not body:
+                break
+    return wanted, {**{name: found[name] for name in HEAD}, **body}
 
 
 def as_wanted() -> dict[Key, dict[str, Any]]:
@@ -130,3 +170,16 @@ def test_values_are_shown_in_a_few_characters() -> None:
     assert shown({"a": "b" * 99}) == "1 field"
     assert shown("line\n" * 40).endswith("… (200 characters)")
     assert "\n" not in shown("a\nb")
+
+
+@given(vandalised())
+def test_whatever_somebody_makes_of_a_manifest_is_judged_and_can_be_left_as_it_is(
+    pair: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    wanted, found = pair
+    every = judged(wanted, found, Surroundings(is_there=True))
+    told = [change_of(wanted, one).subject for one in every]
+    assert len(set(told)) == len(told)
+    assert all("\n" not in one for one in told)
+    assert differences(left_as_found(wanted, [one.difference for one in every]), found) == []
+    assert isinstance(removals(wanted, found), dict)

@@ -1,12 +1,13 @@
 """Where a resource that was found differs from what the catalogue says: pure, field by field.
 
-Only fields that the catalogue sets count: an API server adds defaults, and operators and other tools add
-fields of their own. Some places are ours wholly, so that what is there besides is a difference, too: the spec
-of Strimzi's resources, where an additional topic setting or right changes what holds, and selectors.
+Only fields that the catalogue sets count, and those that it has set before: an API server adds defaults, and
+operators and other tools add fields of their own. Some places are ours wholly, so that what is there besides
+is a difference, too: the spec of Strimzi's resources, where an additional topic setting or right changes what
+holds, and selectors.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -14,9 +15,12 @@ from trunkline.catalogue.quantity import cpus, size_bytes
 from trunkline.deploy.strimzi import API_VERSION as STRIMZI
 from trunkline.operate.folding import Folded, folded, unfolded
 from trunkline.operate.manifests import Manifest
+from trunkline.operate.ownership import NO_FIELDS, Fields, applied_fields, fields_below, is_applied
 
 Place: TypeAlias = tuple[str, ...]
 """The way to a field of a folded manifest; a list's items that have no names are `0`, `1` and so on."""
+
+HEAD: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 SELECTORS: Final = frozenset({"matchLabels", "selector", "podSelector", "namespaceSelector"})
 """One label more selects other pods."""
@@ -49,20 +53,42 @@ class Difference:
         return "".join(f"[{name}]" if " " in name else f".{name}" for name in self.at).lstrip(".")
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What is known about the place that is compared: of which kind, whether ours wholly, and what we set."""
+
+    kind: str
+    is_wholly: bool
+    fields: Fields
+
+    def within(self, at: Place) -> "_Scope":
+        """The same, inside of a mapping at this place."""
+        return self if self.is_wholly else replace(self, is_wholly=_is_wholly(at, self.kind))
+
+    def below(self, name: str, inside: Mapping[str, Any]) -> "_Scope":
+        """For the field or item `name` of what was found."""
+        return replace(self, fields=fields_below(self.fields, name, inside))
+
+    def counts(self, name: str, inside: Mapping[str, Any]) -> bool:
+        """Whether a field or item that is not wanted is a difference."""
+        if is_applied(self.fields, name, inside):
+            return True
+        is_default = self.kind == "NetworkPolicy" and NETWORK_DEFAULTS.get(name) == inside[name]
+        return self.is_wholly and not is_default
+
+
 def differences(wanted: Manifest, found: Manifest) -> list[Difference]:
     """How the resource differs in what the catalogue says of it. Status and versions are the server's."""
     ours, theirs = folded(wanted), folded(found)
-    is_strimzi = ours["apiVersion"] == STRIMZI
+    scope = _Scope(kind=ours["kind"], is_wholly=False, fields=applied_fields(found))
+    metadata = scope.below("metadata", theirs)
     listed: list[Difference] = []
-    for name, value in ours.items():
-        if name in {"apiVersion", "kind"}:
-            continue
-        if name == "metadata":
-            listed += _of_metadata(value, theirs["metadata"])
-        else:
-            listed += _compared(
-                (name,), value, theirs.get(name, NOTHING), kind=ours["kind"], owned=is_strimzi
-            )
+    for part in ("labels", "annotations"):
+        labels = ours["metadata"].get(part, {}), theirs["metadata"].get(part) or {}
+        listed += _of_mapping(("metadata", part), *labels, metadata.below(part, theirs["metadata"]))
+    body = replace(scope, is_wholly=ours["apiVersion"] == STRIMZI)
+    for name in sorted(ours.keys() - HEAD):
+        listed += _compared((name,), ours[name], theirs.get(name, NOTHING), body.below(name, theirs))
     return listed
 
 
@@ -99,38 +125,29 @@ def _take_away(patch: dict[str, Any], at: Place, ours: Any, theirs: Any) -> None
     patch[last] = None
 
 
-def _of_metadata(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
-    """Labels and annotations that the catalogue sets; the names are the same already."""
-    for part in ("labels", "annotations"):
-        for name, value in wanted.get(part, {}).items():
-            there = (found.get(part) or {}).get(name, NOTHING)
-            if there != value:
-                yield Difference(at=("metadata", part, name), found=there, wanted=value)
-
-
-def _compared(at: Place, wanted: Any, found: Any, *, kind: str, owned: bool) -> Iterator[Difference]:
+def _compared(at: Place, wanted: Any, found: Any, scope: _Scope) -> Iterator[Difference]:
     if isinstance(wanted, dict) and type(wanted) is type(found):
-        yield from _of_mapping(at, wanted, found, kind=kind, owned=owned or _is_owned(at, kind))
+        yield from _of_mapping(at, wanted, found, scope.within(at))
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        item = replace(scope, fields=NO_FIELDS)
         for place, (ours, theirs) in enumerate(zip(wanted, found, strict=True)):
-            yield from _compared((*at, str(place)), ours, theirs, kind=kind, owned=owned)
+            yield from _compared((*at, str(place)), ours, theirs, item)
     elif not _same(at, wanted, found):
         yield Difference(at=at, found=found, wanted=wanted)
 
 
 def _of_mapping(
-    at: Place, wanted: Mapping[str, Any], found: Mapping[str, Any], *, kind: str, owned: bool
+    at: Place, wanted: Mapping[str, Any], found: Mapping[str, Any], scope: _Scope
 ) -> Iterator[Difference]:
     for name, value in wanted.items():
-        yield from _compared((*at, name), value, found.get(name, NOTHING), kind=kind, owned=owned)
-    if owned:
-        for name in sorted(found.keys() - wanted.keys()):
-            if kind != "NetworkPolicy" or NETWORK_DEFAULTS.get(name) != found[name]:
-                yield Difference(at=(*at, name), found=found[name], wanted=NOTHING)
+        yield from _compared((*at, name), value, found.get(name, NOTHING), scope.below(name, found))
+    for name in sorted(found.keys() - wanted.keys()):
+        if scope.counts(name, found):
+            yield Difference(at=(*at, name), found=found[name], wanted=NOTHING)
 
 
-def _is_owned(at: Place, kind: str) -> bool:
-    return at[-1] in SELECTORS or (kind == "NetworkPolicy" and len(at) > 1)
+def _is_wholly(at: Place, kind: str) -> bool:
+    return at[-1] in SELECTORS or (kind == "NetworkPolicy" and at[0] == "spec" and len(at) > 1)
 
 
 def _same(at: Place, wanted: Any, found: Any) -> bool:

@@ -29,7 +29,8 @@ def folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """
     made: dict[str, Any] = _folded(manifest)
     if manifest.get("kind") == "KafkaUser":
-        authorization = made.get("spec", {}).get("authorization")
+        spec = made.get("spec")
+        authorization = spec.get("authorization") if isinstance(spec, dict) else None
         if isinstance(authorization, dict) and isinstance(authorization.get("acls"), list):
             authorization["acls"] = Folded(_rights(authorization["acls"]))
     return made
@@ -68,7 +69,7 @@ def _names(items: Sequence[Any]) -> list[str] | None:
 def _rights(acls: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     for acl in acls:
         operations = acl.get("operations") if isinstance(acl, dict) else None
-        if not isinstance(operations, list):
+        if not isinstance(operations, list) or not isinstance(acl.get("resource"), dict):
             yield json.dumps(acl, sort_keys=True), acl
             continue
         for operation in operations:
@@ -76,7 +77,7 @@ def _rights(acls: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _words(acl: Mapping[str, Any], operation: str) -> str:
-    resource = acl.get("resource") or {}
+    resource = acl["resource"]
     name, pattern = resource.get("name"), resource.get("patternType", PATTERN_DEFAULT)
     of = f"{resource.get('type')}" if name is None else f"{resource.get('type')} {name}"
     rest = {field: acl.get(field, usual) for field, usual in ACL_DEFAULTS.items()}

@@ -24,8 +24,8 @@ from lightkube.core.exceptions import ConfigError
 from trunkline.errors import InvalidInput, TrunklineError
 from trunkline.operate.kubernetes_errors import Call, KindMissing, KubernetesUnavailable, refusal
 from trunkline.operate.manifests import Key, Manifest, key_of
+from trunkline.operate.ownership import FIELD_MANAGER
 
-FIELD_MANAGER: Final = "trunkline"
 SECONDS_MAX: Final = 30.0
 """For one request; nothing that we render takes the server a second."""
 

@@ -1,5 +1,6 @@
 """Manifests as they are in files: a file, a directory as `trunkline render` writes it, or standard input."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO, TypeAlias
@@ -97,6 +98,9 @@ def _parsed(text: str, file: str) -> Iterator[tuple[str, Manifest]]:
         ):
             if not isinstance(value, str) or not value:
                 raise InvalidInput(f"{place}: no Kubernetes resource: {name} must be a text")
+        for name in ("labels", "annotations"):
+            if not isinstance(document["metadata"].get(name) or {}, dict):
+                raise InvalidInput(f"{place}: no Kubernetes resource: metadata.{name} must be a mapping")
         yield place, document
 
 
@@ -118,6 +122,11 @@ def _repeated(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
             yield from _repeated(value, seen)
 
 
+def _as_json(document: Any) -> Any:
+    """As the API would be given it: keys are texts, and so is what YAML takes for a date."""
+    return json.loads(json.dumps(document, default=str))
+
+
 def _loaded(text: str, file: str) -> list[tuple[str, Any]]:
     """Each document with where it begins, as `file:line`."""
     loader = _LOADER(text)
@@ -131,12 +140,12 @@ def _loaded(text: str, file: str) -> list[tuple[str, Any]]:
                 raise InvalidInput(
                     f"{file}:{line}: {twice.value} is there twice; the API keeps the last only"
                 )
-            found.append((f"{file}:{node.start_mark.line + 1}", loader.construct_document(node)))
+            found.append((f"{file}:{node.start_mark.line + 1}", _as_json(loader.construct_document(node))))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = "" if mark is None else f":{mark.line + 1}"
         raise InvalidInput(f"{file}{line}: no YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         raise InvalidInput(f"{file}: no YAML: {' '.join(str(error).split())}") from error
     finally:
         loader.dispose()
