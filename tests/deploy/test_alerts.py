@@ -9,7 +9,7 @@ from trunkline.catalogue.load import load_catalogue
 from trunkline.deploy.alert import Alert, Severity
 from trunkline.deploy.alerts import alert_groups, alerts
 from trunkline.deploy.text import document
-from trunkline.testing.clusters import a_cluster
+from trunkline.testing.clusters import REPORTS, a_cluster, with_reports
 from trunkline.testing.kubernetes import problems
 from trunkline.testing.promtool import check_rules
 
@@ -72,6 +72,12 @@ def test_alerts_on_one_broker_of_several_are_only_where_there_are_several() -> N
         "UncleanElection",
     }
     assert names["development"] <= names["production"]
+
+
+def test_only_what_this_version_runs_is_expected_to_run() -> None:
+    (rule,) = alerts(with_reports(), "production", a_cluster())
+    assert '"tenant-service"' in document(rule)
+    assert REPORTS not in document(rule)
 
 
 def test_what_is_critical_says_what_to_do() -> None:

@@ -7,7 +7,7 @@ import pytest
 from trunkline.catalogue.cluster import Authentication
 from trunkline.catalogue.load import load_catalogue
 from trunkline.deploy.guide import guide
-from trunkline.testing.clusters import a_cluster
+from trunkline.testing.clusters import a_cluster, with_reports
 
 CATALOGUE = load_catalogue()
 COPIED = "a pod mounts Secrets of its own namespace only"
@@ -21,6 +21,13 @@ def test_every_service_has_its_secret() -> None:
     text = page()
     for service in CATALOGUE.services:
         assert f"`{service}-store`" in text
+
+
+def test_a_service_that_this_version_cannot_run_is_said_to_be_yours() -> None:
+    text = guide(with_reports(), "production", a_cluster())
+    assert "`report-service`: this version has no code for it." in text
+    assert "`report-service-store`" not in text
+    assert "What you run yourself" not in page()
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from trunkline.catalogue.load import load_catalogue
-from trunkline.deploy.service_needs import NEEDS, Replicas, replicas
-from trunkline.services import runnable
-from trunkline.testing.clusters import a_cluster
+from trunkline.catalogue.model import Service
+from trunkline.deploy.service_needs import NEEDS, RUNNABLE, Replicas, is_any_scaled, replicas, runnable
+from trunkline.services import RUNNABLE as RUN_BY_THIS_VERSION
+from trunkline.testing.clusters import REPORTS, a_cluster, with_reports
 
 CATALOGUE = load_catalogue()
 
@@ -46,5 +47,16 @@ def test_there_are_no_more_than_partitions_whatever_the_settings_say() -> None:
 
 def test_needs_are_of_services_that_exist() -> None:
     assert set(NEEDS) <= set(CATALOGUE.services)
-    for service in NEEDS:
-        assert runnable(service)
+    assert set(NEEDS) <= RUNNABLE
+
+
+def test_pods_are_of_what_this_version_runs() -> None:
+    assert set(RUN_BY_THIS_VERSION) == RUNNABLE
+    assert runnable(CATALOGUE) == tuple(CATALOGUE.services)
+    assert runnable(with_reports()) == tuple(CATALOGUE.services)
+
+
+def test_what_others_run_needs_no_keda() -> None:
+    only_theirs = replace(with_reports(), services={REPORTS: Service(REPORTS, "Reports")})
+    assert is_any_scaled(CATALOGUE, "production", a_cluster())
+    assert not is_any_scaled(only_theirs, "production", a_cluster())

@@ -9,7 +9,7 @@ from trunkline.catalogue.load import load_catalogue
 from trunkline.deploy.labels import NAME
 from trunkline.deploy.text import document
 from trunkline.deploy.workloads import workloads
-from trunkline.testing.clusters import a_cluster
+from trunkline.testing.clusters import REPORTS, a_cluster, with_reports
 from trunkline.testing.keda import API_VERSION as KEDA
 from trunkline.testing.keda import keda_problems
 from trunkline.testing.kubernetes import problems
@@ -47,6 +47,13 @@ def test_each_service_has_what_it_takes_and_no_two_resources_are_the_same() -> N
     for service in CATALOGUE.services:
         kinds = {resource.kind for resource in made if resource.labels.get(NAME) == service}
         assert kinds >= KINDS_OF_ALL, service
+
+
+def test_what_this_version_cannot_run_has_no_workload_at_all() -> None:
+    """`trunkline service report-service` exits with 2, so a pod of it would never start."""
+    made = list(workloads(with_reports(), "production", a_cluster()))
+    assert not [one.key for one in made if REPORTS in (one.name, one.labels.get(NAME))]
+    assert {one.key for one in made} == {one.key for one in workloads(CATALOGUE, "production", a_cluster())}
 
 
 def test_the_services_namespace_is_rendered_only_where_it_is_their_own() -> None:

@@ -7,6 +7,7 @@ from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.deploy.alert import Alert, Severity, grew
 from trunkline.deploy.scope import APP, Scope
+from trunkline.deploy.service_needs import runnable
 
 LAG_RECORDS_MAX: Final = 10_000
 """The contract's: of a group in a topic, for 15 minutes."""
@@ -188,7 +189,9 @@ def _configuration(scope: Scope) -> Iterator[Alert]:
 
 
 def _running(scope: Scope, catalogue: Catalogue) -> Iterator[Alert]:
-    names = sorted(catalogue.services)
+    names = sorted(runnable(catalogue))
+    if not names:
+        return
     expected = " or ".join(f'label_replace(vector(1), "{APP}", "{name}", "", "")' for name in names)
     any_of_them = "|".join(names)
     unready = scope.services("kube_deployment_status_replicas_unavailable", f'deployment=~"{any_of_them}"')

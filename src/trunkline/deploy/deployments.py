@@ -9,7 +9,7 @@ from trunkline.deploy import connecting
 from trunkline.deploy.labels import API_PORT_NAME, service_labels
 from trunkline.deploy.pods import pod_spec
 from trunkline.deploy.resource import Field, Resource
-from trunkline.deploy.service_needs import needs, replicas
+from trunkline.deploy.service_needs import needs, replicas, runnable
 
 API_VERSIONS: Final = {
     "Deployment": "apps/v1",
@@ -24,8 +24,8 @@ _CONTAINER: Final[Field] = (*_POD, "containers", 0)
 
 
 def deployments(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterable[Resource]:
-    """What runs each service of the catalogue."""
-    for service in catalogue.services:
+    """What runs each service of the catalogue that this version can run."""
+    for service in runnable(catalogue):
         yield _resource(service, cluster, "ServiceAccount", {"automountServiceAccountToken": False})
         yield _deployment(catalogue, environment, cluster, service)
         yield _http_service(service, cluster)

@@ -7,7 +7,7 @@ from trunkline.catalogue.model import Catalogue
 from trunkline.deploy import connecting, pods
 from trunkline.deploy.network_policies import CALLERS
 from trunkline.deploy.scope import EXPORTER
-from trunkline.deploy.service_needs import needs, replicas
+from trunkline.deploy.service_needs import is_any_scaled, needs, runnable
 from trunkline.deploy.users import OPERATOR
 
 
@@ -31,6 +31,7 @@ def _lines(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterator
     yield ""
     yield from _secrets(catalogue, cluster)
     yield ""
+    yield from _run_elsewhere(catalogue)
     yield "## Secrets that Strimzi makes"
     yield ""
     yield from _strimzi_secrets(cluster)
@@ -58,7 +59,7 @@ def _operators(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iter
     yield f"- The namespaces `{cluster.namespace}` ({brokers}) and {prometheus}."
     yield f"- Strimzi 1.2, watching `{cluster.namespace}`."
     yield "- The Prometheus operator, with kube-state-metrics."
-    if any(replicas(catalogue, environment, cluster, name).are_scaled for name in catalogue.services):
+    if is_any_scaled(catalogue, environment, cluster):
         yield "- KEDA 2.17 or newer in the namespace `keda`: the brokers' listener lets its operator in."
     yield f"- The image `{cluster.services.image}`, where the nodes can pull it."
     yield (
@@ -75,7 +76,7 @@ def _secrets(catalogue: Catalogue, cluster: Cluster) -> Iterator[str]:
     yield "| Secret | keys | |"
     yield "|---|---|---|"
     keys = ", ".join(f"`{key}`" for key in pods.STORE_KEYS)
-    names = ", ".join(f"`{pods.store_secret(service)}`" for service in sorted(catalogue.services))
+    names = ", ".join(f"`{pods.store_secret(service)}`" for service in sorted(runnable(catalogue)))
     yield f"| {names} | {keys} | URLs of two PostgreSQL databases of its own, and 32 random bytes |"
     yield (
         f"| `{pods.TOKENS_SECRET}` | `{pods.TOKENS_KEY}` | the Ed25519 public key that API tokens are "
@@ -107,8 +108,21 @@ def _secrets(catalogue: Catalogue, cluster: Cluster) -> Iterator[str]:
     )
 
 
+def _run_elsewhere(catalogue: Catalogue) -> Iterator[str]:
+    ours = runnable(catalogue)
+    others = ", ".join(f"`{service}`" for service in sorted(catalogue.services) if service not in ours)
+    if others:
+        yield "## What you run yourself"
+        yield ""
+        yield (
+            f"{others}: this version has no code for it. Its KafkaUser, rights, quota and alerts on its lag are here; "
+            "its Deployment is yours, with the Secret of its name."
+        )
+        yield ""
+
+
 def _with_more_secrets(catalogue: Catalogue) -> Iterable[str]:
-    return [service for service in catalogue.services if needs(service).reads_secrets]
+    return [service for service in runnable(catalogue) if needs(service).reads_secrets]
 
 
 def _strimzi_secrets(cluster: Cluster) -> Iterator[str]:

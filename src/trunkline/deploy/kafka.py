@@ -13,7 +13,7 @@ from trunkline.deploy import connecting
 from trunkline.deploy.labels import PART_OF
 from trunkline.deploy.network_policies import NAMESPACE_NAME
 from trunkline.deploy.resource import Field, Resource
-from trunkline.deploy.service_needs import replicas
+from trunkline.deploy.service_needs import is_any_scaled
 from trunkline.deploy.strimzi import API_VERSION, is_disposable, strimzi_resource
 
 CA_DAYS, CA_RENEWAL_DAYS = 365, 30
@@ -40,7 +40,7 @@ rules:
 def kafka(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterable[Resource]:
     """The Kafka; with Cruise Control also the template of its rebalances and what it exports."""
     kept = catalogue.environment(environment)
-    listener = _listener(cluster, is_scaled=_is_scaled(catalogue, environment, cluster))
+    listener = _listener(cluster, is_scaled=is_any_scaled(catalogue, environment, cluster))
     spec: dict[str, Any] = {
         "kafka": _brokers(kept, cluster, listener),
         "entityOperator": _entity_operator(kept),
@@ -121,10 +121,6 @@ def _peer(namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:
         "namespaceSelector": {"matchLabels": {NAMESPACE_NAME: namespace}},
         "podSelector": {"matchLabels": labels},
     }
-
-
-def _is_scaled(catalogue: Catalogue, environment: str, cluster: Cluster) -> bool:
-    return any(replicas(catalogue, environment, cluster, name).are_scaled for name in catalogue.services)
 
 
 def _entity_operator(environment: Environment) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from trunkline.catalogue.model import Catalogue
 from trunkline.deploy import connecting
 from trunkline.deploy.labels import ALL_SERVICES, API_PORT_NAME, METRICS_PORT_NAME, PART_OF, service_labels
 from trunkline.deploy.resource import Field, Resource
-from trunkline.deploy.service_needs import Needs, needs
+from trunkline.deploy.service_needs import Needs, needs, runnable
 
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 """The label that Kubernetes itself gives to every namespace."""
@@ -52,7 +52,7 @@ def network_policies(catalogue: Catalogue, environment: str, cluster: Cluster) -
     """What the services' pods may reach, and who may reach them."""
     yield _deny_all(cluster)
     yield _services(cluster)
-    for service in catalogue.services:
+    for service in runnable(catalogue):
         if rules := _egress_of(needs(service)):
             yield Resource(
                 api_version="networking.k8s.io/v1",

@@ -12,7 +12,7 @@ from trunkline.catalogue.model import Catalogue
 from trunkline.deploy import connecting
 from trunkline.deploy.labels import CONTAINER, service_labels
 from trunkline.deploy.resource import Resource
-from trunkline.deploy.service_needs import Replicas, replicas
+from trunkline.deploy.service_needs import Replicas, replicas, runnable
 
 API_VERSION: Final = "keda.sh/v1alpha1"
 
@@ -29,7 +29,7 @@ PROTOCOL_VERSION: Final = "3.9.0"
 
 def scaling(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterable[Resource]:
     """A ScaledObject and a TriggerAuthentication for each service that may have more than its fewest pods."""
-    for service in catalogue.services:
+    for service in runnable(catalogue):
         allowed = replicas(catalogue, environment, cluster, service)
         if allowed.are_scaled:
             yield _authentication(service, cluster)

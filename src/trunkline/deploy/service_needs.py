@@ -11,6 +11,26 @@ from typing import Final
 
 from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.names import ServiceName
+
+RUNNABLE: Final = frozenset(
+    {
+        "ai-service",
+        "audit-service",
+        "billing-service",
+        "catalog-service",
+        "config-service",
+        "data-quality-service",
+        "governance-service",
+        "iam-service",
+        "ml-service",
+        "notification-service",
+        "pipeline-service",
+        "query-engine",
+        "tenant-service",
+    }
+)
+"""What `trunkline service` runs: as in `trunkline.services`, whose code no manifest follows from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +76,12 @@ NEEDS: Final[Mapping[str, Needs]] = {
 NOTHING_MORE: Final = Needs()
 
 
+def runnable(catalogue: Catalogue) -> tuple[ServiceName, ...]:
+    """The services that have pods, in the catalogue's order. Any other one has its rights, and is deployed by
+    whoever wrote it: a pod of ours could only exit."""
+    return tuple(name for name in catalogue.services if name in RUNNABLE)
+
+
 def needs(service: str) -> Needs:
     """What the service needs beyond what all do."""
     return NEEDS.get(service, NOTHING_MORE)
@@ -83,3 +109,8 @@ def replicas(catalogue: Catalogue, environment: str, cluster: Cluster, service: 
     if not shared:
         return Replicas(cluster.services.replicas, cluster.services.replicas)
     return Replicas(min(cluster.services.replicas, shared), shared)
+
+
+def is_any_scaled(catalogue: Catalogue, environment: str, cluster: Cluster) -> bool:
+    """Whether there is anything to decide for any service, and so whether KEDA is needed."""
+    return any(replicas(catalogue, environment, cluster, name).are_scaled for name in runnable(catalogue))

@@ -1,7 +1,8 @@
-"""A cluster's settings to render with, where a test is not about those of the packaged catalogue."""
+"""Settings and a contract to render with, where a test is not about those of the packaged catalogue."""
 
 from dataclasses import replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from trunkline.catalogue.cluster import (
     KAFKA_VERSION,
@@ -12,6 +13,24 @@ from trunkline.catalogue.cluster import (
     ServicePods,
     Storage,
 )
+from trunkline.catalogue.load import load_catalogue
+from trunkline.catalogue.model import Catalogue, Service
+from trunkline.catalogue.names import ServiceName, TopicName
+
+REPORTS: Final = ServiceName("report-service")
+"""A service that somebody has added to the contract, and that no version of ours runs."""
+
+
+def with_reports() -> Catalogue:
+    """The packaged catalogue with `REPORTS`, which reads ai.agent.events in a group."""
+    packaged = load_catalogue()
+    topic = packaged.topic("ai.agent.events")
+    reading = replace(topic, consumers=(*topic.consumers, REPORTS), groups=(*topic.groups, REPORTS))
+    return replace(
+        packaged,
+        services=MappingProxyType({**packaged.services, REPORTS: Service(REPORTS, "Report Service")}),
+        topics=MappingProxyType({**packaged.topics, TopicName(topic.name): reading}),
+    )
 
 
 def a_cluster(**changes: Any) -> Cluster:
