@@ -49,7 +49,8 @@ def test_a_way_in_never_shows_a_secret() -> None:
 
 
 def test_the_level_of_the_metadata_tells_the_release() -> None:
-    assert release(1) == "3.3"
+    assert release(1) == "before 3.3"
+    assert release(7) == "3.3"
     assert release(FIRST_LEVELS["4.0"] - 1) == "3.9"
     assert release(FIRST_LEVELS["4.0"] + 1) == "4.0"
     assert release(999) == "4.3 or newer"

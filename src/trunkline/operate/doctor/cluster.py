@@ -13,7 +13,7 @@ from trunkline.operate.doctor.reach import Contact, why_silent
 from trunkline.operate.doctor.tls import protocol, uses_tls
 
 FIRST_LEVELS: Final[Mapping[str, int]] = {
-    "3.3": 1,
+    "3.3": 7,
     "3.4": 8,
     "3.5": 9,
     "3.6": 12,
@@ -25,7 +25,7 @@ FIRST_LEVELS: Final[Mapping[str, int]] = {
     "4.2": 28,
     "4.3": 30,
 }
-"""The first feature level of `metadata.version` in each release of Kafka (MetadataVersion.java)."""
+"""The first feature level of `metadata.version` in each release of Kafka (MetadataVersion.java of 4.3)."""
 
 GROUP_FEATURE: Final = "group.version"
 ADVERTISED_ADVICE: Final = (
