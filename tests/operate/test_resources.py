@@ -177,9 +177,11 @@ def test_whatever_somebody_makes_of_a_manifest_is_judged_and_can_be_left_as_it_i
     pair: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     wanted, found = pair
+    before = deepcopy(pair)
     every = judged(wanted, found, Surroundings(is_there=True))
     told = [change_of(wanted, one).subject for one in every]
     assert len(set(told)) == len(told)
     assert all("\n" not in one for one in told)
     assert differences(left_as_found(wanted, [one.difference for one in every]), found) == []
     assert isinstance(removals(wanted, found), dict)
+    assert pair == before

@@ -126,6 +126,9 @@ def _take_away(patch: dict[str, Any], at: Place, ours: Any, theirs: Any) -> None
 
 
 def _compared(at: Place, wanted: Any, found: Any, scope: _Scope) -> Iterator[Difference]:
+    if isinstance(wanted, Folded) or isinstance(found, Folded):
+        # A list without items does not say by what they would be told apart.
+        wanted, found = (Folded() if side == [] else side for side in (wanted, found))
     if isinstance(wanted, dict) and type(wanted) is type(found):
         yield from _of_mapping(at, wanted, found, scope.within(at))
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):

@@ -28,11 +28,9 @@ def folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
     grouping say nothing.
     """
     made: dict[str, Any] = _folded(manifest)
-    if manifest.get("kind") == "KafkaUser":
-        spec = made.get("spec")
-        authorization = spec.get("authorization") if isinstance(spec, dict) else None
-        if isinstance(authorization, dict) and isinstance(authorization.get("acls"), list):
-            authorization["acls"] = Folded(_rights(authorization["acls"]))
+    acls = _acls(manifest) if manifest.get("kind") == "KafkaUser" else None
+    if acls is not None:
+        made["spec"]["authorization"]["acls"] = Folded(_rights(acls))
     return made
 
 
@@ -66,14 +64,29 @@ def _names(items: Sequence[Any]) -> list[str] | None:
     return None
 
 
+def _acls(user: Mapping[str, Any]) -> list[Any] | None:
+    """None for a user that has no list of them."""
+    inner: Any = user
+    for name in ACLS:
+        inner = inner.get(name) if isinstance(inner, Mapping) else None
+    return inner if isinstance(inner, list) else None
+
+
 def _rights(acls: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     for acl in acls:
-        operations = acl.get("operations") if isinstance(acl, dict) else None
-        if not isinstance(operations, list) or not isinstance(acl.get("resource"), dict):
-            yield json.dumps(acl, sort_keys=True), acl
-            continue
-        for operation in operations:
-            yield _words(acl, str(operation)), {**acl, "operations": [operation]}
+        if _is_acl(acl):
+            for operation in acl["operations"]:
+                yield _words(acl, operation), _folded({**acl, "operations": [operation]})
+        else:
+            yield json.dumps(acl, sort_keys=True), _folded(acl)
+
+
+def _is_acl(acl: Any) -> bool:
+    """Whether it can be put in words; what is in a file may be anything."""
+    if not isinstance(acl, dict) or not isinstance(acl.get("resource"), dict):
+        return False
+    operations = acl.get("operations")
+    return isinstance(operations, list) and all(isinstance(one, str) for one in operations)
 
 
 def _words(acl: Mapping[str, Any], operation: str) -> str:

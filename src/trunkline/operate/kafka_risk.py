@@ -70,7 +70,7 @@ def node_pool_verdict(
     difference: Difference, wanted: Manifest, found: Manifest, around: Surroundings
 ) -> Verdict:
     """Of one field of a KafkaNodePool."""
-    roles = {*_roles(wanted), *_roles(found)}
+    roles = [*_roles(wanted), *_roles(found)]
     match difference.at:
         case ("spec", "roles", *_):
             return _never(
@@ -176,7 +176,8 @@ def _is_smaller(difference: Difference) -> bool:
 
 
 def _roles(pool: Manifest) -> Sequence[str]:
-    roles = (pool.get("spec") or {}).get("roles")
+    spec = pool.get("spec")
+    roles = spec.get("roles") if isinstance(spec, dict) else None
     return roles if isinstance(roles, list) else ()
 
 
