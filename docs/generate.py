@@ -22,6 +22,7 @@ from trunkline.catalogue.events import EVENT_TYPES, EventDeclaration
 from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.model import Catalogue, Topic
 from trunkline.catalogue.schema import event_schema
+from trunkline.cli._certificate import expiry_gauge
 from trunkline.cli.main import COMMANDS
 from trunkline.client.broadcast.metrics import BroadcastMetrics
 from trunkline.client.delivery import Delivered
@@ -300,9 +301,12 @@ def metrics() -> str:
             "## The configuration's",
             "Of every instance that keeps the broadcast configuration, in the `registry` that it is given.",
             _metric_table(_happened_to_an_instance),
+            "## A process's",
+            "Of every service and exporter that proves itself with a certificate.",
+            _metric_table(_happened_to_a_process),
             "## An HTTP API's",
-            "Of every service that serves one. `route` is its pattern below `/v1`, and `none` where an address "
-            "leads to no route.",
+            "Of every service that serves one. `route` is its pattern below `/v1`, and `none` where an "
+            "address leads to no route.",
             _metric_table(_happened_to_an_api),
             "## The exporter's",
             "`trunkline exporter` serves them, one for a cluster. Names and labels are those of "
@@ -344,6 +348,10 @@ def _metric_table(happen: Callable[[CollectorRegistry], None]) -> str:
 
 
 # A metric with labels that was never touched has none to show, so everything happens once.
+
+
+def _happened_to_a_process(registry: CollectorRegistry) -> None:
+    expiry_gauge(registry).set(0)
 
 
 def _happened_to_an_api(registry: CollectorRegistry) -> None:

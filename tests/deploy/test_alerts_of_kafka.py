@@ -157,6 +157,17 @@ EVERYWHERE = [
         labels={"cluster": "backbone", "resource_namespace": "kafka"},
     ),
     Trial(
+        alert="KafkaNotReconciled",
+        series={
+            'strimzi_reconciliations_failed_total{namespace="strimzi", exported_namespace="kafka", '
+            'kind="Kafka"}': "0x30 0+1x60 60x60"
+        },
+        quiet_before="40m",
+        fires="60m",
+        quiet_after="130m",
+        labels={},
+    ),
+    Trial(
         alert="ResourcesNotApplied",
         series={f'strimzi_reconciliations_failed_total{{{CLUSTER}, kind="KafkaTopic"}}': "0x30 0+1x60 60x60"},
         quiet_before="40m",

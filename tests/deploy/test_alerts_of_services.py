@@ -282,7 +282,24 @@ ENDED_TENANTS = [
     ),
 ]
 
-TRIALS = [*LAG, *FAILURES, *PUBLISHING, *CONFIGURATION, *RUNNING, *ENDED_TENANTS]
+DAY = 86_400
+CERTIFICATES = [
+    Trial(
+        alert="LoadedCertificateExpires",
+        series={
+            f"trunkline_client_certificate_expiry_timestamp_seconds{{{POD}}}": (
+                f"{25 * DAY}x30 {10 * DAY}x120 {300 * DAY}x30"
+            )
+        },
+        quiet_before="89m",
+        fires="100m",
+        quiet_after="160m",
+        labels={**AUDIT, "pod": "audit-service-0"},
+        value="9d 22h 20m 0s",
+    ),
+]
+
+TRIALS = [*LAG, *FAILURES, *PUBLISHING, *CONFIGURATION, *RUNNING, *CERTIFICATES, *ENDED_TENANTS]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -93,6 +93,7 @@ def test_every_service_reaches_brokers_names_and_its_database(service: str) -> N
     own = pod(service)
     assert allowed("egress", own, BROKER, 9093)
     assert allowed("egress", own, DNS, 53, "UDP")
+    assert allowed("egress", own, DNS, 5353, "UDP")  # where OpenShift's listens
     assert allowed("egress", own, DATABASE, 5432)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from trunkline.cli._certificate import expiry_gauge
 from trunkline.client.broadcast.metrics import BroadcastMetrics
 from trunkline.client.exporter import FAMILIES
 from trunkline.client.metrics import ConsumerMetrics
@@ -32,6 +33,7 @@ def test_every_metric_is_in_the_page() -> None:
     RelayMetrics(registry, "a-service")
     PublisherMetrics(registry, "a-service", Idle())
     ApiMetrics(registry)
+    expiry_gauge(registry)
     BroadcastMetrics(registry, stale=lambda: False, unconfirmed_seconds=lambda: 0.0, entries=lambda: 0)
     counted = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()

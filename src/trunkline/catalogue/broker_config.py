@@ -56,6 +56,7 @@ RULED: Final[Mapping[str, str]] = MappingProxyType(
         "message.max.bytes": "max_message_bytes",
         "min.insync.replicas": "min_insync_replicas",
         "num.partitions": "default_partitions",
+        "offsets.retention.minutes": "retention_days",
         "offsets.topic.replication.factor": "replication_factor",
         "replica.selector.class": "rack",
         "share.coordinator.state.topic.min.isr": "min_insync_replicas",

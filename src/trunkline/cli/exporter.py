@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from trunkline.cli import _common, _connection
+from trunkline.cli import _certificate, _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.cli._connection import ClientProperties
 from trunkline.errors import Unavailable
@@ -52,6 +52,7 @@ def exporter(
         )
         stopping = threading.Event()
         registry = CollectorRegistry()
+        _certificate.tell_expiry(registry, connection.security)
         with closing(ClusterCollector(connection, contract)) as collector:
             registry.register(collector)
             try:

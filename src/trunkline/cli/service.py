@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from trunkline.cli import _common, _connection, _health
+from trunkline.cli import _certificate, _common, _connection, _health
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile, DataDir
 from trunkline.cli._connection import ClientProperties
 from trunkline.client.breaker import FAILURES_IN_A_ROW_MAX
@@ -171,6 +171,7 @@ def service(
             start_seconds=start_seconds or None,
             stop_seconds=stop_seconds,
         )
+        _certificate.tell_expiry(setup.registry, setup.connection.security)
         with ServiceProcess(setup) as process:
             api = _api(process, api_port, listen_address, token_key or _api_key(data_dir))
             with (

@@ -137,7 +137,7 @@ def _volumes(scope: Scope) -> Iterator[Alert]:
         lasting="10m",
         severity=Severity.CRITICAL,
         summary="{{ $labels.persistentvolumeclaim }} is {{ $value | humanizePercentage }} full",
-        action="Enlarge the node pool's volume, or shorten a retention: a broker with a full volume stops",
+        action="Enlarge it, or shorten a retention if it is a broker's: who has a full volume stops",
         why="Strimzi's own rule matches claims of pools named `kafka` only.",
     )
     yield Alert(
@@ -148,7 +148,7 @@ def _volumes(scope: Scope) -> Iterator[Alert]:
         severity=Severity.WARNING,
         summary="{{ $labels.persistentvolumeclaim }} is {{ $value | humanizePercentage }} full and will be "
         "entirely within a day",
-        action="See which topic grows. Enlarge the volume of the node pool, or stop what fills it",
+        action="See what grows: of a broker's, which topic. Enlarge it, or stop what fills it",
         why="A new volume fills up to its retention; below a half there is time to see whether it stops.",
     )
 
@@ -156,6 +156,7 @@ def _volumes(scope: Scope) -> Iterator[Alert]:
 def _operators(scope: Scope) -> Iterator[Alert]:
     expiry = scope.operator("strimzi_certificate_expiration_timestamp_ms")
     failed = scope.kafka("strimzi_reconciliations_failed_total", 'kind=~"KafkaTopic|KafkaUser"')
+    refused = scope.reconciled("strimzi_reconciliations_failed_total", 'kind="Kafka"')
     yield Alert(
         name="CertificateExpires",
         expr=f"min by (type) ({expiry}) / 1000 - time() < {CERTIFICATE_DAYS_MIN * DAY_SECONDS}",
@@ -173,6 +174,16 @@ def _operators(scope: Scope) -> Iterator[Alert]:
         severity=Severity.WARNING,
         summary="The cluster operator says nothing of this cluster's certificates",
         action="See whether the cluster operator runs, watches this namespace and is scraped",
+    )
+    yield Alert(
+        name="KafkaNotReconciled",
+        expr=f"sum(increase({refused}[30m])) > 2",
+        lasting="15m",
+        severity=Severity.CRITICAL,
+        summary="The cluster operator cannot make the cluster what its Kafka resource says",
+        action="`kubectl describe kafka` says why in its conditions. What runs goes on, and nothing is "
+        "changed, renewed or mended any more",
+        why="What the operator refuses by itself, such as a version it does not know, is told nowhere else.",
     )
     yield Alert(
         name="ResourcesNotApplied",

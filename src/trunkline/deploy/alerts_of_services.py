@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from trunkline.catalogue.cluster import Cluster
+from trunkline.catalogue.cluster import Authentication, Cluster
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.deploy.alert import Alert, Severity, grew
+from trunkline.deploy.alerts_of_kafka import CERTIFICATE_DAYS_MIN, DAY_SECONDS
 from trunkline.deploy.scope import APP, Scope
 from trunkline.deploy.service_needs import runnable
 
@@ -33,6 +34,8 @@ def service_alerts(catalogue: Catalogue, environment: Environment, cluster: Clus
     yield from _publishing(scope)
     yield from _configuration(scope)
     yield from _running(scope, catalogue)
+    if cluster.authentication is Authentication.TLS:
+        yield _certificates(scope)
     yield from _ended_tenants(scope)
 
 
@@ -222,6 +225,20 @@ def _running(scope: Scope, catalogue: Catalogue) -> Iterator[Alert]:
         action="`kubectl logs --previous` ends with the reason: a breaker that opened, a store that is away, "
         "rights that are missing",
         why="A breaker may open between two scrapes; this sees it in any case.",
+    )
+
+
+def _certificates(scope: Scope) -> Alert:
+    expiry = scope.services("trunkline_client_certificate_expiry_timestamp_seconds")
+    return Alert(
+        name="LoadedCertificateExpires",
+        expr=f"min by ({APP}, pod) ({expiry}) - time() < {CERTIFICATE_DAYS_MIN * DAY_SECONDS}",
+        lasting="1h",
+        severity=Severity.CRITICAL,
+        summary="{{ $labels.pod }} uses a certificate that ends in {{ $value | humanizeDuration }}",
+        action="Restart it: the Secret has a newer one, if its KafkaUser is ready. With the old one the "
+        "brokers refuse it, and all pods were made at about the same time",
+        why="Strimzi renews 30 days before the end, and a pod reads its certificate at the start only.",
     )
 
 

@@ -115,8 +115,8 @@ def _run_elsewhere(catalogue: Catalogue) -> Iterator[str]:
         yield "## What you run yourself"
         yield ""
         yield (
-            f"{others}: this version has no code for it. Its KafkaUser, rights, quota and alerts on its lag are here; "
-            "its Deployment is yours, with the Secret of its name."
+            f"{others}: this version has no code for it. Its KafkaUser, rights, quota and alerts on its lag "
+            "are here; its Deployment is yours, with the Secret of its name."
         )
         yield ""
 

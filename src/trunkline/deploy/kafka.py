@@ -19,6 +19,11 @@ from trunkline.deploy.strimzi import API_VERSION, is_disposable, strimzi_resourc
 CA_DAYS, CA_RENEWAL_DAYS = 365, 30
 """How long a certificate is valid, and how long before its end it is renewed."""
 
+MINUTE_MS: Final = 60_000
+OFFSETS_MARGIN_MS: Final = 7 * 24 * 60 * MINUTE_MS
+"""So much longer than any event a group's offsets are kept once it has stopped. By Kafka's default of seven
+days its lag would be forgotten, with the alerts on it, while its events are still there."""
+
 MAINTENANCE: Final = "* * 2-4 ? * MON,TUE,WED,THU *"
 """A Quartz expression in UTC: nights after which somebody is at work."""
 
@@ -75,6 +80,7 @@ def broker_config(environment: Environment, cluster: Cluster) -> Mapping[str, st
         "message.max.bytes": environment.max_message_bytes,
         "min.insync.replicas": in_sync,
         "num.partitions": environment.default_partitions,
+        "offsets.retention.minutes": (environment.retention_ms + OFFSETS_MARGIN_MS) // MINUTE_MS,
         "offsets.topic.replication.factor": replicas_of_all,
         "share.coordinator.state.topic.min.isr": in_sync,
         "share.coordinator.state.topic.replication.factor": replicas_of_all,
@@ -215,7 +221,9 @@ def _why(environment: Environment, cluster: Cluster) -> dict[Field, str]:
     else:
         why["spec", "maintenanceTimeWindows"] = "UTC. Restarts for certificates only; other changes go ahead."
     if cluster.rack_key is not None:
-        why[*config, "replica.selector.class"] = "Consumers read from the replica in their own zone."
+        why[*config, "replica.selector.class"] = (
+            "For consumers that send `client.rack`; Trunkline's own do not yet."
+        )
         why[*brokers, "rack"] = "Replicas of a partition in different zones."
     if cluster.cruise_control:
         why["spec", "cruiseControl", "autoRebalance"] = (

@@ -1,6 +1,6 @@
 """NetworkPolicies of our own pods: nothing but what is listed, in either direction.
 
-Strimzi makes the policies for the brokers' pods. Policies only ever add up, so nothing here narrows those.
+Whatever else is in their namespace is left alone: it may have been there first. Strimzi makes the policies for the brokers' pods. Policies only ever add up, so nothing here narrows those.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,14 @@ from typing import Any, Final
 from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.model import Catalogue
 from trunkline.deploy import connecting
-from trunkline.deploy.labels import ALL_SERVICES, API_PORT_NAME, METRICS_PORT_NAME, PART_OF, service_labels
+from trunkline.deploy.labels import (
+    ALL_SERVICES,
+    API_PORT_NAME,
+    COMPONENT,
+    METRICS_PORT_NAME,
+    PART_OF,
+    service_labels,
+)
 from trunkline.deploy.resource import Field, Resource
 from trunkline.deploy.service_needs import Needs, needs, runnable
 
@@ -20,7 +27,9 @@ CALLERS: Final = {"trunkline.dev/calls-apis": "true"}
 """The label of namespaces whose pods may call the services' APIs."""
 
 DATABASE_PORT: Final = 5432
-DNS_PORT: Final = 53
+DNS_PORTS: Final = (53, 5353)
+"""The second is OpenShift's: its policies see packets after the Service's port has become the pod's."""
+
 NODE_LOCAL_DNS: Final = "169.254.20.10/32"
 """Where NodeLocal DNSCache listens."""
 
@@ -52,6 +61,7 @@ def network_policies(catalogue: Catalogue, environment: str, cluster: Cluster) -
     """What the services' pods may reach, and who may reach them."""
     yield _deny_all(cluster)
     yield _services(cluster)
+    yield _operator(cluster)
     for service in runnable(catalogue):
         if rules := _egress_of(needs(service)):
             yield Resource(
@@ -81,7 +91,7 @@ def name_egress() -> dict[str, Any]:
     """To whatever answers for names in this cluster."""
     return {
         "to": [{"namespaceSelector": {}}, {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
-        "ports": [_port(DNS_PORT, "UDP"), _port(DNS_PORT)],
+        "ports": [_port(number, protocol) for number in DNS_PORTS for protocol in ("UDP", "TCP")],
     }
 
 
@@ -103,11 +113,8 @@ def _policy(name: str, cluster: Cluster, spec: Mapping[str, Any], why: Mapping[F
 
 
 def _deny_all(cluster: Cluster) -> Resource:
-    """The whole namespace, where it is the services' own: Strimzi's pods must not be cut off."""
-    is_own = cluster.services_namespace != cluster.namespace
-    selector: dict[str, Any] = {} if is_own else {"matchLabels": ALL_SERVICES}
-    spec = {"podSelector": selector, "policyTypes": ["Egress", "Ingress"]}
-    why = "Everything in this namespace." if is_own else "Not Strimzi's pods, which share the namespace."
+    spec = {"podSelector": {"matchLabels": ALL_SERVICES}, "policyTypes": ["Egress", "Ingress"]}
+    why = "The services only: others' pods in this namespace, such as Strimzi's, go by policies of their own."
     return _policy("trunkline-default-deny", cluster, spec, {("spec", "podSelector"): why})
 
 
@@ -140,6 +147,20 @@ def _services(cluster: Cluster) -> Resource:
         ("spec", "ingress", 1, "from"): "Prometheus. The kubelet's probes need no rule.",
     }
     return _policy("trunkline-services", cluster, spec, why)
+
+
+def _operator(cluster: Cluster) -> Resource:
+    """Of a pod that people run `trunkline` in: the brokers' listener lets it in by the label of all of ours."""
+    spec = {
+        "podSelector": {
+            "matchLabels": {PART_OF: ALL_SERVICES[PART_OF]},
+            "matchExpressions": [{"key": COMPONENT, "operator": "DoesNotExist"}],
+        },
+        "policyTypes": ["Egress"],
+        "egress": [broker_egress(cluster), name_egress()],
+    }
+    why = "Pods that people run commands in; those of the services and the exporter have a component."
+    return _policy("trunkline-operator", cluster, spec, {("spec", "podSelector"): why})
 
 
 def _egress_of(wanted: Needs) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """Which time series are an environment's: PromQL selectors by the labels that its pod monitors give."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trunkline.catalogue.cluster import Cluster
 from trunkline.deploy.labels import COMPONENT, PART_OF
+from trunkline.deploy.service_needs import NEEDS
 
 MONITORING: Final = {PART_OF: "trunkline", COMPONENT: "monitoring"}
 """The labels of what Prometheus and Grafana read: a Prometheus that selects its rules may select by these."""
@@ -48,6 +50,10 @@ class Scope:
             metric, f'cluster="{self.cluster.name}"', f'resource_namespace="{self.cluster.namespace}"'
         )
 
+    def reconciled(self, metric: str, *more: str) -> str:
+        """What the cluster operator counts by the namespace of resources, which its own one hides."""
+        return _select(metric, f'exported_namespace="{self.cluster.namespace}"', *more)
+
     def services(self, metric: str, *more: str) -> str:
         """Of the platform's services, and of anything else in their namespace."""
         return _select(metric, f'namespace="{self.cluster.services_namespace}"', *more)
@@ -57,12 +63,17 @@ class Scope:
         return self.services(metric, f'{APP}="{EXPORTER}"', *more)
 
     def volumes(self, metric: str) -> str:
-        """Of the volumes of every node pool: Strimzi names a claim `data-VOLUME-CLUSTER-POOL-NODE`."""
-        return _select(
-            metric,
-            f'namespace="{self.cluster.namespace}"',
-            f'persistentvolumeclaim=~"data-[0-9]+-{self.cluster.name}-.+-[0-9]+"',
-        )
+        """Of the volumes of every node pool, which Strimzi names `data-VOLUME-CLUSTER-POOL-NODE`, and of the
+        services that keep files, by their names.
+        """
+        spaces = sorted({self.cluster.namespace, self.cluster.services_namespace})
+        keepers = sorted(name for name, own in NEEDS.items() if own.files is not None)
+        claims = [f"data-[0-9]+-{self.cluster.name}-.+-[0-9]+", *keepers]
+        return _select(metric, _either("namespace", spaces), _either("persistentvolumeclaim", claims))
+
+
+def _either(label: str, patterns: Sequence[str]) -> str:
+    return f'{label}=~"{"|".join(patterns)}"'
 
 
 def _select(metric: str, *matchers: str) -> str:

@@ -27,8 +27,9 @@ def _namespace(cluster: Cluster) -> Resource:
         kind="Namespace",
         name=cluster.services_namespace,
         labels={
-            "pod-security.kubernetes.io/enforce": "restricted",
+            "pod-security.kubernetes.io/audit": "restricted",
             "pod-security.kubernetes.io/warn": "restricted",
         },
         body={},
+        why={("metadata", "labels"): "Ours keep to it. It is not enforced on whoever else is in there."},
     )
