@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from trunkline.errors import TrunklineError
 from trunkline.operate.kubernetes import KubernetesApi
-from trunkline.operate.kubernetes_errors import KindMissing
+from trunkline.operate.kubernetes_errors import KubernetesFailed
 from trunkline.testing import kafka_keeper
 from trunkline.testing.kafka_jars import CACHE
 from trunkline.testing.kube_kinds import definitions
@@ -248,7 +248,8 @@ class _Program:
 def _is_served(api: KubernetesApi, kind: tuple[str, str, str]) -> bool:
     try:
         api.listed([kind], {})
-    except (KindMissing, TrunklineError):
+    except KubernetesFailed:
+        # Not known yet, or known and not served yet.
         return False
     return True
 

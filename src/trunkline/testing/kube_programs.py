@@ -1,5 +1,7 @@
 """Where a Kubernetes API's program files come from: Go builds them once, into our cache.
 
+    python -m trunkline.testing.kube_programs
+
 The versions of both, and of everything in them, are pinned by `kube_apiserver/go.mod` and `go.sum`.
 """
 
@@ -7,12 +9,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trunkline.errors import Unavailable
+from trunkline.errors import TrunklineError, Unavailable
 from trunkline.testing.kafka_jars import CACHE
 
 MODULE: Final = Path(__file__).with_name("kube_apiserver")
@@ -52,19 +55,40 @@ class KubePrograms:
 
 
 def find_kubernetes(*, cache: Path = CACHE) -> KubePrograms:
-    """The programs of the cache, which Go fills once. Raises `KubernetesMissing`."""
-    kept = cache.expanduser() / f"kubernetes-{KUBERNETES_VERSION}"
+    """The programs of the cache. Raises `KubernetesMissing` where they have not been built."""
+    kept = _kept(cache)
+    if not kept.is_dir():
+        raise KubernetesMissing(
+            "no Kubernetes API here: `python -m trunkline.testing.kube_programs` builds one in a few "
+            f"minutes, with Go {_text(GO_MIN)} or newer"
+        )
+    return KubePrograms(etcd=kept / "etcd", api_server=kept / "kube-apiserver")
+
+
+def build_kubernetes(*, cache: Path = CACHE) -> KubePrograms:
+    """The programs of the cache, built by Go where they are not there. Raises `KubernetesMissing`."""
+    kept = _kept(cache)
     if not kept.is_dir():
         _fill(kept, _go())
-    return KubePrograms(etcd=kept / "etcd", api_server=kept / "kube-apiserver")
+    return find_kubernetes(cache=cache)
+
+
+def _kept(cache: Path) -> Path:
+    return cache.expanduser() / f"kubernetes-{KUBERNETES_VERSION}"
+
+
+def _text(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _go() -> str:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, GO_HOMES)])
     found = shutil.which("go", path=path)
-    wanted = ".".join(map(str, GO_MIN))
+    wanted = _text(GO_MIN)
     if found is None:
-        raise KubernetesMissing(f"no Kubernetes API here: install Go {wanted} or newer, which builds one")
+        raise KubernetesMissing(
+            f"no go on the PATH: install Go {wanted} or newer, which builds an API server"
+        )
     told = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, check=False)  # noqa: S603 - the go of the PATH
     version = re.match(r"go(\d+)\.(\d+)", told.stdout)
     if version is None or (int(version[1]), int(version[2])) < GO_MIN:
@@ -109,3 +133,18 @@ def _build(go: str, package: str, into: Path, *, scratch: Path) -> None:
         complaints = [line for line in done.stderr.splitlines() if not line.startswith("go: downloading")]
         why = complaints[-1] if complaints else f"exit code {done.returncode}"
         raise KubernetesMissing(f"Go cannot build {package}: {why[:400]}")
+
+
+def main() -> int:
+    """Build what is missing, and say where it is."""
+    try:
+        programs = build_kubernetes()
+    except TrunklineError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"Kubernetes {KUBERNETES_VERSION}: {programs.api_server.parent}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
