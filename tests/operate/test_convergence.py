@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from trunkline.operate.convergence import convergence
+from trunkline.operate.kubernetes import KubernetesApi
+from trunkline.operate.manifests import key_of
+from trunkline.testing.kube_people import Somebody
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}], "observedGeneration": 3}
 
@@ -23,6 +26,12 @@ def resource(kind: str, status: Any = None, **annotations: str) -> dict[str, Any
         },
         **({} if status is None else {"status": status}),
     }
+
+
+def deleted(kind: str) -> dict[str, Any]:
+    made = resource(kind, READY)
+    made["metadata"]["deletionTimestamp"] = "2026-11-24T00:00:00Z"
+    return made
 
 
 def not_ready(kind: str, **more: Any) -> dict[str, Any]:
@@ -57,6 +66,8 @@ def test_what_is_ready_in_its_last_generation_has_converged(kind: str) -> None:
             "the operator has not converged: MinimumReplicasUnavailable",
         ),
         (resource("KafkaTopic", READY, pause_reconciliation="true"), "the operator is paused"),
+        (deleted("KafkaTopic"), "it is being deleted"),
+        (deleted("Service"), "it is being deleted"),
         (resource("KafkaTopic", READY, managed="false"), "the topic operator does not manage it"),
     ],
 )
@@ -74,3 +85,28 @@ def test_a_pool_has_converged_when_it_was_seen_and_other_kinds_have_no_say() -> 
 def test_the_remedy_says_how_to_look() -> None:
     (change,) = convergence([resource("KafkaTopic")])
     assert change.remedy == "wait; if it stays so: kubectl describe kafkatopic x --namespace n"
+
+
+@pytest.mark.slow
+def test_a_real_resource_has_converged_once_its_operator_has_seen_its_last_generation(
+    api: KubernetesApi, somebody: Somebody, namespace: str
+) -> None:
+    topic: dict[str, Any] = {
+        "apiVersion": "kafka.strimzi.io/v1",
+        "kind": "KafkaTopic",
+        "metadata": {"name": "t", "namespace": namespace},
+        "spec": {"partitions": 1},
+    }
+
+    def told() -> list[str]:
+        return [change.found for change in convergence(api.read([key_of(topic)]).values())]
+
+    api.apply(topic)
+    assert told() == ["the operator has not looked at it"]
+    somebody.set_status(topic, {**READY, "observedGeneration": 1})
+    assert told() == []
+    api.apply({**topic, "spec": {"partitions": 2}})
+    assert told() == ["the operator has not converged: it has not done the last change yet"]
+    somebody.edit(topic, {"metadata": {"finalizers": ["strimzi.io/topic-operator"]}})
+    somebody.delete(topic)
+    assert told() == ["it is being deleted"]

@@ -22,6 +22,8 @@ PAUSE: Final = "strimzi.io/pause-reconciliation"
 MANAGED: Final = "strimzi.io/managed"
 
 NOT_SEEN: Final = "the operator has not looked at it"
+DELETED: Final = "it is being deleted"
+FINALIZERS: Final = "if it stays so, its metadata.finalizers say whom it waits for"
 BEHIND: Final = "the operator has not converged: it has not done the last change yet"
 
 
@@ -35,6 +37,9 @@ def convergence(found: Iterable[Manifest]) -> list[Change]:
 
 def _of_one(manifest: Manifest) -> Iterator[Change]:
     kind = manifest["kind"]
+    if manifest["metadata"].get("deletionTimestamp"):
+        yield _told(manifest, DELETED, f"wait until it is gone, then apply again; {FINALIZERS}")
+        return
     if kind not in CONDITIONS:
         return
     annotations = manifest["metadata"].get("annotations") or {}
@@ -81,6 +86,6 @@ def _told(manifest: Manifest, reason: str, remedy: str) -> Change:
         why="What the resource says need not be so on the cluster.",
         field="status",
         found=reason,
-        wanted=CONDITIONS[kind] or "observed",
+        wanted=CONDITIONS.get(kind) or "settled",
         remedy=remedy,
     )
