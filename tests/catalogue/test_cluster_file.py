@@ -62,6 +62,13 @@ FOLLOWS = "follows from replication_factor; remove it and change that"
 DROPPED = "is ruled by Strimzi, which would drop it without a word; remove it"
 IMAGE = "is not an image with a version: NAME:TAG other than latest, or NAME@sha256:DIGEST"
 
+OTHERS_NAMESPACES = {
+    "monitoring": "Prometheus",
+    "keda": "KEDA",
+    "default": "Kubernetes",
+    "kube-system": "Kubernetes",
+}
+
 CORPUS: list[tuple[str, str, str]] = [
     # Unknown and missing keys, which would be ignored.
     ("rack: topology", "racks: topology", f"{OF} has an unknown key 'racks'; did you mean rack?"),
@@ -77,6 +84,10 @@ CORPUS: list[tuple[str, str, str]] = [
     ("namespace: kafka", "namespace: kafka_1", f"namespace of {OF}: 'kafka_1' {NAMESPACE}"),
     ("namespace: monitoring", f"namespace: {'m' * 64}",
      f"monitoring_namespace of {OF}: '{'m' * 64}' {NAMESPACE}"),
+    *(("namespace: kafka", f"namespace: kafka\n      services_namespace: {name}",
+       f"{OF}: the services cannot be in {name}, which {whose} has for its own; give them a namespace such "
+       "as trunkline-services, or remove the key to have them beside the brokers")
+      for name, whose in OTHERS_NAMESPACES.items()),
     ("rack: topology.kubernetes.io/zone", "rack: a/b/c",
      f"rack of {OF}: 'a/b/c' is not a node's label, such as topology.kubernetes.io/zone"),
     ("fast.ssd", "Fast_SSD",

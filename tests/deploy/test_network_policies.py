@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trunkline.catalogue.load import load_catalogue
+from trunkline.deploy.deployments import deployments
 from trunkline.deploy.exporter import exporter
 from trunkline.deploy.labels import service_labels
 from trunkline.deploy.network_policies import network_policies
@@ -51,8 +52,12 @@ def pod(service: str) -> Peer:
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    assert set(selector) <= {"matchLabels"}
-    return all(labels.get(name) == value for name, value in selector.get("matchLabels", {}).items())
+    assert set(selector) <= {"matchLabels", "matchExpressions"}
+    absent = selector.get("matchExpressions", [])
+    assert all(one["operator"] == "DoesNotExist" for one in absent)
+    return all(
+        labels.get(name) == value for name, value in selector.get("matchLabels", {}).items()
+    ) and not any(one["key"] in labels for one in absent)
 
 
 def is_peer(rule: Mapping[str, Any], peer: Peer) -> bool:
@@ -178,12 +183,42 @@ def test_the_api_is_for_callers_and_the_metrics_for_prometheus(peer: Peer, port:
     assert allowed("ingress", pod("audit-service"), peer, port) is expected
 
 
-def test_whatever_else_runs_in_the_namespace_is_shut_off() -> None:
-    intruder = Peer({NAMESPACE: "services"}, {"app": "debug"})
-    assert not allowed("egress", intruder, BROKER, 9093)
-    assert not allowed("ingress", intruder, PROMETHEUS, "metrics")
+OTHERS = [
+    BROKER.labels,
+    {"app": "reports"},
+    {"app.kubernetes.io/name": "postgresql", "app.kubernetes.io/component": "service"},
+    {"app.kubernetes.io/name": "reports", "app.kubernetes.io/part-of": "office"},
+]
 
 
-def test_strimzis_pods_are_left_alone_where_they_share_the_namespace() -> None:
-    for one in network_policies(CATALOGUE, "production", a_cluster(services_namespace="kafka")):
-        assert not matches(one.body["spec"]["podSelector"], BROKER.labels), one.name
+@pytest.mark.parametrize("labels", OTHERS)
+def test_whoever_else_is_in_the_namespace_is_left_alone(labels: Mapping[str, str]) -> None:
+    """It may be a namespace that is there already."""
+    for one in policies():
+        assert not matches(one.body["spec"]["podSelector"], labels), one.name
+
+
+def test_a_pod_that_people_run_commands_in_reaches_the_brokers_and_names_only() -> None:
+    operator = Peer({NAMESPACE: "services"}, {"app.kubernetes.io/part-of": "trunkline"})
+    assert allowed("egress", operator, BROKER, 9093)
+    assert allowed("egress", operator, DNS, 53, "UDP")
+    assert not allowed("egress", operator, INTERNET, 443)
+    assert not allowed("egress", operator, DATABASE, 5432)
+
+
+def test_no_pod_of_ours_is_left_open() -> None:
+    """Each is selected for both directions by some policy, so that nothing but what is listed is allowed."""
+    made = [
+        *deployments(CATALOGUE, "production", a_cluster()),
+        *exporter(CATALOGUE, "production", a_cluster()),
+    ]
+    pods = {
+        one.name: one.body["spec"]["template"]["metadata"]["labels"]
+        for one in made
+        if one.kind == "Deployment"
+    }
+    assert len(pods) == len(CATALOGUE.services) + 1
+    for name, labels in pods.items():
+        own = Peer({NAMESPACE: "services"}, labels)
+        assert not allowed("egress", own, STRANGER, 443), name
+        assert not allowed("ingress", own, STRANGER, "metrics"), name

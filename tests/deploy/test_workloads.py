@@ -64,6 +64,13 @@ def test_the_services_namespace_is_rendered_only_where_it_is_their_own() -> None
     assert namespaces(a_cluster(services_namespace="kafka")) == []
 
 
+def test_a_namespace_that_is_there_already_keeps_its_pods() -> None:
+    """Rendered labels are put on it, too, and others' pods need not be restricted."""
+    (namespace,) = [one for one in workloads(CATALOGUE, "production", a_cluster()) if one.kind == "Namespace"]
+    assert set(namespace.labels) == {"pod-security.kubernetes.io/audit", "pod-security.kubernetes.io/warn"}
+    assert document(namespace)
+
+
 def test_everything_namespaced_is_in_the_services_namespace() -> None:
     made = workloads(CATALOGUE, "production", a_cluster())
     assert {one.namespace for one in made if one.kind != "Namespace"} == {"services"}

@@ -43,6 +43,9 @@ CLUSTER_NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,45}[a-z0-9])?")
 most and begins with a letter (RFC 1035)."""
 
 NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+OTHERS_NAMESPACE: Final = re.compile(r"default|keda|kube-.*")
+"""Kubernetes' own, and KEDA's: what is rendered for the services has no business there."""
+
 SUBDOMAIN: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LABEL_KEY: Final = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 IMAGE: Final = re.compile(
@@ -127,6 +130,7 @@ def _cluster(section: Section, *, brokers: int | None) -> Cluster | None:
     namespace = section.matching("namespace", NAMESPACE, label)
     monitoring = section.matching("monitoring_namespace", NAMESPACE, label)
     services_namespace = section.matching("services_namespace", NAMESPACE, label) or namespace
+    _check_services_namespace(section, services_namespace, monitoring)
     rack = section.matching("rack", LABEL_KEY, "a node's label, such as topology.kubernetes.io/zone")
     authentication = section.choice("authentication", tuple(Authentication))
     controllers = _controllers(section, brokers)
@@ -168,6 +172,23 @@ def _cluster(section: Section, *, brokers: int | None) -> Cluster | None:
         quota=quota,
         services=services,
         config=config,
+    )
+
+
+def _check_services_namespace(section: Section, name: str | None, monitoring: str | None) -> None:
+    """It is rendered, with its labels; so it may not be somebody else's."""
+    if "services_namespace" not in section.keys or name is None:
+        return
+    if name == monitoring:
+        whose = "Prometheus has"
+    elif OTHERS_NAMESPACE.fullmatch(name):
+        whose = "KEDA has" if name == "keda" else "Kubernetes has"
+    else:
+        return
+    section.refuse(
+        "services_namespace",
+        f"the services cannot be in {name}, which {whose} for its own; give them a namespace such as "
+        "trunkline-services, or remove the key to have them beside the brokers",
     )
 
 

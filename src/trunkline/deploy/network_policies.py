@@ -1,6 +1,7 @@
 """NetworkPolicies of our own pods: nothing but what is listed, in either direction.
 
-Whatever else is in their namespace is left alone: it may have been there first. Strimzi makes the policies for the brokers' pods. Policies only ever add up, so nothing here narrows those.
+Whatever else is in their namespace is left alone: it may have been there first. Strimzi makes the policies
+for the brokers' pods. Policies only ever add up, so nothing here narrows those.
 """
 
 from collections.abc import Iterable, Mapping
@@ -150,7 +151,7 @@ def _services(cluster: Cluster) -> Resource:
 
 
 def _operator(cluster: Cluster) -> Resource:
-    """Of a pod that people run `trunkline` in: the brokers' listener lets it in by the label of all of ours."""
+    """Of a pod that people run `trunkline` in. The brokers' listener takes it by the label of all of ours."""
     spec = {
         "podSelector": {
             "matchLabels": {PART_OF: ALL_SERVICES[PART_OF]},
