@@ -130,7 +130,7 @@ def test_a_group_is_used_where_it_exists() -> None:
     (used,) = grants(CATALOGUE, [right], READING, holders=HOLDERS)
     (unused,) = grants(CATALOGUE, [right], NOTHING, holders=HOLDERS)
     assert (used.use, unused.use) == (Use.USED, Use.NEVER)
-    assert "with 2 member(s) now" in used.evidence
+    assert "members now: 2" in used.evidence
 
 
 def log(*attempts: Attempt) -> AuthorizerLog:

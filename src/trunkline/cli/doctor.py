@@ -98,12 +98,14 @@ def doctor(
             }
         )
     else:
-        typer.echo(", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number))
+        typer.echo(
+            ", ".join(f"{number} {verdict.replace('-', ' ')}" for verdict, number in counts.items() if number)
+        )
     if counts[Verdict.FAILED]:
         raise typer.Exit(SICK)
 
 
 def _print(finding: "Finding") -> None:
     """One line; on a terminal the verdict has its colour."""
-    verdict = typer.style(f"{finding.verdict:<11}", fg=COLOURS.get(finding.verdict.value))
+    verdict = typer.style(f"{finding.verdict.replace('-', ' '):<11}", fg=COLOURS.get(finding.verdict.value))
     typer.echo(f"{verdict}  {finding.family:<12}  {' '.join(finding.sentence.split())}")

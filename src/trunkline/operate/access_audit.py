@@ -218,7 +218,7 @@ def _group(binding: Binding, evidence: Evidence) -> tuple[Use, str]:
     if not own:
         return Use.NEVER, "there is no such group, or Kafka has forgotten it"
     members = sum(evidence.members[name] for name in own)
-    return Use.USED, f"group {', '.join(own)} exists, with {members} member(s) now"
+    return Use.USED, f"group {', '.join(own)} exists, members now: {members}"
 
 
 def _read(catalogue: Catalogue, topic: str, evidence: Evidence, holder: str) -> tuple[Use, str]:

@@ -21,7 +21,7 @@ def lag(partition: int, *, committed: int | None, end: int) -> Lag:
         (
             GroupTold(None, state="STABLE", members=2, coordinator="b:1"),
             Verdict.OK,
-            "stable, 2 member(s), coordinator b:1",
+            "stable, 2 members, coordinator b:1",
         ),
         (GroupTold(None, state="EMPTY"), Verdict.WARNING, "its offsets are kept"),
         (GroupTold(None, state="DEAD"), Verdict.WARNING, "it has never run here"),

@@ -1,7 +1,9 @@
 """A whole examination, on the embedded broker and on nothing."""
 
+import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -125,7 +127,7 @@ def test_a_topic_group_and_clock_that_are_out_of_order_are_told(
     assert f"newest record of {TOPIC} is 10 min in the future" in told.text
     state, lag, stranger = of(found, Family.GROUP)
     assert "its offsets are kept" in state.text
-    assert lag.text.startswith("1 records behind in ")
+    assert lag.text.startswith("1 record behind in ")
     assert stranger.about == f"{NAME}-old"
 
 
@@ -143,3 +145,22 @@ def test_a_cluster_that_goes_away_ends_it(broker_factory: Callable[..., BrokerPr
     assert time.monotonic() - begun < 15
     assert [one.family for one in found if one.verdict is Verdict.FAILED] == [Family.BROKERS]
     assert found[-1].text == "the cluster has gone away meanwhile"
+
+
+def test_a_service_without_a_group_has_none_to_look_at(servers: str) -> None:
+    (told,) = of(list(examine(patient(servers, service="ai-service"))), Family.GROUP)
+    assert told.verdict is Verdict.NOT_USED
+
+
+@pytest.mark.slow
+def test_ports_that_accept_and_never_answer_end_together() -> None:
+    with ExitStack() as opened:
+        silent = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
+        servers = ",".join(f"127.0.0.1:{one.getsockname()[1]}" for one in silent)
+        begun = time.monotonic()
+        found = list(examine(patient(servers)))
+    assert time.monotonic() - begun < 20
+    assert [one.family for one in found if one.verdict is Verdict.FAILED] == [
+        *([Family.TLS] * 4),
+        Family.CREDENTIALS,
+    ]

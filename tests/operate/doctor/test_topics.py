@@ -31,7 +31,7 @@ def test_every_setting_that_differs_is_named() -> None:
 
 def test_other_partitions_and_replicas_are_named() -> None:
     found = judged(AS_IT_IS._replace(partitions=7, replication_factor=1), None)
-    assert found.text == "7 partitions, the contract has 6, 1 replicas, the contract has 3"
+    assert found.text == "7 partitions, the contract has 6, 1 replica, the contract has 3"
 
 
 def test_a_topic_that_is_not_there_fails() -> None:

@@ -10,10 +10,10 @@ class Verdict(StrEnum):
     """How it stands."""
 
     OK = "ok"
-    NOT_USED = "not used"
+    NOT_USED = "not-used"
     """The configuration does without it, such as TLS."""
 
-    NOT_CHECKED = "not checked"
+    NOT_CHECKED = "not-checked"
     """It cannot be told; the text says why."""
 
     WARNING = "warning"
@@ -53,6 +53,11 @@ class Finding:
         """What was found and what to do, for people."""
         found = f"{self.about}: {self.text}" if self.about else self.text
         return f"{found}; {self.remedy}" if self.remedy else found
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 member`, `2 members`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def ok(family: Family, about: str, text: str) -> Finding:

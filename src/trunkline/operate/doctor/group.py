@@ -6,7 +6,16 @@ from typing import Final
 from trunkline.client.kafka.survey import DENIED, GroupTold
 from trunkline.client.lag import Lag
 from trunkline.deploy.alerts_of_services import LAG_RECORDS_MAX
-from trunkline.operate.doctor.findings import Family, Finding, failed, not_checked, ok, warning
+from trunkline.operate.doctor.findings import (
+    Family,
+    Finding,
+    counted,
+    failed,
+    not_checked,
+    not_used,
+    ok,
+    warning,
+)
 
 GROUP: Final = Family.GROUP
 MOVING: Final = frozenset({"PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "RECONCILING"})
@@ -26,6 +35,11 @@ def judge(group: str, told: GroupTold, lags: Sequence[Lag]) -> Iterator[Finding]
     yield _state(group, told)
     if lags:
         yield _lag(group, lags)
+
+
+def without(service: str) -> Finding:
+    """For a service that shares no topic with other instances of it."""
+    return not_used(GROUP, service, "reads all that it reads in every instance, without a group")
 
 
 def strangers(service: str, visible: Collection[str], services: Collection[str]) -> Iterator[Finding]:
@@ -49,16 +63,16 @@ def _state(group: str, told: GroupTold) -> Finding:
         return warning(
             GROUP,
             group,
-            f"{told.members} members share out partitions at this moment{where}",
+            f"{counted(told.members, 'member')} share out partitions at this moment{where}",
             "ask again; where it stays so, members come and go: see their logs",
         )
-    return ok(GROUP, group, f"{told.state.lower()}, {told.members} member(s){where}")
+    return ok(GROUP, group, f"{told.state.lower()}, {counted(told.members, 'member')}{where}")
 
 
 def _lag(group: str, lags: Sequence[Lag]) -> Finding:
     behind = sum(one.lag for one in lags)
     fresh = [f"{one.topic}/{one.partition}" for one in lags if one.committed is None]
-    text = f"{behind:,} records behind in {len(lags)} partitions"
+    text = f"{counted(behind, 'record')} behind in {counted(len(lags), 'partition')}"
     if fresh:
         text += f"; no committed offset in {len(fresh)} of them, which are read from their beginning"
     lost = [one for one in lags if one.committed is not None and one.committed > one.end]

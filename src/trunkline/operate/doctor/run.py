@@ -6,6 +6,7 @@ instead of failing once more for the same reason; so an examination of a dead ad
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from trunkline.catalogue.access import Right, rights
@@ -13,7 +14,7 @@ from trunkline.client.admin import check_reachable
 from trunkline.client.errors import ClusterUnavailable
 from trunkline.errors import TrunklineError
 from trunkline.operate.doctor import cluster, reach, store, tls
-from trunkline.operate.doctor.deadline import within
+from trunkline.operate.doctor.deadline import together, within
 from trunkline.operate.doctor.findings import Family, Finding, failed, not_checked
 from trunkline.operate.doctor.reach import Address
 from trunkline.operate.doctor.visit import Patient, Visit
@@ -57,12 +58,12 @@ def _connected(
     if tls.uses_tls(security):
         yield from tls.examined(security, reached, now=now())
     else:
-        yield from (tls.in_the_clear(security, address) for address in reached)
+        yield from together(partial(tls.in_the_clear, security, address) for address in reached)
     try:
         cluster_id = check_reachable(patient.connection)
     except TrunklineError as error:
         yield failed(Family.CREDENTIALS, cluster.way_in(security), str(error))
-        yield from _left_out(patient, Family.BROKERS, "the cluster does not let this client in")
+        yield from _left_out(patient, Family.BROKERS, "the cluster has not answered this client")
         return
     yield cluster.let_in(security, cluster_id)
     yield from _visited(patient, Visit(patient, granted, reached), now)

@@ -15,7 +15,7 @@ from trunkline.client.outbox import OUTBOX
 from trunkline.client.store import CONSUMER_STATE, Component, open_store
 from trunkline.client.store.standing import Standing, standing
 from trunkline.errors import TrunklineError
-from trunkline.operate.doctor.findings import Family, Finding, failed, ok, warning
+from trunkline.operate.doctor.findings import Family, Finding, counted, failed, ok, warning
 from trunkline.services import runnable
 from trunkline.services.kit.ending import ENDING
 from trunkline.services.kit.keys import KEY_BYTES, KEY_RING
@@ -73,7 +73,7 @@ def _judged(about: str, found: list[Standing]) -> Finding:
         return warning(
             STORE, about, f"is not of this version yet ({names})", "the service migrates it at start"
         )
-    return ok(STORE, about, f"answers, and all its {len(found)} parts are of this version")
+    return ok(STORE, about, f"answers, and {counted(len(found), 'part')} of it are of this version")
 
 
 def _missing_file(url: str) -> Path | None:

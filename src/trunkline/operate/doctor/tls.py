@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from trunkline.operate.doctor.certificates import (
@@ -14,6 +15,7 @@ from trunkline.operate.doctor.certificates import (
     identity,
     is_clients_ca,
 )
+from trunkline.operate.doctor.deadline import together
 from trunkline.operate.doctor.findings import Family, Finding, failed, not_used, ok, warning
 from trunkline.operate.doctor.greeting import NotKafka, greet_in_the_clear
 from trunkline.operate.doctor.handshake import (
@@ -78,8 +80,8 @@ def examined(security: Mapping[str, str], reached: Sequence[Address], *, now: da
         return
     yield from _authorities(trusted, now)
     yield from _identity(own, now)
-    for address in reached:
-        yield server(shake(address, made), trusted or (), own, now=now)
+    for shaken in together(partial(shake, address, made) for address in reached):
+        yield server(shaken, trusted or (), own, now=now)
 
 
 def _authorities(trusted: tuple[Certificate, ...] | None, now: datetime) -> Iterator[Finding]:

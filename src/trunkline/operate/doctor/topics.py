@@ -5,7 +5,7 @@ from typing import Final
 
 from trunkline.catalogue.topic_settings import TopicSettings
 from trunkline.client.kafka.survey import ABSENT, TopicTold
-from trunkline.operate.doctor.findings import Family, Finding, failed, not_checked, ok, warning
+from trunkline.operate.doctor.findings import Family, Finding, counted, failed, not_checked, ok, warning
 
 TOPICS: Final = Family.TOPICS
 PLAN: Final = "`trunkline plan` tells what mending it risks, `trunkline apply` mends what is safe"
@@ -29,7 +29,7 @@ def judge(
     if unread:
         yield not_checked(
             TOPICS,
-            f"settings of {len(unread)} topics",
+            f"settings of {counted(len(unread), 'topic')}",
             "no right to DescribeConfigs, which a service has not",
             "`trunkline doctor` without SERVICE as the operator's user, or `trunkline plan`, compares them",
         )
@@ -63,9 +63,9 @@ def _topic(wanted: TopicSettings, found: TopicTold, config: Mapping[str, str] | 
 
 def _counts(wanted: TopicSettings, found: TopicTold) -> Iterator[str]:
     if found.partitions != wanted.partitions:
-        yield f"{found.partitions} partitions, the contract has {wanted.partitions}"
+        yield f"{counted(found.partitions, 'partition')}, the contract has {wanted.partitions}"
     if found.replication_factor != wanted.replication_factor:
-        yield f"{found.replication_factor} replicas, the contract has {wanted.replication_factor}"
+        yield f"{counted(found.replication_factor, 'replica')}, the contract has {wanted.replication_factor}"
 
 
 def _settings(wanted: TopicSettings, config: Mapping[str, str]) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Visit:
             yield Family.RIGHTS, self._rights
         yield Family.TOPICS, self._contract
         yield Family.CLOCK, lambda: [self._clock(now)]
-        if self._patient.service is not None and self._patient.catalogue.shared_by(self._patient.service):
+        if self._patient.service is not None:
             yield Family.GROUP, self._group
 
     def _brokers(self) -> list[Finding]:
@@ -128,6 +128,8 @@ class Visit:
     def _group(self) -> list[Finding]:
         service = self._patient.service
         assert service is not None
+        if not self._patient.catalogue.shared_by(service):
+            return [group.without(service)]
         told = self._survey.groups([service])[service]
         lags = [] if told.code else self._lags(service, told)
         services = self._patient.catalogue.services
