@@ -17,10 +17,10 @@ UID_MAX = 40
 """Grafana refuses longer ones."""
 
 
-def models(environment: str) -> list[dict[str, Any]]:
+def models(environment: str, **changes: Any) -> list[dict[str, Any]]:
     return [
         json.loads(text)
-        for one in dashboards(load_catalogue(), environment, a_cluster())
+        for one in dashboards(load_catalogue(), environment, a_cluster(**changes))
         for text in one.body["data"].values()
     ]
 
@@ -45,8 +45,9 @@ def test_the_same_catalogue_gives_the_same_text() -> None:
     assert first == second
 
 
-def test_a_dashboard_is_named_after_its_environment_and_no_two_alike() -> None:
-    found = [model for environment in ENVIRONMENTS for model in models(environment)]
+@pytest.mark.parametrize("cluster", ["backbone", "b" * 47])
+def test_a_dashboard_is_named_after_its_environment_and_no_two_alike(cluster: str) -> None:
+    found = [model for environment in ENVIRONMENTS for model in models(environment, name=cluster)]
     for key in ("uid", "title"):
         assert len({model[key] for model in found}) == len(found)
     assert max(len(model["uid"]) for model in found) <= UID_MAX

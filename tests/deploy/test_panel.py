@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.deploy.panel import Choice, Dashboard, Panel, Query, Row, Unit
+from trunkline.deploy.panel import Choice, Dashboard, Panel, Query, Row, Unit, dashboard_uid
 
 
 def panel(title: str = "Events", **changes: Any) -> Panel:
@@ -18,6 +18,15 @@ def model(*rows: Row, choices: tuple[Choice, ...] = ()) -> dict[str, Any]:
 
 def places(*rows: Row) -> list[tuple[str, int, int]]:
     return [(one["title"], one["gridPos"]["x"], one["gridPos"]["y"]) for one in model(*rows)["panels"]]
+
+
+def test_a_uid_is_its_parts_unless_grafana_would_refuse_it() -> None:
+    assert dashboard_uid("backbone", "production", "services") == "backbone-production-services"
+    assert dashboard_uid("b" * 36, "p", "s") == f"{'b' * 36}-p-s"
+    long = [dashboard_uid("b" * 47, environment, "services") for environment in ("one", "two")]
+    assert [len(uid) for uid in long] == [40, 40]
+    assert long[0] != long[1]
+    assert long[0].startswith("b" * 29 + "-")
 
 
 def test_panels_fill_a_line_and_go_on_below_the_highest_of_it() -> None:

@@ -4,7 +4,7 @@ from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.deploy.alerts_of_kafka import DISK_USED_MAX
 from trunkline.deploy.alerts_of_services import LAG_RECORDS_MAX, LAG_SECONDS_MAX
-from trunkline.deploy.panel import Choice, Dashboard, Panel, Query, Row, Unit
+from trunkline.deploy.panel import Choice, Dashboard, Panel, Query, Row, Unit, dashboard_uid
 from trunkline.deploy.scope import Scope
 
 TOPIC = 'topic=~"$topic"'
@@ -14,7 +14,7 @@ def backbone(catalogue: Catalogue, environment: Environment, cluster: Cluster) -
     """How the backbone of an environment is: one look for whoever is called."""
     scope = Scope(cluster)
     return Dashboard(
-        uid=f"{cluster.name}-{environment.name}-backbone",
+        uid=dashboard_uid(cluster.name, environment.name, "backbone"),
         title=f"Trunkline {environment.name}: backbone",
         choices=[Choice("topic", sorted(catalogue.topics))],
         rows=[

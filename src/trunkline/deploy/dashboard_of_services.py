@@ -3,7 +3,7 @@
 from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.model import Catalogue, Environment
 from trunkline.deploy.alerts_of_services import OUTBOX_SECONDS_MAX
-from trunkline.deploy.panel import Choice, Dashboard, Panel, Query, Row, Unit
+from trunkline.deploy.panel import Choice, Dashboard, Panel, Query, Row, Unit, dashboard_uid
 from trunkline.deploy.scope import APP, Scope
 
 THESE = f'{APP}=~"$service"'
@@ -13,7 +13,7 @@ def services(catalogue: Catalogue, environment: Environment, cluster: Cluster) -
     """How the services of an environment are, all or those that are chosen."""
     scope = Scope(cluster)
     return Dashboard(
-        uid=f"{cluster.name}-{environment.name}-services",
+        uid=dashboard_uid(cluster.name, environment.name, "services"),
         title=f"Trunkline {environment.name}: services",
         choices=[Choice("service", sorted(catalogue.services))],
         rows=[

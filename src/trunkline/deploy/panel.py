@@ -7,6 +7,7 @@ a dashboard fits any Grafana.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Final
 
 SCHEMA_VERSION: Final = 39
@@ -14,6 +15,11 @@ WIDTH: Final = 24
 """Of a dashboard, in Grafana's columns."""
 
 ROW_HEIGHT: Final = 1
+UID_CHARACTERS_MAX: Final = 40
+"""Of a dashboard's uid: Grafana refuses a longer one."""
+
+DIGEST_CHARACTERS: Final = 10
+
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -59,6 +65,16 @@ class Row:
     panels: Sequence[Panel]
 
 
+def dashboard_uid(*parts: str) -> str:
+    """What links to a dashboard, of these parts: at most `UID_CHARACTERS_MAX` characters. What is longer is
+    cut and ends with a digest of the whole, so that no two become one."""
+    whole = "-".join(parts)
+    if len(whole) <= UID_CHARACTERS_MAX:
+        return whole
+    digest = sha256(whole.encode()).hexdigest()[:DIGEST_CHARACTERS]
+    return f"{whole[: UID_CHARACTERS_MAX - DIGEST_CHARACTERS - 1]}-{digest}"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A variable: some or all of these values, which queries use as `=~"$NAME"`."""
@@ -69,7 +85,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
-    """`uid` is what links to it use; at most 40 characters."""
+    """`uid` is what `dashboard_uid` makes."""
 
     uid: str
     title: str
