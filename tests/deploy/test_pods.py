@@ -1,12 +1,13 @@
 """A service's pod: its command line is one that `trunkline service` takes, and it ends within its time."""
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import pytest
 import typer
 
-from trunkline.catalogue.cluster import Authentication
+from trunkline.catalogue.cluster import Authentication, Machine
 from trunkline.catalogue.load import load_catalogue
 from trunkline.cli import _connection, service
 from trunkline.client.outbox import relay
@@ -118,6 +119,16 @@ def test_it_runs_under_the_restricted_pod_security_standard() -> None:
     assert made["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert made["securityContext"]["readOnlyRootFilesystem"] is True
     assert outer["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(
+    ("memory", "limit"), [("512Mi", "4Gi"), ("4096Mi", "4096Mi"), ("6Gi", "6Gi"), ("5G", "5G")]
+)
+def test_a_limit_is_never_below_what_is_asked_for(memory: str, limit: str) -> None:
+    """A Kubernetes API refuses such a pod."""
+    pods = replace(a_cluster().services, machine=Machine(cpu="1", memory=memory))
+    made = container("query-engine", services=pods)["resources"]
+    assert (made["requests"]["memory"], made["limits"]["memory"]) == (memory, limit)
 
 
 def test_memory_is_limited_and_processor_time_is_not() -> None:

@@ -1,9 +1,11 @@
 """The pod that runs one service: `trunkline service NAME` with its flags, variables, Secrets and probes."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
-from trunkline.catalogue.cluster import Cluster
+from trunkline.catalogue.cluster import Cluster, Machine
+from trunkline.catalogue.quantity import size_bytes
 from trunkline.deploy import connecting
 from trunkline.deploy.labels import (
     API_PORT,
@@ -108,7 +110,7 @@ def _container(environment: str, cluster: Cluster, service: str) -> dict[str, An
         ],
         "resources": {
             "requests": {"cpu": machine.cpu, "memory": machine.memory},
-            "limits": {"memory": needs(service).memory_max or machine.memory},
+            "limits": {"memory": _memory_max(machine, service)},
         },
         "startupProbe": _probe("/livez", every=5, failures=60),
         "livenessProbe": _probe("/livez", every=10, failures=3),
@@ -117,6 +119,17 @@ def _container(environment: str, cluster: Cluster, service: str) -> dict[str, An
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": _mounts(service),
     }
+
+
+def _memory_max(machine: Machine, service: str) -> str:
+    """The settings' memory, unless the service needs more: a limit below the request is refused."""
+    return max(machine.memory, needs(service).memory_max or machine.memory, key=_bytes)
+
+
+def _bytes(size: str) -> Decimal:
+    found = size_bytes(size)
+    assert found is not None, "sizes are judged when the catalogue is read"
+    return found
 
 
 def _arguments(environment: str, service: str) -> list[str]:
