@@ -228,21 +228,52 @@ def test_a_plugin_gives_the_token(
         assert connected.read([(STRIMZI, "KafkaTopic", namespace, "t")]) == {}
 
 
-@slow
-def test_a_plugin_that_fails_says_why(kubernetes_server: KubernetesServer, tmp_path: Path) -> None:
-    config = json.loads(kubernetes_server.kubeconfig().read_text())
-    config["users"][0]["user"] = {
-        "exec": {
-            "apiVersion": "client.authentication.k8s.io/v1",
-            "command": "sh",
-            "args": ["-c", "echo expired >&2; exit 3"],
-        }
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["sh", "-c", "echo expired >&2; exit 3"], "returned 3: expired"),
+        (["/nowhere/plugin"], "No such file or directory"),
+        (["echo", "hello"], "Expecting value"),
+        (["echo", "{}"], "status"),
+    ],
+)
+def test_a_plugin_that_gives_no_token_says_why(tmp_path: Path, command: list[str], told: str) -> None:
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": command[0],
+        "args": command[1:],
     }
-    file = tmp_path / "config"
-    file.write_text(json.dumps(config))
     with (
-        KubernetesApi.of_kubeconfig(file) as connected,
-        pytest.raises(TrunklineError, match=r"the credentials of context admin: .*returned 3: expired"),
+        KubernetesApi.of_kubeconfig(kubeconfig(tmp_path, exec=plugin)) as connected,
+        pytest.raises(TrunklineError, match=rf"no credentials for context x: .*{told}"),
+    ):
+        connected.read([(STRIMZI, "KafkaTopic", "n", "t")])
+
+
+@slow
+def test_a_pod_is_known_by_its_service_account(
+    kubernetes_server: KubernetesServer, tmp_path: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(kubernetes_server.token())
+    (tmp_path / "namespace").write_text(namespace)
+    (tmp_path / "ca.crt").write_bytes(kubernetes_server.certificate.read_bytes())
+    host, _, port = kubernetes_server.url.removeprefix("https://").partition(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    with KubernetesApi.in_cluster(account=tmp_path) as connected:
+        assert connected.apply(topic(namespace))["metadata"]["generation"] == 1
+
+
+@slow
+def test_a_server_that_cannot_prove_itself_is_not_talked_to(
+    kubernetes_server: KubernetesServer, tmp_path: Path
+) -> None:
+    config = json.loads(kubernetes_server.kubeconfig().read_text())
+    del config["clusters"][0]["cluster"]["certificate-authority"]
+    (tmp_path / "config").write_text(json.dumps(config))
+    with (
+        KubernetesApi.of_kubeconfig(tmp_path / "config") as connected,
+        pytest.raises(KubernetesUnavailable, match=r"cannot be reached: .*certificate"),
     ):
         connected.read([(STRIMZI, "KafkaTopic", "n", "t")])
 
@@ -283,6 +314,7 @@ def test_where_nobody_listens_the_api_is_unavailable(tmp_path: Path) -> None:
         ("", "kubeconfig .*config: "),
         ("[1", "kubeconfig .*config: "),
         ("clusters: 5\n", "kubeconfig .*config: "),
+        ("[1, 2]\n", "kubeconfig .*config: "),
         ("clusters: []\ncontexts: []\n", "No current context set"),
         ("clusters: []\ncontexts: []\ncurrent-context: gone\n", "Context 'gone' not found"),
         (
@@ -319,6 +351,32 @@ def test_a_context_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_credentials_that_cannot_be_used_are_refused(tmp_path: Path, user: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="context x cannot be used: "):
         KubernetesApi.of_kubeconfig(kubeconfig(tmp_path, **user))
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("http://127.0.0.1:port", "context x cannot be used: Invalid port"),
+        ("nowhere", "the Kubernetes API at nowhere cannot be reached"),
+    ],
+)
+def test_an_address_that_is_none_is_told(tmp_path: Path, server: str, told: str) -> None:
+    config = json.loads(kubeconfig(tmp_path, token="t").read_text())
+    config["clusters"][0]["cluster"]["server"] = server
+    (tmp_path / "config").write_text(json.dumps(config))
+    with (
+        pytest.raises(TrunklineError, match=told),
+        KubernetesApi.of_kubeconfig(tmp_path / "config") as connected,
+    ):
+        connected.read([(STRIMZI, "KafkaTopic", "n", "t")])
+
+
+def test_a_context_without_a_user_is_anonymous(tmp_path: Path) -> None:
+    config = json.loads(kubeconfig(tmp_path).read_text())
+    del config["contexts"][0]["context"]["user"]
+    (tmp_path / "config").write_text(json.dumps(config))
+    with KubernetesApi.of_kubeconfig(tmp_path / "config") as connected:
+        assert connected.context == "x"
 
 
 def test_outside_of_a_pod_there_is_no_service_account() -> None:

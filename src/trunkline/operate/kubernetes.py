@@ -17,7 +17,7 @@ import httpx2 as httpx
 import msgspec
 import yaml
 from lightkube.config.client_adapter import Client, ConnectionParams
-from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig, SingleConfig
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
@@ -36,8 +36,14 @@ APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 
 _EXEC: Final = "client.authentication.k8s.io"
-_UNREADABLE: Final = (ConfigError, KeyError, TypeError, AttributeError, ValueError, OSError, yaml.YAMLError)
+_UNREADABLE: Final = (
+    *(ConfigError, httpx.InvalidURL, yaml.YAMLError),
+    *(KeyError, TypeError, AttributeError, ValueError, OSError),
+)
 """All that the reading of a broken kubeconfig, or of the certificates that it names, raises."""
+
+_PLUGIN_FAILED: Final = (ConfigError, OSError, KeyError, TypeError, ValueError)
+"""What a plugin for credentials raises that is missing, fails, or answers something else than a token."""
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -90,10 +96,13 @@ class KubernetesApi:
         return cls(config)
 
     @classmethod
-    def in_cluster(cls) -> Self:
-        """As the service account of the pod that this runs in. Raises `InvalidInput` outside of one."""
+    def in_cluster(cls, *, account: Path = Path(SERVICE_ACCOUNT)) -> Self:
+        """As the service account of the pod that this runs in. Raises `InvalidInput` outside of one.
+
+        Where the API is, Kubernetes tells every pod in its environment; `account` is what it mounts there.
+        """
         try:
-            config = KubeConfig.from_service_account().get()
+            config = KubeConfig.from_service_account(account).get()
         except _UNREADABLE as error:
             raise InvalidInput(f"this is no pod with a service account: {_line(error)}") from error
         assert config is not None, "a service account is one context"
@@ -211,12 +220,12 @@ class KubernetesApi:
     def _sent(self, method: str, path: str, parameters: Mapping[str, str], **rest: Any) -> httpx.Response:
         try:
             return self._http.request(method, path, params=dict(parameters), **rest)
-        except ConfigError as error:
-            raise TrunklineError(f"the credentials of context {self.context}: {_line(error)}") from error
-        except (httpx.HTTPError, OSError) as error:
+        except httpx.HTTPError as error:
             raise KubernetesUnavailable(
                 f"the Kubernetes API at {self.server} cannot be reached: {_line(error)}"
             ) from error
+        except _PLUGIN_FAILED as error:
+            raise TrunklineError(f"no credentials for context {self.context}: {_line(error)}") from error
 
 
 def _usable(config: SingleConfig) -> SingleConfig:
