@@ -19,7 +19,10 @@ SCALARS = st.one_of(
     ),
     st.sampled_from(["2026-11-23", "a: b", "# c", "- d", "line\n", "two\nlines", " padded ", "%", "@x", "`"]),
 )
-KEYS = st.from_regex(re.compile(r"[a-z][a-zA-Z0-9./_-]{0,20}", re.ASCII), fullmatch=True)
+KEYS = st.one_of(
+    st.from_regex(re.compile(r"[a-z][a-zA-Z0-9./_-]{0,20}", re.ASCII), fullmatch=True),
+    st.sampled_from(["no", "on", "null"]),
+)
 BODIES = st.dictionaries(
     KEYS.filter(lambda key: key not in {"apiVersion", "kind", "metadata"}),
     st.recursive(

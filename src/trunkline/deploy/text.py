@@ -51,7 +51,7 @@ def _tree(value: Any, at: Field, why: Mapping[Field, str], unused: set[Field]) -
     if isinstance(value, dict):
         made = CommentedMap()
         for name in sorted(value, key=_rank):
-            made[name] = _tree(value[name], (*at, name), why, unused)
+            made[_text(name)] = _tree(value[name], (*at, name), why, unused)
             reason = why.get((*at, name))
             if reason is not None:
                 unused.discard((*at, name))
