@@ -13,6 +13,8 @@ from trunkline.catalogue.load import load_catalogue
 from trunkline.cli.main import run
 from trunkline.client.config import ConsumerOptions, admin_config, consumer_config
 from trunkline.client.kafka import Admin
+from trunkline.client.kafka.acls import Acls, Binding
+from trunkline.client.kafka.survey import Survey
 from trunkline.operate.authorizer_log import AuthorizerLog, read_authorizer_log
 from trunkline.testing.access_matrix import user_rights
 from trunkline.testing.certificates import Authority
@@ -135,8 +137,21 @@ def test_on_a_cluster_that_is_not_set_up_it_is_said_how_to_do_that(
 ) -> None:
     cluster = kafka_factory(tls=Tls(users=tuple(user_rights(CATALOGUE))))
     code, line = Demo(cluster, capsys).refused()
-    assert code == 1
+    assert code == 2
+    assert "denies tenant-service Describe on config.change.events, " in line
     assert "run `trunkline apply --environment production` first" in line
+
+
+def test_a_right_that_is_missing_is_named_before_anything_is_started(
+    production: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = Binding(f"User:CN={USER}", "topic", "billing.usage.events", "literal", "Read")
+    Acls(admin_config(production.connection("root"))).delete([right])
+    told = Survey(admin_config(production.connection(USER)))
+    eventually(lambda: "Read" not in (told.topics([right.name])[right.name].operations or ()))
+    code, line = Demo(production, capsys).refused()
+    assert code == 2
+    assert f"denies {USER} Read on {right.name}; run `trunkline apply --environment production`" in line
 
 
 def test_where_topics_are_missing_it_is_said_how_to_create_them(

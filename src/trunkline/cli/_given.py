@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trunkline.catalogue.access import Asset, Kind, Operation, holders
+from trunkline.catalogue.access import Asset, Kind, Operation, holders, rights
 from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.internal import GROWTH_JOURNAL, INTERNAL_TOPICS
 from trunkline.catalogue.model import Catalogue
@@ -22,6 +22,7 @@ from trunkline.client.admin import check_reachable
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.errors import KafkaFailed, TopicMissing
 from trunkline.client.kafka import Admin
+from trunkline.client.kafka.survey import ABSENT, Survey
 from trunkline.deploy import connecting
 from trunkline.errors import InvalidInput
 
@@ -74,7 +75,7 @@ class GivenCluster:
 
 
 def require_empty(given: GivenCluster, catalogue: Catalogue) -> None:
-    """That every service is let in, that all topics are there, and that nothing has happened on them yet.
+    """That every service is let in, that all topics and rights are there, and that nothing has happened yet.
 
     Raises `InvalidInput` for a cluster that is in use or not set up, `ClusterUnavailable` and `KafkaFailed`.
     """
@@ -82,18 +83,17 @@ def require_empty(given: GivenCluster, catalogue: Catalogue) -> None:
     given.require_secrets(services)
     with ThreadPoolExecutor(len(services)) as asking:
         list(asking.map(lambda service: _let_in(given, service), services))
+        list(asking.map(lambda service: _require_rights(given, catalogue, service), services))
         counted = asking.map(lambda item: _records(given, *item), _by_reader(catalogue).items())
         records = {topic: number for found in counted for topic, number in found.items() if number}
-        members = dict(
-            zip(services, asking.map(lambda one: _members(given, catalogue, one), services), strict=True)
-        )
+        members = list(asking.map(lambda service: _members(given, catalogue, service), services))
     if records:
         found = [f"{number:,} in {topic}" for topic, number in records.items()]
         raise InvalidInput(
             f"the demo counts everything, and there are records on {given.bootstrap_servers} already: "
             f"{_some(found)}; give it an empty cluster"
         )
-    if running := [service for service, number in members.items() if number]:
+    if running := [service for service, number in zip(services, members, strict=True) if number]:
         raise InvalidInput(
             f"the demo runs the services itself, and on {given.bootstrap_servers} there run already: "
             f"{_some(running)}; end them, or give it a cluster of its own"
@@ -123,17 +123,27 @@ def _let_in(given: GivenCluster, service: str) -> None:
         raise KafkaFailed(error.code, f"{service}: {error}") from error
 
 
+def _require_rights(given: GivenCluster, catalogue: Catalogue, service: str) -> None:
+    """Those on topics, as the brokers tell them (KIP-430); without one the services would wait for it."""
+    setting_up = f"run `trunkline apply --environment {given.environment}` first"
+    wanted = {one.name: one.operations for one in rights(catalogue, service) if one.resource is Kind.TOPIC}
+    told = Survey(admin_config(given.connection(service))).topics(wanted)
+    if missing := [name for name, one in told.items() if one.code in ABSENT]:
+        raise TopicMissing(f"{given.bootstrap_servers} has no topic {_some(missing)}; {setting_up}")
+    if denied := [
+        f"{operation} on {name}"
+        for name, one in told.items()
+        for operation in wanted[name]
+        if one.code or (one.operations is not None and operation.value not in one.operations)
+    ]:
+        raise InvalidInput(f"{given.bootstrap_servers} denies {service} {_some(denied)}; {setting_up}")
+
+
 def _records(given: GivenCluster, service: str, topics: Sequence[str]) -> dict[str, int]:
     admin = Admin(admin_config(given.connection(service)))
-    setting_up = f"run `trunkline apply --environment {given.environment}` first"
-    try:
-        there = admin.describe(topics)
-    except KafkaFailed as error:
-        raise KafkaFailed(error.code, f"{service}: {error}; {setting_up}") from error
-    if missing := [topic for topic in topics if topic not in there]:
-        raise TopicMissing(f"{given.bootstrap_servers} has no topic {_some(missing)}; {setting_up}")
     counts = dict.fromkeys(topics, 0)
-    partitions = [(topic.name, number) for topic in there.values() for number in range(topic.partitions)]
+    there = admin.describe(topics).values()
+    partitions = [(topic.name, number) for topic in there for number in range(topic.partitions)]
     for (topic, _), (low, high) in admin.offsets(partitions).items():
         counts[topic] += high - low
     return counts
