@@ -115,6 +115,8 @@ def test_what_somebody_edits_is_named_with_its_risk_and_the_safe_part_is_repaire
     assert len(outcome.left) == 2
     assert kafka.told() == unsafe
     assert kafka.apply().done == ()
+    assert kafka.apply(allowed=frozenset({Risk.ACCESS})).left == outcome.left[:1]
+    assert kafka.told() == {(Verb.ALTER, "KafkaTopic spec.partitions", Risk.DATA)}
 
 
 @pytest.mark.slow

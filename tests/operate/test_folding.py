@@ -1,6 +1,6 @@
 """Lists with named items are compared item by item, and rights in words."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.catalogue.load import load_catalogue
@@ -23,6 +23,7 @@ def rights(*acls: object) -> list[str]:
     return list(folded(user(*acls))["spec"]["authorization"]["acls"])
 
 
+@settings(deadline=None)
 @given(TREES)
 def test_folding_can_be_undone(tree: object) -> None:
     assert unfolded(folded({"spec": tree})) == {"spec": tree}

@@ -30,6 +30,7 @@ def at(*place: str, found: Any, wanted: Any) -> Difference:
         ("Kafka", at("spec", "kafka", "listeners", found={}, wanted={"a": 1}), Risk.ACCESS, False),
         ("NetworkPolicy", at("spec", "ingress", found=[], wanted=[{}]), Risk.ACCESS, False),
         ("NetworkPolicy", at("metadata", "labels", "x", found="a", wanted="b"), Risk.SAFE, False),
+        ("Deployment", at("spec", "replicas", found=7, wanted=1), Risk.SAFE, False),
         ("Deployment", at("spec", "template", "spec", found={}, wanted={"a": 1}), Risk.SAFE, False),
         ("Deployment", at("spec", "selector", "matchLabels", "a", found="a", wanted="b"), Risk.SAFE, True),
         (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.catalogue.load import load_catalogue
@@ -172,6 +172,7 @@ def test_values_are_shown_in_a_few_characters() -> None:
     assert "\n" not in shown("a\nb")
 
 
+@settings(deadline=None)
 @given(vandalised())
 def test_whatever_somebody_makes_of_a_manifest_is_judged_and_can_be_left_as_it_is(
     pair: tuple[dict[str, Any], dict[str, Any]],

@@ -44,6 +44,8 @@ def verdict(  # noqa: PLR0911 - a table
                 why="The API server never changes which pods a Deployment has.",
                 remedy="delete the Deployment, which keeps no data, and apply again",
             )
+        case "Deployment" if difference.at == ("spec", "replicas"):
+            return Verdict(risk=Risk.SAFE, why="Pods start or stop, and share the partitions anew.")
         case "Deployment" if difference.at[:2] == ("spec", "template"):
             return Verdict(risk=Risk.SAFE, why="Its pods are replaced one after the other.")
         case _:
