@@ -62,6 +62,11 @@ FOLLOWS = "follows from replication_factor; remove it and change that"
 DROPPED = "is ruled by Strimzi, which would drop it without a word; remove it"
 IMAGE = "is not an image with a version: NAME:TAG other than latest, or NAME@sha256:DIGEST"
 
+
+def heap_fault(heap: str, memory: str) -> str:
+    return f"a heap of {heap} is more than three quarters of {memory} and leaves the JVM itself too little"
+
+
 OTHERS_NAMESPACES = {
     "monitoring": "Prometheus",
     "keda": "KEDA",
@@ -136,8 +141,23 @@ CORPUS: list[tuple[str, str, str]] = [
     ("memory: 512Mi", "memory: 512m", f"memory of services of {OF}: '512m' {SIZE}"),
     ("disk: 100Gi", "disk: [100Gi]", f"disk of broker of {OF}: '' {SIZE}"),
     ("heap: 2g", "heap: 2Gi", f"heap of broker of {OF}: '2Gi' {HEAP}"),
-    ("heap: 2g", "heap: 8g",
-     f"broker of {OF}: a heap of 8g leaves nothing of 8Gi for the JVM itself; it would be killed"),
+    # Slips of a unit.
+    ("heap: 2g", "heap: 7g", f"broker of {OF}: {heap_fault('7g', '8Gi')}; give it 6144m at most"),
+    ("heap: 2g", "heap: 512g", f"broker of {OF}: {heap_fault('512g', '8Gi')}; did you mean 512m?"),
+    ("heap: 512m", "heap: 2g", f"controller of {OF}: {heap_fault('2g', '2Gi')}; give it 1536m at most"),
+    ("heap: 2g", "heap: 2m", f"broker of {OF}: a heap of 2m is less than 64m; did you mean 2g?"),
+    ("memory: 8Gi", "memory: 8", f"broker of {OF}: a memory of 8 is less than 64Mi; did you mean 8Gi?"),
+    ("memory: 8Gi", "memory: 8Mi", f"broker of {OF}: a memory of 8Mi is less than 64Mi; did you mean 8Gi?"),
+    ("memory: 512Mi", "memory: 512",
+     f"services of {OF}: a memory of 512 is less than 64Mi; did you mean 512Mi?"),
+    ("memory: 512Mi", "memory: 512k",
+     f"services of {OF}: a memory of 512k is less than 64Mi; did you mean 512Mi?"),
+    ("disk: 100Gi", "disk: 100", f"broker of {OF}: a disk of 100 is less than 1Gi; did you mean 100Gi?"),
+    ("disk: 100Gi", "disk: 100Mi", f"broker of {OF}: a disk of 100Mi is less than 1Gi; did you mean 100Gi?"),
+    ("disk: 10Gi", "disk: 0.5Gi", f"controller of {OF}: a disk of 0.5Gi is less than 1Gi"),
+    ("cpu: 0.25", "cpu: 250",
+     f"services of {OF}: a cpu of 250 is more than 128 cores; did you mean 250m?"),
+    ("cpu: 2,", "cpu: 200000m,", f"broker of {OF}: a cpu of 200000m is more than 128 cores"),
     ("producer_byte_rate: 1000000", "producer_byte_rate: 0",
      f"producer_byte_rate of quota of {OF} must be at least 1, not 0"),
     # Broker settings.

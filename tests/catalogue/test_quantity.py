@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from trunkline.catalogue.quantity import cpus, heap_bytes, size_bytes
+from trunkline.catalogue.quantity import amount, cpus, heap_bytes, size_bytes
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,16 @@ def test_what_is_no_size(text: str) -> None:
 )
 def test_heaps_are_binary_whatever_the_case(text: str, amount: int) -> None:
     assert heap_bytes(text) == amount
+
+
+@pytest.mark.parametrize(("text", "number"), [("8", "8"), ("1.5Gi", "1.5"), ("500m", "500")])
+def test_an_amount_is_the_number_as_it_is_written(text: str, number: str) -> None:
+    assert amount(text) == number
+
+
+def test_no_number_is_no_amount() -> None:
+    with pytest.raises(ValueError, match="'Gi' does not begin with a number"):
+        amount("Gi")
 
 
 @pytest.mark.parametrize("text", ["", "2Gi", "2", "0g", "1.5g", "-1g"])

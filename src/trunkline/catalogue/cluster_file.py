@@ -23,9 +23,9 @@ from trunkline.catalogue.cluster import (
     ServicePods,
     Storage,
 )
+from trunkline.catalogue.machine_file import read_disk, read_java_machine, read_machine
 from trunkline.catalogue.nodes import NodeReader
-from trunkline.catalogue.quantity import heap_bytes, size_bytes
-from trunkline.catalogue.section import BYTES, CPUS, HEAP, Section
+from trunkline.catalogue.section import Section
 
 REQUIRED: Final = (
     *("name", "namespace", "monitoring_namespace", "authentication"),
@@ -211,15 +211,8 @@ def _node(section: Section, role: str) -> tuple[Machine | None, Storage | None]:
     found = section.inner(role, required=NODE_KEYS, optional=("storage_class",))
     if found is None:
         return None, None
-    cpu, memory, heap = found.size("cpu", CPUS), found.size("memory", BYTES), found.size("heap", HEAP)
-    disk = found.size("disk", BYTES)
     storage_class = found.matching("storage_class", SUBDOMAIN, "the name of a StorageClass")
-    if memory is not None and heap is not None and (heap_bytes(heap) or 0) >= (size_bytes(memory) or 0):
-        found.refuse(
-            "heap", f"a heap of {heap} leaves nothing of {memory} for the JVM itself; it would be killed"
-        )
-    machine = Machine(cpu=cpu, memory=memory, heap=heap) if cpu and memory and heap else None
-    return machine, Storage(size=disk, storage_class=storage_class) if disk else None
+    return read_java_machine(found), read_disk(found, storage_class)
 
 
 def _quota(section: Section) -> Quota | None:
@@ -240,10 +233,10 @@ def _services(section: Section) -> ServicePods | None:
         "image", IMAGE, "an image with a version: NAME:TAG other than latest, or NAME@sha256:DIGEST"
     )
     replicas = found.count("replicas")
-    cpu, memory = found.size("cpu", CPUS), found.size("memory", BYTES)
-    if image is None or replicas is None or cpu is None or memory is None:
+    machine = read_machine(found)
+    if image is None or replicas is None or machine is None:
         return None
-    return ServicePods(image=image, replicas=replicas, machine=Machine(cpu=cpu, memory=memory))
+    return ServicePods(image=image, replicas=replicas, machine=machine)
 
 
 def _config(section: Section) -> Mapping[str, Setting]:

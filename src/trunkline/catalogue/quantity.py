@@ -15,6 +15,18 @@ _UNITS: Final = {
 }
 
 
+MEBIBYTE: Final = _UNITS["Mi"]
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def amount(text: str) -> str:
+    """The number of a size, as it is written, without the unit. Raises `ValueError` where there is none."""
+    found = _NUMBER.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} does not begin with a number")
+    return found[0]
+
+
 def cpus(text: str) -> Decimal | None:
     """How many CPUs; None for what is no positive amount of them."""
     found = _QUANTITY.fullmatch(text)
