@@ -31,7 +31,7 @@ PORTS = ("--listen-address", "127.0.0.1", "--api-port", "0", "--health-port", "0
 READY_SECONDS = 90.0
 """For thirteen processes on two cores."""
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def make_secrets(directory: Path, service: str, data: Path) -> None:
