@@ -143,8 +143,21 @@ def test_a_cluster_that_goes_away_ends_it(broker_factory: Callable[..., BrokerPr
         begun = time.monotonic()
         found += findings
     assert time.monotonic() - begun < 15
-    assert [one.family for one in found if one.verdict is Verdict.FAILED] == [Family.BROKERS]
-    assert found[-1].text == "the cluster has gone away meanwhile"
+    assert {one.family for one in found if one.verdict is Verdict.FAILED} == {Family.BROKERS}
+    assert found[-1].text == "the brokers do not answer"
+
+
+@pytest.mark.slow
+def test_a_broker_that_gives_out_a_dead_address_is_told_as_such(
+    broker_factory: Callable[..., BrokerProcess], tmp_path: Path
+) -> None:
+    with broker_factory(tmp_path / "data", "--advertised", "127.0.0.1:1") as broker:
+        found = list(examine(patient(broker.address)))
+    bad = [one for one in found if one.verdict is Verdict.FAILED]
+    assert {one.family for one in bad} == {Family.BROKERS}
+    assert bad[0].about == "advertised listener 127.0.0.1:1"
+    assert "clients are sent there by the bootstrap" in bad[0].text
+    assert of(found, Family.CREDENTIALS)[0].verdict is Verdict.NOT_USED
 
 
 def test_a_service_without_a_group_has_none_to_look_at(servers: str) -> None:

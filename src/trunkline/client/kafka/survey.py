@@ -4,6 +4,7 @@ Brokers tell it with every description that asks for it (KIP-430), so that a rig
 here joins a group, writes or creates; a denial is an answer and no error.
 """
 
+import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -11,9 +12,11 @@ import confluent_kafka as ck
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from trunkline.client.config import Config
+from trunkline.client.kafka.admin import STARTING_POLL_SECONDS
+from trunkline.client.kafka.errors import STARTING
 from trunkline.client.kafka.library import REPLY_SECONDS
 from trunkline.client.kafka.records import Partition
-from trunkline.client.kafka.requests import COORDINATOR_SECONDS, Requests, coordinated
+from trunkline.client.kafka.requests import COORDINATOR_SECONDS, Requests
 
 _E: Final = ck.KafkaError
 _NEWEST: Final[OffsetSpec] = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]  # no hints there
@@ -25,6 +28,13 @@ DENIED: Final = frozenset({"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FA
 
 ABSENT: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "GROUP_ID_NOT_FOUND"})
 """The codes of a thing that there is not, told to who may know."""
+
+NO_ANSWER: Final = "_TIMED_OUT"
+"""The code of a group whose coordinator has not answered in time; librdkafka's name for it."""
+
+_STARTING: Final = frozenset(_E(code).name() for code in STARTING)
+_COORDINATORS: Final = STARTING | {_E._TRANSPORT, _E._TIMED_OUT}
+"""What a single broker may have to say, or not, about the groups that it looks after."""
 
 _ANSWERS: Final = frozenset(
     {
@@ -97,20 +107,36 @@ class Survey:
         return told
 
     def groups(self, names: Iterable[str]) -> dict[str, GroupTold]:
-        """Each of these groups; one that there is not is told as dead."""
-        wanted = list(names)
-        if not wanted:
-            return {}
+        """Each of these groups; one that there is not is told as dead.
+
+        Waits some seconds for coordinators that have just moved or are about to be. Of a group whose
+        coordinator does not answer even then, `code` says why.
+        """
+        left = list(names)
         told: dict[str, GroupTold] = {}
+        deadline = time.monotonic() + REPLY_SECONDS
         with self._translated():
-            futures = self._admin.describe_consumer_groups(
-                wanted, include_authorized_operations=True, request_timeout=COORDINATOR_SECONDS
-            )
-            for name, future in futures.items():
-                try:
-                    told[name] = _group(coordinated(future))
-                except ck.KafkaException as error:
-                    told[name] = GroupTold(None, _answer(error))
+            while left:
+                told |= self._groups(left, deadline)
+                left = [name for name in left if told[name].code in _STARTING]
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(STARTING_POLL_SECONDS if left else 0)
+        return told
+
+    def _groups(self, names: list[str], deadline: float) -> dict[str, GroupTold]:
+        # The library must not end these requests itself: see COORDINATOR_SECONDS.
+        futures = self._admin.describe_consumer_groups(
+            names, include_authorized_operations=True, request_timeout=COORDINATOR_SECONDS
+        )
+        told: dict[str, GroupTold] = {}
+        for name, future in futures.items():
+            try:
+                told[name] = _group(future.result(max(0.0, deadline - time.monotonic())))
+            except TimeoutError:
+                told[name] = GroupTold(None, NO_ANSWER)
+            except ck.KafkaException as error:
+                told[name] = GroupTold(None, _answer(error, also=_COORDINATORS))
         return told
 
     def newest(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -146,10 +172,10 @@ class Survey:
             return frozenset(map(str, asked.result()))
 
 
-def _answer(error: ck.KafkaException) -> str:
+def _answer(error: ck.KafkaException, *, also: frozenset[int] = frozenset()) -> str:
     """The name of an error that says something about one thing. Raises the others again."""
     cause = error.args[0]
-    if cause.code() not in _ANSWERS:
+    if cause.code() not in _ANSWERS | also:
         raise error
     return str(cause.name())
 

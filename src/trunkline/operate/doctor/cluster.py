@@ -48,16 +48,14 @@ def way_in(security: Mapping[str, str]) -> str:
 _SHOWN: Final = ("ssl.certificate.location", "ssl.certificate.pem", "ssl.keystore.location")
 
 
-def let_in(security: Mapping[str, str], cluster_id: str) -> Finding:
+def let_in(security: Mapping[str, str]) -> Finding:
     """For who has had an answer from the cluster."""
     way = way_in(security)
     if not way:
         return not_used(
-            Family.CREDENTIALS,
-            "",
-            f"cluster {cluster_id} lets in who comes with neither password nor certificate",
+            Family.CREDENTIALS, "", "the brokers let in who comes with neither password nor certificate"
         )
-    return ok(Family.CREDENTIALS, way, f"accepted by cluster {cluster_id}")
+    return ok(Family.CREDENTIALS, way, "accepted")
 
 
 def brokers(
@@ -78,6 +76,11 @@ def brokers(
         )
     for one in advertised:
         yield _advertised(one)
+
+
+def identified(cluster_id: str) -> Finding:
+    """Which cluster this is: whose controller has answered."""
+    return ok(Family.BROKERS, "cluster", cluster_id)
 
 
 def _advertised(found: Contact) -> Finding:

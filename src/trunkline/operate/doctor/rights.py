@@ -70,9 +70,9 @@ def _right(right: Right, told: Mapping[Asset, Told], principal: str) -> Finding:
     answers = [told[asset] for asset in asked([right]) if asset in told]
     if not answers:
         return not_checked(RIGHTS, about, "brokers tell of no such resource")
-    absent = [one for one in answers if one.code and one.code not in DENIED]
-    if absent:
-        return not_checked(RIGHTS, about, f"there is nothing to have it on ({absent[0].code})")
+    if unknown := next((one.code for one in answers if one.code and one.code not in DENIED), ""):
+        why = "there is nothing to have it on" if unknown in ABSENT else "the brokers do not answer"
+        return not_checked(RIGHTS, about, f"{why} ({unknown})")
     held = frozenset.intersection(*(one.operations or frozenset() for one in answers))
     missing = [operation.value for operation in right.operations if operation.value not in held]
     if not missing:

@@ -10,8 +10,6 @@ from functools import partial
 from typing import Final
 
 from trunkline.catalogue.access import Right, rights
-from trunkline.client.admin import check_reachable
-from trunkline.client.errors import ClusterUnavailable
 from trunkline.errors import TrunklineError
 from trunkline.operate.doctor import cluster, reach, store, tls
 from trunkline.operate.doctor.deadline import together, within
@@ -60,27 +58,20 @@ def _connected(
     else:
         yield from together(partial(tls.in_the_clear, security, address) for address in reached)
     try:
-        cluster_id = check_reachable(patient.connection)
+        visit = Visit(patient, granted, reached)
     except TrunklineError as error:
         yield failed(Family.CREDENTIALS, cluster.way_in(security), str(error))
         yield from _left_out(patient, Family.BROKERS, "the cluster has not answered this client")
         return
-    yield cluster.let_in(security, cluster_id)
-    yield from _visited(patient, Visit(patient, granted, reached), now)
-
-
-def _visited(patient: Patient, visit: Visit, now: Callable[[], datetime]) -> Iterator[Finding]:
-    order = list(Family)
+    yield cluster.let_in(security)
     for family, check in visit.checks(now):
         try:
             yield from within(CHECK_SECONDS, check)
-        except (ClusterUnavailable, TimeoutError) as error:
+        except (TrunklineError, TimeoutError) as error:
             yield failed(family, "", str(error))
-            after = order[order.index(family) + 1]
-            yield from _left_out(patient, after, "the cluster has gone away meanwhile")
-            return
-        except TrunklineError as error:
-            yield failed(family, "", str(error))
+            if family is Family.BROKERS:
+                yield from _left_out(patient, Family.VERSIONS, "the brokers do not answer")
+                return
 
 
 def _left_out(patient: Patient, first: Family, why: str) -> Iterator[Finding]:

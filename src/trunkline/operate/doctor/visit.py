@@ -1,6 +1,7 @@
 """What is asked of a cluster that lets the client in, and how the answers get to who judges them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -9,6 +10,7 @@ from trunkline.catalogue.access import Asset, Kind, Right
 from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.topic_settings import TopicSettings, topic_settings
 from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.errors import ClusterUnavailable
 from trunkline.client.kafka import Admin, Partition
 from trunkline.client.kafka.survey import GroupTold, Survey, TopicTold
 from trunkline.client.lag import Lag, lag_of, read_by
@@ -43,12 +45,15 @@ class Visit:
     """What is asked of a cluster that lets the client in. What several checks need is asked for once."""
 
     def __init__(self, patient: Patient, granted: Sequence[Right], reached: Sequence[Address]) -> None:
+        """Raises `InvalidInput`, `KafkaFailed` or `ClusterUnavailable` for who is not let in."""
         self._patient = patient
         self._granted = granted
         self._reached = reached
         config = admin_config(patient.connection)
         self._admin = Admin(config)
         self._survey = Survey(config)
+        # Any broker answers this, also one that gives out addresses at which there is nobody.
+        self._state = self._admin.cluster()
         self._topics: dict[str, TopicTold] = {}
         self._visible: list[str] = []
 
@@ -58,6 +63,7 @@ class Visit:
         Each raises `ClusterUnavailable` and `KafkaFailed`.
         """
         yield Family.BROKERS, self._brokers
+        yield Family.BROKERS, self._controller
         yield Family.VERSIONS, self._versions
         if self._patient.service is not None:
             yield Family.RIGHTS, self._rights
@@ -67,12 +73,18 @@ class Visit:
             yield Family.GROUP, self._group
 
     def _brokers(self) -> list[Finding]:
-        state = self._admin.cluster()
-        names = [*(topic.name for topic in self._settings()), *sorted({name for name, _ in state.partitions})]
-        self._topics = self._survey.topics(list(dict.fromkeys(names))[: len(self._settings()) + OTHERS_MAX])
-        found = reach.contacts(address for one in state.brokers.values() for address in reach.addresses(one))
+        told = self._state.brokers.values()
+        found = reach.contacts(address for one in told for address in reach.addresses(one))
         environment = self._patient.catalogue.environment(self._patient.environment)
-        return list(cluster.brokers(state, found, environment))
+        return list(cluster.brokers(self._state, found, environment))
+
+    def _controller(self) -> list[Finding]:
+        """Whoever it is, it has the last word on what there is."""
+        cluster_id = self._admin.cluster_id()
+        ours = [topic.name for topic in self._settings()]
+        others = sorted({name for name, _ in self._state.partitions}.difference(ours))
+        self._topics = self._survey.topics([*ours, *others[:OTHERS_MAX]])
+        return [cluster.identified(cluster_id)]
 
     def _versions(self) -> list[Finding]:
         try:
@@ -89,7 +101,8 @@ class Visit:
 
     def _rights(self) -> list[Finding]:
         services = self._patient.catalogue.services
-        self._visible = self._admin.groups()
+        with suppress(ClusterUnavailable):  # one silent broker of several; each group tells for itself
+            self._visible = self._admin.groups()
         wanted = [asset.name for asset in rights_of.asked(self._granted) if asset.kind is Kind.GROUP]
         others = [*services, *self._visible[:OTHERS_MAX]]
         groups = self._survey.groups(list(dict.fromkeys([*wanted, *others])))
