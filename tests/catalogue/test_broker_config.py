@@ -54,6 +54,23 @@ def test_what_the_contract_rules_cannot_be_set_beside_it(name: str) -> None:
     assert fault.startswith(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name
+        for name, kind in broker_settings().items()
+        if kind.type == "class" or name.endswith(("reporters", ".class.name", "providers"))
+    ),
+)
+def test_no_class_can_be_named_that_strimzis_image_may_not_have(name: str) -> None:
+    assert "cannot be set: " in str(setting_fault(name, "com.example.Own"))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in broker_settings() if name.startswith("remote.log.")))
+def test_tiered_storage_cannot_be_set_up(name: str) -> None:
+    assert str(setting_fault(name, 1)).endswith("tiered storage needs a plugin, and Strimzi's image has none")
+
+
 def test_what_is_ruled_or_fixed_is_a_real_setting() -> None:
     assert {*RULED, *FIXED} <= broker_settings().keys()
 

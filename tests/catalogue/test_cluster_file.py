@@ -191,6 +191,20 @@ CORPUS: list[tuple[str, str, str]] = [
     ("num.io.threads: 8", "log.retention.bytes: 1000",
      f"{CONFIG}: log.retention.bytes cannot be set: a bound on bytes deletes events before their "
      "retention_days are over"),
+    ("num.io.threads: 8", "offsets.retention.minutes: 60",
+     f"{CONFIG}: offsets.retention.minutes follows from retention_days; remove it and change that"),
+    ("num.io.threads: 8", "client.quota.callback.class: com.example.None",
+     f"{CONFIG}: client.quota.callback.class cannot be set: it takes the place of Kafka's own, and every "
+     "`quota` would be off"),
+    ("num.io.threads: 8", "create.topic.policy.class.name: com.example.Own",
+     f"{CONFIG}: create.topic.policy.class.name cannot be set: Strimzi's image has no class for it, and no "
+     "broker would start"),
+    ("num.io.threads: 8", "metric.reporters: com.example.Own",
+     f"{CONFIG}: metric.reporters cannot be set: Strimzi's image has its own reporter only, and adds it "
+     "itself"),
+    ("num.io.threads: 8", "remote.log.storage.system.enable: true",
+     f"{CONFIG}: remote.log.storage.system.enable cannot be set: tiered storage needs a plugin, and "
+     "Strimzi's image has none"),
     ("num.io.threads: 8", "unclean.leader.election.enable: true",
      f"{CONFIG}: unclean.leader.election.enable cannot be set: acknowledged events would be lost"),
     ("num.io.threads: 8", "delegation.token.secret.key: hush",

@@ -67,17 +67,29 @@ RULED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Settings that follow from what the environment says already, and from which key of it."""
 
+_NO_PLUGIN: Final = "Strimzi's image has no class for it, and no broker would start"
+
 FIXED: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "alter.config.policy.class.name": _NO_PLUGIN,
         "auto.create.topics.enable": "topics come from the catalogue, and a mistyped name is none",
+        "client.quota.callback.class": "it takes the place of Kafka's own, and every `quota` would be off",
+        "config.providers": "a provider's class cannot be named here, and no broker would start",
+        "create.topic.policy.class.name": _NO_PLUGIN,
         "delete.topic.enable": "without it a KafkaTopic that is removed never goes",
+        "early.start.listeners": "the listeners and their names are Strimzi's",
+        "kafka.metrics.reporters": "Strimzi's image has its own reporter only, and adds it itself",
         "log.cleanup.policy": "compaction would keep one event of each tenant",
         "log.retention.bytes": "a bound on bytes deletes events before their retention_days are over",
+        "metric.reporters": "Strimzi's image has its own reporter only, and adds it itself",
         "principal.builder.class": "rights are given to the principals that Strimzi's users have",
         "unclean.leader.election.enable": "acknowledged events would be lost",
     }
 )
 """Settings that are the same everywhere, and what would go wrong otherwise."""
+
+REMOTE_STORAGE: Final = "remote.log."
+"""What the settings of tiered storage begin with."""
 
 ALLOW_EVERYONE: Final = "allow.everyone.if.no.acl.found"
 """The authoriser's; Strimzi lets it through. A topic without rights would be open to all."""
@@ -136,6 +148,8 @@ def setting_fault(name: str, value: Setting) -> str | None:
         return f"{name} follows from {RULED[name]}; remove it and change that"
     if name in FIXED:
         return f"{name} cannot be set: {FIXED[name]}"
+    if name.startswith(REMOTE_STORAGE):
+        return f"{name} cannot be set: tiered storage needs a plugin, and Strimzi's image has none"
     kind = broker_settings().get(name)
     if kind is None:
         return _unknown(name, value)
