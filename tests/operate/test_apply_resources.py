@@ -101,7 +101,7 @@ def test_what_somebody_edits_is_named_with_its_risk_and_the_safe_part_is_repaire
         for operation in acls[0]["operations"]
     }
     unsafe = {
-        (Verb.ALTER, "KafkaTopic spec.partitions", Risk.DATA),
+        (Verb.ALTER, "KafkaTopic spec.partitions", Risk.ORDER),
         (Verb.DELETE, "KafkaUser spec.authorization.acls[Read on topic billing.usage.events]", Risk.ACCESS),
     }
     assert kafka.told() == unsafe | missing | {
@@ -116,7 +116,7 @@ def test_what_somebody_edits_is_named_with_its_risk_and_the_safe_part_is_repaire
     assert kafka.told() == unsafe
     assert kafka.apply().done == ()
     assert kafka.apply(allowed=frozenset({Risk.ACCESS})).left == outcome.left[:1]
-    assert kafka.told() == {(Verb.ALTER, "KafkaTopic spec.partitions", Risk.DATA)}
+    assert kafka.told() == {(Verb.ALTER, "KafkaTopic spec.partitions", Risk.ORDER)}
 
 
 @pytest.mark.slow

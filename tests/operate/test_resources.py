@@ -101,7 +101,7 @@ def test_each_edited_field_is_a_change_of_its_own_with_its_risk() -> None:
         [
             (Verb.ALTER, f"{topic} spec.config.retention.ms", Risk.SAFE),
             (Verb.DELETE, f"{topic} spec.config.segment.ms", Risk.SAFE),
-            (Verb.ALTER, f"{topic} spec.partitions", Risk.DATA),
+            (Verb.ALTER, f"{topic} spec.partitions", Risk.ORDER),
             (Verb.DELETE, f"{user} spec.authorization.acls[Read on topic billing.usage.events]", Risk.ACCESS),
         ]
     )

@@ -70,8 +70,8 @@ def test_more_partitions_break_the_order_of_keys_and_fewer_are_refused() -> None
     more = topic_verdict(at("spec", "partitions", found=3, wanted=6), ALONE)
     assert (more.risk, more.remedy) == (Risk.ORDER, "")
     fewer = topic_verdict(at("spec", "partitions", found=7, wanted=6), ALONE)
-    assert fewer.risk is Risk.DATA
-    assert fewer.remedy.startswith("set `partitions` to 7 in the catalogue")
+    assert fewer.risk is Risk.ORDER
+    assert fewer.remedy == "Strimzi takes no partition away: set `partitions` to 7 in the catalogue"
 
 
 def test_replicas_move_with_cruise_control_only() -> None:

@@ -83,7 +83,7 @@ def _told(manifest: Manifest, reason: str, remedy: str) -> Change:
         kind=kind,
         name=f"{namespace}/{name}" if namespace else name,
         risk=Risk.SAFE,
-        why="What the resource says need not be so on the cluster.",
+        why="what the resource says need not be so on the cluster",
         field="status",
         found=reason,
         wanted=CONDITIONS.get(kind) or "settled",

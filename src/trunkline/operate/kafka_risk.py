@@ -15,8 +15,8 @@ from trunkline.operate.difference import Difference, Nothing
 from trunkline.operate.manifests import Manifest
 from trunkline.operate.verdict import Surroundings, Verdict
 
-ROLLED: Final = Verdict(risk=Risk.REBALANCE, why="Strimzi restarts the nodes one after the other.")
-AT_ONCE: Final = Verdict(risk=Risk.SAFE, why="It takes effect without a restart of brokers.")
+ROLLED: Final = Verdict(risk=Risk.REBALANCE, why="Strimzi restarts the nodes one after the other")
+AT_ONCE: Final = Verdict(risk=Risk.SAFE, why="it takes effect without a restart of brokers")
 
 DYNAMIC: Final = frozenset(
     {
@@ -50,7 +50,7 @@ def kafka_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
         case ("spec", "kafka", "listeners" | "authorization", *_):
             return Verdict(
                 risk=Risk.ACCESS,
-                why="Clients may no longer reach the brokers, or have other rights; brokers are restarted.",
+                why="clients may no longer reach the brokers, or have other rights; brokers are restarted",
             )
         case ("spec", "kafka", "config", name):
             return _config(name, difference)
@@ -61,7 +61,7 @@ def kafka_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
         case ("spec", "clusterCa" | "clientsCa", "validityDays" | "renewalDays"):
             return AT_ONCE
         case ("spec", "clusterCa" | "clientsCa", *_):
-            return Verdict(risk=Risk.ACCESS, why="Certificates are issued anew, and those in use may end.")
+            return Verdict(risk=Risk.ACCESS, why="certificates are issued anew, and those in use may end")
         case _:
             return AT_ONCE
 
@@ -94,21 +94,21 @@ def _version(name: str, difference: Difference) -> Verdict:
     if _numbers(difference.wanted) < _numbers(difference.found):
         return Verdict(
             risk=Risk.DATA,
-            why="An older Kafka may not read what a newer one has written.",
+            why="an older Kafka may not read what a newer one has written",
             remedy=f"set the catalogue's {'kafka' if name == 'version' else 'metadata'} version to "
             f"{difference.found}; Strimzi's upgrade guide says which ways back there are",
         )
     if name == "metadataVersion":
-        return Verdict(risk=Risk.REBALANCE, why="There is no way back to the older metadata version.")
+        return Verdict(risk=Risk.REBALANCE, why="there is no way back to the older metadata version")
     return ROLLED
 
 
 def _config(name: str, difference: Difference) -> Verdict:
     wanted, found = str(difference.wanted).lower(), str(difference.found).lower()
     if name == NO_ACL_FOUND and found == "true":
-        return Verdict(risk=Risk.ACCESS, why="Whoever has no right of his own is no longer let in.")
+        return Verdict(risk=Risk.ACCESS, why="whoever has no right of his own is no longer let in")
     if name == UNCLEAN and wanted == "true":
-        return Verdict(risk=Risk.DATA, why="A replica that missed acknowledged records may become leader.")
+        return Verdict(risk=Risk.DATA, why="a replica that missed acknowledged records may become leader")
     if name in KEEPING:
         return _retention(difference)
     return AT_ONCE if name in DYNAMIC else ROLLED
@@ -123,25 +123,25 @@ def _retention(difference: Difference) -> Verdict:
         keeps = False
     if keeps:
         return AT_ONCE
-    return Verdict(risk=Risk.DATA, why="Topics that do not say how long they keep records lose older ones.")
+    return Verdict(risk=Risk.DATA, why="topics that do not say how long they keep records lose older ones")
 
 
 def _brokers(difference: Difference, around: Surroundings) -> Verdict:
     found, wanted = difference.found, difference.wanted
     grows = isinstance(found, int) and isinstance(wanted, int) and wanted > found
     if grows and around.has_cruise_control:
-        return Verdict(risk=Risk.REBALANCE, why="Cruise Control moves partitions to the new brokers.")
+        return Verdict(risk=Risk.REBALANCE, why="Cruise Control moves partitions to the new brokers")
     if grows:
         return Verdict(
-            risk=Risk.REBALANCE, why="The new brokers stay empty until partitions are moved to them."
+            risk=Risk.REBALANCE, why="the new brokers stay empty until partitions are moved to them"
         )
     if around.has_cruise_control:
         return Verdict(
-            risk=Risk.REBALANCE, why="Cruise Control first moves all partitions off what is taken away."
+            risk=Risk.REBALANCE, why="Cruise Control first moves all partitions off what is taken away"
         )
     return Verdict(
         risk=Risk.DATA,
-        why="Partitions of the brokers that are taken away are lost.",
+        why="partitions of the brokers that are taken away are lost",
         remedy="move all partitions off these brokers with kafka-reassign-partitions.sh, then edit the pool",
     )
 
@@ -149,15 +149,15 @@ def _brokers(difference: Difference, around: Surroundings) -> Verdict:
 def _storage(rest: Sequence[str], difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
     match rest:
         case [*_, "size"] if _is_smaller(difference):
-            return _never("Storage never shrinks", f"put {difference.found} back into the catalogue")
+            return _never("storage never shrinks", f"put {difference.found} back into the catalogue")
         case [*_, "size"]:
-            return Verdict(risk=Risk.SAFE, why="The volumes grow, if their storage class lets them.")
+            return Verdict(risk=Risk.SAFE, why="the volumes grow, if their storage class lets them")
         case [*_, "deleteClaim"] if difference.wanted is True:
-            return Verdict(risk=Risk.DATA, why="From then on the disks are deleted together with the pool.")
+            return Verdict(risk=Risk.DATA, why="from then on the disks are deleted together with the pool")
         case [*_, "deleteClaim"]:
-            return Verdict(risk=Risk.SAFE, why="From then on the disks outlive the pool.")
+            return Verdict(risk=Risk.SAFE, why="from then on the disks outlive the pool")
         case ["volumes", _] if isinstance(difference.wanted, Nothing):
-            return _never("Data on the volume would be lost", "move its partitions off, then edit the pool")
+            return _never("data on the volume would be lost", "move its partitions off, then edit the pool")
         case ["volumes", _]:
             return ROLLED
         case [*_, "kraftMetadata"]:
@@ -167,7 +167,7 @@ def _storage(rest: Sequence[str], difference: Difference) -> Verdict:  # noqa: P
 
 
 def _never(why: str, remedy: str) -> Verdict:
-    return Verdict(risk=Risk.DATA, why=f"{why}.", remedy=remedy)
+    return Verdict(risk=Risk.DATA, why=why, remedy=remedy)
 
 
 def _is_smaller(difference: Difference) -> bool:

@@ -11,11 +11,11 @@ from trunkline.operate.topic_risk import topic_verdict, user_verdict
 from trunkline.operate.verdict import Surroundings, Verdict
 
 _FOREIGN: Final = {
-    "KafkaTopic": (Risk.DATA, "Deleting it deletes the topic and its records."),
-    "KafkaUser": (Risk.ACCESS, "Deleting it takes the user's credentials and all its rights."),
-    "KafkaNodePool": (Risk.DATA, "Deleting it deletes its nodes."),
-    "Kafka": (Risk.DATA, "Deleting it deletes the cluster."),
-    "PersistentVolumeClaim": (Risk.DATA, "Deleting it deletes what is on the disk."),
+    "KafkaTopic": (Risk.DATA, "deleting it deletes the topic and its records"),
+    "KafkaUser": (Risk.ACCESS, "deleting it takes the user's credentials and all its rights"),
+    "KafkaNodePool": (Risk.DATA, "deleting it deletes its nodes"),
+    "Kafka": (Risk.DATA, "deleting it deletes the cluster"),
+    "PersistentVolumeClaim": (Risk.DATA, "deleting it deletes what is on the disk"),
 }
 
 
@@ -33,23 +33,21 @@ def verdict(  # noqa: PLR0911 - a table
         case "Kafka":
             return kafka_verdict(difference)
         case "NetworkPolicy" if difference.at[0] == "spec":
-            return Verdict(
-                risk=Risk.ACCESS, why="Connections that only the policy as found lets through end."
-            )
+            return Verdict(risk=Risk.ACCESS, why="connections that only the policy as found lets through end")
         case "PersistentVolumeClaim" if difference.at[0] == "spec":
             return _claim(difference)
         case "Deployment" if difference.at[:2] == ("spec", "selector"):
             return Verdict(
                 risk=Risk.SAFE,
-                why="The API server never changes which pods a Deployment has.",
+                why="the API server never changes which pods a Deployment has",
                 remedy="delete the Deployment, which keeps no data, and apply again",
             )
         case "Deployment" if difference.at == ("spec", "replicas"):
-            return Verdict(risk=Risk.SAFE, why="Pods start or stop, and share the partitions anew.")
+            return Verdict(risk=Risk.SAFE, why="pods start or stop, and share the partitions anew")
         case "Deployment" if difference.at[:2] == ("spec", "template"):
-            return Verdict(risk=Risk.SAFE, why="Its pods are replaced one after the other.")
+            return Verdict(risk=Risk.SAFE, why="its pods are replaced one after the other")
         case _:
-            return Verdict(risk=Risk.SAFE, why="It takes effect at once, and nothing is restarted.")
+            return Verdict(risk=Risk.SAFE, why="it takes effect at once, and nothing is restarted")
 
 
 def creation(wanted: Manifest, around: Surroundings) -> Verdict:
@@ -58,32 +56,30 @@ def creation(wanted: Manifest, around: Surroundings) -> Verdict:
         case "KafkaTopic":
             return Verdict(
                 risk=Risk.SAFE,
-                why="The topic operator creates the topic, empty; one that is there already "
-                "gets the settings of the catalogue.",
+                why="the topic operator creates the topic, empty; one that is there already "
+                "gets the settings of the catalogue",
             )
         case "KafkaUser":
             return Verdict(
                 risk=Risk.SAFE,
-                why="The user operator makes its credentials, and its rights are the catalogue's.",
+                why="the user operator makes its credentials, and its rights are the catalogue's",
             )
         case "KafkaNodePool" if around.is_there and "controller" in wanted["spec"].get("roles", ()):
             return Verdict(
                 risk=Risk.DATA,
-                why="Strimzi's quorum of controllers is static: it neither grows nor moves to another pool.",
+                why="Strimzi's quorum of controllers is static: it neither grows nor moves to another pool",
                 remedy="use the pool that there is: a cluster keeps the controllers that it began with",
             )
         case "KafkaNodePool" if around.is_there:
-            return Verdict(
-                risk=Risk.REBALANCE, why="Its nodes stay empty until partitions are moved to them."
-            )
+            return Verdict(risk=Risk.REBALANCE, why="its nodes stay empty until partitions are moved to them")
         case _:
-            return Verdict(risk=Risk.SAFE, why="Nothing of it is there yet.")
+            return Verdict(risk=Risk.SAFE, why="nothing of it is there yet")
 
 
 def deletion(found: Manifest) -> Verdict:
     """About a resource of ours that the catalogue does not know. `apply` never deletes it."""
     kind, metadata = found["kind"], found["metadata"]
-    risk, why = _FOREIGN.get(kind, (Risk.SAFE, "Nothing of the catalogue needs it."))
+    risk, why = _FOREIGN.get(kind, (Risk.SAFE, "nothing of the catalogue needs it"))
     namespace = f" --namespace {metadata['namespace']}" if metadata.get("namespace") else ""
     command = f"kubectl delete {kind.lower()} {metadata['name']}{namespace}"
     where = "put it into the catalogue, or " if kind in {"KafkaTopic", "KafkaUser"} else ""
@@ -94,9 +90,9 @@ def _claim(difference: Difference) -> Verdict:
     is_size = difference.at[1:3] == ("resources", "requests")
     after, before = size_bytes(str(difference.wanted)), size_bytes(str(difference.found))
     if is_size and after is not None and before is not None and after > before:
-        return Verdict(risk=Risk.SAFE, why="The disk grows, if its storage class lets it.")
+        return Verdict(risk=Risk.SAFE, why="the disk grows, if its storage class lets it")
     return Verdict(
         risk=Risk.DATA,
-        why="The API server changes nothing of a disk but its size, and only to more.",
+        why="the API server changes nothing of a disk but its size, and only to more",
         remedy=f"copy the data to a new disk, or set {difference.found} in the catalogue",
     )

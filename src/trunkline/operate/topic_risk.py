@@ -36,49 +36,47 @@ def topic_verdict(difference: Difference, around: Surroundings) -> Verdict:  # n
         case ("spec", "config", "max.message.bytes") if str(difference.found) in FENCED_BYTES:
             return Verdict(
                 risk=Risk.ORDER,
-                why="The topic is fenced while its partitions grow, and publishers must not come back yet.",
+                why="the topic is fenced while its partitions grow, and publishers must not come back yet",
                 remedy="finish the growth with `trunkline topics grow`, which lifts the fence",
             )
         case ("spec", "config", "max.message.bytes") if _is_less(difference.wanted, difference.found):
-            return Verdict(risk=Risk.ACCESS, why="Larger events that are taken now are refused.")
+            return Verdict(risk=Risk.ACCESS, why="larger events that are taken now are refused")
         case ("spec", "config", *_):
-            return Verdict(risk=Risk.SAFE, why="The topic operator sets it while the topic is in use.")
+            return Verdict(risk=Risk.SAFE, why="the topic operator sets it while the topic is in use")
         case ("spec", "topicName"):
             return Verdict(
                 risk=Risk.DATA,
-                why="Another topic would be meant.",
+                why="another topic would be meant",
                 remedy="Strimzi never renames a topic: remove topicName from the KafkaTopic, or delete it",
             )
         case _:
-            return Verdict(risk=Risk.SAFE, why="The topic itself stays as it is.")
+            return Verdict(risk=Risk.SAFE, why="the topic itself stays as it is")
 
 
 def user_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
     """Of one field of a KafkaUser."""
     match difference.at:
         case ("spec", "authorization", *_) if isinstance(difference.found, Nothing):
-            return Verdict(risk=Risk.SAFE, why="A right is given that the catalogue gives.")
+            return Verdict(risk=Risk.SAFE, why="a right is given that the catalogue gives")
         case ("spec", "authorization", "acls", _) if _denies(difference.found):
-            return Verdict(risk=Risk.SAFE, why="The catalogue denies nobody what it gives.")
+            return Verdict(risk=Risk.SAFE, why="the catalogue denies nobody what it gives")
         case ("spec", "authorization", *_):
             return Verdict(
-                risk=Risk.ACCESS, why="Whoever uses a right that the catalogue does not give loses it."
+                risk=Risk.ACCESS, why="whoever uses a right that the catalogue does not give loses it"
             )
         case ("spec", "authentication", *_):
             return Verdict(
                 risk=Risk.ACCESS,
-                why="The principal and its Secret change: who is connected with the old ones is locked out.",
+                why="the principal and its Secret change: who is connected with the old ones is locked out",
             )
         case ("spec", "quotas", *_):
             return Verdict(
-                risk=Risk.SAFE, why="Brokers take a quota over at once; at worst a client is slowed down."
+                risk=Risk.SAFE, why="brokers take a quota over at once; at worst a client is slowed down"
             )
         case ("metadata", "labels", _):
-            return Verdict(
-                risk=Risk.SAFE, why="An operator that was not responsible for the user becomes so."
-            )
+            return Verdict(risk=Risk.SAFE, why="an operator that was not responsible for the user becomes so")
         case _:
-            return Verdict(risk=Risk.SAFE, why="Rights and credentials stay as they are.")
+            return Verdict(risk=Risk.SAFE, why="rights and credentials stay as they are")
 
 
 def _denies(acl: Any) -> bool:
@@ -88,23 +86,23 @@ def _denies(acl: Any) -> bool:
 def _partitions(found: Any, wanted: Any) -> Verdict:
     if _is_less(wanted, found):
         return Verdict(
-            risk=Risk.DATA,
-            why="Kafka never takes partitions away, and Strimzi refuses the KafkaTopic.",
-            remedy=f"set `partitions` to {found} in the catalogue; fewer need a new topic",
+            risk=Risk.ORDER,
+            why="partitions were added past `trunkline topics grow`, and tenants moved with events unread",
+            remedy=f"Strimzi takes no partition away: set `partitions` to {found} in the catalogue",
         )
     return Verdict(
         risk=Risk.ORDER,
-        why="Tenants move to other partitions, so that their events may pass each other; "
-        "`trunkline topics grow` keeps them in order.",
+        why="tenants move to other partitions, so that their events may pass each other; "
+        "`trunkline topics grow` keeps them in order",
     )
 
 
 def _replicas(around: Surroundings) -> Verdict:
     if around.has_cruise_control:
-        return Verdict(risk=Risk.REBALANCE, why="Cruise Control copies or drops replicas of every partition.")
+        return Verdict(risk=Risk.REBALANCE, why="Cruise Control copies or drops replicas of every partition")
     return Verdict(
         risk=Risk.REBALANCE,
-        why="Replicas of every partition are copied or dropped.",
+        why="replicas of every partition are copied or dropped",
         remedy="Strimzi changes the number of replicas only with Cruise Control; "
         "without it use kafka-reassign-partitions.sh",
     )
@@ -118,8 +116,8 @@ def _keeping(name: str, difference: Difference, around: Surroundings) -> Verdict
     wanted = default if isinstance(difference.wanted, Nothing) else difference.wanted
     keeps = _keeps_policy(wanted, found) if name == "cleanup.policy" else not _is_shorter(wanted, found)
     if keeps:
-        return Verdict(risk=Risk.SAFE, why="Nothing is deleted that would stay now.")
-    return Verdict(risk=Risk.DATA, why="Records that are kept now are deleted within minutes.")
+        return Verdict(risk=Risk.SAFE, why="nothing is deleted that would stay now")
+    return Verdict(risk=Risk.DATA, why="records that are kept now are deleted within minutes")
 
 
 def _keeps_policy(wanted: Any, found: Any) -> bool:
