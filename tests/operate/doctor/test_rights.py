@@ -100,9 +100,18 @@ def test_a_denied_topic_is_a_missing_right_and_an_absent_one_is_not_checked() ->
 def test_who_may_do_everything_is_told_once() -> None:
     told = {asset: Told(operations=EVERYTHING) for asset in allowed("audit-service")}
     assert WHOLE[Kind.CLUSTER] <= EVERYTHING
+    told[Asset(Kind.GROUP, "audit-service")] = Told(operations=None, code="_TIMED_OUT")
     (found,) = judged(told)
     assert found.verdict is Verdict.WARNING
     assert "superuser" in found.text
+
+
+def test_a_coordinator_that_does_not_answer_hides_one_right_and_no_more() -> None:
+    told = dict(allowed("audit-service"))
+    told[Asset(Kind.GROUP, "audit-service")] = Told(operations=None, code="_TIMED_OUT")
+    (found,) = [one for one in judged(told) if one.verdict is not Verdict.OK]
+    assert found.verdict is Verdict.NOT_CHECKED
+    assert "do not answer (_TIMED_OUT)" in found.text
 
 
 def test_brokers_without_acls_use_none() -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from trunkline.catalogue.load import load_catalogue
 from trunkline.client.config import ConnectionOptions, ConsumerOptions
 from trunkline.client.store import migrate, open_store
-from trunkline.client.store.standing import standing
 from trunkline.operate.doctor.findings import Finding, Verdict
 from trunkline.operate.doctor.store import Stores, _components, examine
 from trunkline.services import RUNNABLE, runnable
@@ -119,11 +118,3 @@ def test_a_master_key_is_held_to_its_size_and_mode(tmp_path: Path) -> None:
     key.chmod(0o600)
     key.write_bytes(b"short")
     assert "5 bytes instead of 32" in examined(tmp_path)[2].text
-
-
-def test_a_component_says_where_it_stands(tmp_path: Path) -> None:
-    (component,) = _components(CATALOGUE, NAME)[:1]
-    with closing(open_store(f"sqlite:///{tmp_path / 'one.db'}")) as store:
-        assert standing(store, component).current is None
-        migrate(store, component)
-        assert standing(store, component).is_newest

@@ -94,8 +94,9 @@ def _expected(granted: Sequence[Right], asset: Asset) -> frozenset[str]:
 
 
 def _may_do_everything(told: Mapping[Asset, Told]) -> bool:
+    answered = {asset: one for asset, one in told.items() if not one.code or one.code in DENIED}
     return all(
         one.operations is not None and one.operations >= WHOLE[asset.kind]
-        for asset, one in told.items()
-        if asset.kind in WHOLE and one.code not in ABSENT
+        for asset, one in answered.items()
+        if asset.kind in WHOLE
     )
