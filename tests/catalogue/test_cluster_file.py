@@ -99,6 +99,14 @@ CORPUS: list[tuple[str, str, str]] = [
      f"storage_class of broker of {OF}: 'Fast_SSD' is not the name of a StorageClass"),
     ("a-service: {title: A}", f"a-service: {{title: A}}\n  {'b' * 64}: {{title: B}}",
      f"service '{'b' * 64}' has 64 characters; names in Kubernetes have 63 at most"),
+    *(("a-service: {title: A}", f"a-service: {{title: A}}\n  {name}: {{title: B}}",
+       f"service '{name}' would have the rights of Trunkline's own {name}; rename it")
+      for name in ("trunkline-exporter", "trunkline-operator")),
+    ("a-service: {title: A}", "a-service: {title: A}\n  backbone-cruise-control: {title: B}",
+     "service 'backbone-cruise-control': what begins with backbone- is named by Strimzi, after the cluster "
+     "backbone; rename one of them"),
+    ("name: backbone", "name: a",
+     "service 'a-service': what begins with a- is named by Strimzi, after the cluster a; rename one of them"),
     ("one.two.three", f"one.two.{'t' * 242}",
      f"topic 'one.two.{'t' * 242}' has 250 characters; Kafka takes 249"),
     # Numbers of nodes and replicas.

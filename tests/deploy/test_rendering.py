@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +20,11 @@ import pytest
 import yaml
 
 from trunkline.catalogue.load import load_catalogue
+from trunkline.catalogue.model import Catalogue
+from trunkline.catalogue.names import TopicName
 from trunkline.deploy.guarding import GUARDED, GUARDS
 from trunkline.deploy.rendering import deployed_environments, render, resources, stream
+from trunkline.errors import InvalidInput
 from trunkline.testing.keda import API_VERSION as KEDA
 from trunkline.testing.keda import keda_problems
 from trunkline.testing.kubernetes import problems
@@ -166,3 +170,15 @@ def test_a_catalogue_of_ones_own_reaches_the_pods(environment: str) -> None:
     assert kinds.count("ConfigMap") == 1 + [one.kind for one in resources(CATALOGUE, environment)].count(
         "ConfigMap"
     )
+
+
+@pytest.mark.parametrize("made", [resources, stream, render])
+def test_two_resources_of_one_name_are_refused(made: Callable[[Catalogue, str], object]) -> None:
+    """The later would replace the earlier: the growth journal would be a topic of the contract."""
+    topic = CATALOGUE.topic("ml.model.events")
+    journal = TopicName("trunkline.growth.journal")
+    twins = replace(CATALOGUE, topics={**CATALOGUE.topics, journal: replace(topic, name=journal)})
+    with pytest.raises(
+        InvalidInput, match=r"makes KafkaTopic trunkline\.growth\.journal in .* 2 times; rename"
+    ):
+        made(twins, "production")

@@ -13,7 +13,7 @@ from trunkline.catalogue.access import CLUSTER_NAME, Kind, Right, exporter_right
 from trunkline.catalogue.cluster import Authentication, Cluster, Quota
 from trunkline.catalogue.load import load_catalogue
 from trunkline.catalogue.model import Service
-from trunkline.catalogue.names import ServiceName
+from trunkline.catalogue.names import RESERVED_SERVICES, ServiceName
 from trunkline.deploy.scope import EXPORTER
 from trunkline.deploy.text import documents
 from trunkline.deploy.users import OPERATOR, users
@@ -93,6 +93,10 @@ def test_all_prove_who_they_are_as_the_cluster_says(authentication: Authenticati
     for user in rendered(a_cluster(authentication=authentication)).values():
         assert user["spec"]["authentication"] == {"type": authentication.value}
         assert user["metadata"]["labels"] == {"strimzi.io/cluster": "backbone"}
+
+
+def test_no_service_can_have_the_name_of_ones_own_principal() -> None:
+    assert {EXPORTER, OPERATOR} == RESERVED_SERVICES
 
 
 def test_a_quota_is_the_services_and_not_of_who_looks_at_them() -> None:

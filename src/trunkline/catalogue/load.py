@@ -1,6 +1,6 @@
 """Reads a catalogue file, refusing it whole with every problem in it, each with its line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from trunkline.catalogue.model import (
     near,
 )
 from trunkline.catalogue.names import (
+    RESERVED_SERVICES,
     SERVICE_CHARACTERS_MAX,
     SERVICE_PATTERN,
     TOPIC_CHARACTERS_MAX,
@@ -75,6 +76,7 @@ def parse_catalogue(text: str, *, file: str) -> Catalogue:
     sections = reader.mapping(root, "the catalogue", allowed=SECTIONS, required=SECTIONS) or _NO_NODES
     services = dict(_services(reader, sections))
     environments = dict(_environments(reader, sections))
+    _check_clusters_names(reader, sections, environments.values())
     topics = dict(_Topics(reader, services, environments).read(sections))
     reader.finish()
     return Catalogue(
@@ -106,9 +108,29 @@ def _services(reader: NodeReader, sections: Mapping[str, Node]) -> Iterator[tupl
                 f"service {name!r} has {len(name)} characters; names in Kubernetes have "
                 f"{SERVICE_CHARACTERS_MAX} at most",
             )
+        elif name in RESERVED_SERVICES:
+            reader.at(
+                entry.name, f"service {name!r} would have the rights of Trunkline's own {name}; rename it"
+            )
         keys = _keys(reader, entry, f"service {name}", allowed=("title",), required=("title",))
         title = reader.text(keys["title"], f"title of service {name}") if "title" in keys else None
         yield ServiceName(name), Service(ServiceName(name), title or name)
+
+
+def _check_clusters_names(
+    reader: NodeReader, sections: Mapping[str, Node], environments: Iterable[Environment | None]
+) -> None:
+    """Strimzi names Secrets and Services after the cluster, and a service's after the service."""
+    names = sorted({one.cluster.name for one in environments if one is not None and one.cluster is not None})
+    node = sections.get("services")
+    for key, _ in node.value if isinstance(node, MappingNode) else ():
+        taken = [name for name in names if isinstance(key, ScalarNode) and key.value.startswith(f"{name}-")]
+        if taken:
+            reader.at(
+                key,
+                f"service {key.value!r}: what begins with {taken[0]}- is named by Strimzi, after the cluster "
+                f"{taken[0]}; rename one of them",
+            )
 
 
 def _environments(

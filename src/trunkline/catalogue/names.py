@@ -19,6 +19,9 @@ TOPIC_CHARACTERS_MAX: Final = 249
 SERVICE_CHARACTERS_MAX: Final = 63
 """Of a DNS label (RFC 1035): a service's pods, and what leads to them, are named after it."""
 
+RESERVED_SERVICES: Final = frozenset({"trunkline-exporter", "trunkline-operator"})
+"""Principals with rights of their own: of the pod that tells lags, and of people."""
+
 TENANT_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Letters, digits, `.`, `_`, `-`; at most 64 of them: safe in a file name, a URL and a header."""
 

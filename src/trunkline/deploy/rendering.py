@@ -7,6 +7,7 @@ What is shared is found by comparing, not declared: a resource is in the base wh
 with the same text. So each stands in one file only, and an overlay shows what is particular about it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -26,6 +27,7 @@ from trunkline.deploy.text import document, documents
 from trunkline.deploy.topics import topics
 from trunkline.deploy.users import users
 from trunkline.deploy.workloads import workloads
+from trunkline.errors import InvalidInput
 
 Make: TypeAlias = Callable[[Catalogue, str, Cluster], Iterable[Resource]]
 
@@ -54,7 +56,8 @@ def resources(catalogue: Catalogue, environment: str, *, source: str | None = No
     """Everything of an environment, sorted by kind, namespace and name.
 
     `source` is the text of a catalogue that is not the packaged one: the services get it, too. Raises
-    `InvalidInput` for an environment that the catalogue does not have, or not on Kubernetes.
+    `InvalidInput` for an environment that the catalogue does not have, or not on Kubernetes, and where two
+    resources would have one name.
     """
     found = [one for placed in _placed(catalogue, environment, source).values() for one in placed]
     return sorted(found, key=lambda one: one.key[1:])
@@ -104,7 +107,20 @@ def _placed(catalogue: Catalogue, environment: str, source: str | None) -> _Plac
         service = one.labels.get(NAME)
         file = SHARED_FILE if service is None else f"services/{service}.yaml"
         found.setdefault(file, []).append(guarded(one))
+    _refuse_twins(one for placed in found.values() for one in placed)
     return found
+
+
+def _refuse_twins(found: Iterable[Resource]) -> None:
+    """Of two with one name the later would replace the earlier on the cluster, and say nothing."""
+    counts = Counter(one.key for one in found)
+    for (_, kind, namespace, name), count in sorted(counts.items()):
+        if count > 1:
+            where = f" in the namespace {namespace}" if namespace else ""
+            raise InvalidInput(
+                f"the catalogue makes {kind} {name}{where} {count} times; rename the topic, service or "
+                "cluster that it is named after"
+            )
 
 
 def _shared(catalogue: Catalogue, source: str | None) -> frozenset[tuple[str, str, str, str]]:
