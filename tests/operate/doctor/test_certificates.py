@@ -86,6 +86,12 @@ def test_a_key_that_cannot_be_read_is_said_beside_the_certificate(tmp_path: Path
     assert "No such file" in gone.key_error
 
 
+def test_a_password_that_no_key_needs_does_no_harm(tmp_path: Path) -> None:
+    found = identity({**files(tmp_path), "ssl.key.password": "secret"})
+    assert found is not None
+    assert found.matches
+
+
 def test_without_a_certificate_there_is_no_identity() -> None:
     assert identity({}) is None
 

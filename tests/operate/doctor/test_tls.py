@@ -10,7 +10,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
 from cryptography.x509.oid import NameOID
 
 from trunkline.operate.doctor.findings import Finding, Verdict
@@ -93,6 +100,36 @@ def test_a_client_certificate_is_shown_and_taken(front: Callable[..., Address]) 
     ca, own, server = examined({**SSL, **shown(USER)}, [address], now=NOW - timedelta(days=100))
     assert [ca.verdict, own.verdict, server.verdict] == [Verdict.OK] * 3
     assert own.text.startswith("CN=audit-service, with its key")
+
+
+def stored(directory: Path) -> dict[str, str]:
+    """The user's certificate and key in a key store with a password."""
+    file = directory / "user.p12"
+    key = load_pem_private_key(USER.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    certificate = x509.load_pem_x509_certificate(USER.certificate)
+    locked = BestAvailableEncryption(b"secret")
+    file.write_bytes(pkcs12.serialize_key_and_certificates(b"user", key, certificate, None, locked))
+    return {"ssl.keystore.location": str(file), "ssl.keystore.password": "secret"}
+
+
+def filed(directory: Path) -> dict[str, str]:
+    """The same in two files."""
+    (directory / "user.crt").write_bytes(USER.certificate)
+    (directory / "user.key").write_bytes(USER.key)
+    return {
+        "ssl.certificate.location": str(directory / "user.crt"),
+        "ssl.key.location": str(directory / "user.key"),
+    }
+
+
+@pytest.mark.parametrize("given", [stored, filed])
+def test_files_and_key_stores_are_shown_as_well(
+    front: Callable[..., Address], tmp_path: Path, given: Callable[[Path], dict[str, str]]
+) -> None:
+    address = front(clients_ca=CLIENTS.certificate)
+    found = last({**SSL, **given(tmp_path)}, address, now=NOW - timedelta(days=100))
+    assert found.verdict is Verdict.OK
 
 
 def test_without_a_certificate_where_one_is_wanted(front: Callable[..., Address]) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -93,6 +94,19 @@ def identity(security: Mapping[str, str]) -> Identity | None:
     return Identity(certificate=certificate, public_key=public_key)
 
 
+def open_key(text: bytes, password: str) -> PrivateKeyTypes:
+    """A private key in PEM. As OpenSSL does, takes no offence at a password that is not needed.
+
+    Raises `ValueError` and `UnsupportedAlgorithm`.
+    """
+    try:
+        return load_pem_private_key(text, password.encode() or None)
+    except TypeError as error:
+        if password:
+            return load_pem_private_key(text, None)
+        raise ValueError(str(error)) from error
+
+
 def is_clients_ca(authority: Sequence[Certificate], server: Certificate, client: Certificate | None) -> bool:
     """Whether the CA is the one that signs clients: by Strimzi's name, or it signed ours and not theirs."""
     subjects = {one.subject for one in authority}
@@ -138,10 +152,9 @@ def _public_key(security: Mapping[str, str]) -> bytes:
     text = _text(security, KEY)
     if text is None:
         raise Unusable("there is a certificate and no private key; set ssl.key.location")
-    password = security.get("ssl.key.password")
     try:
-        key = load_pem_private_key(text, password.encode() if password else None)
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        key = open_key(text, security.get("ssl.key.password", ""))
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise Unusable(f"{_source(security, KEY)}: {_first_line(error)}; check ssl.key.password") from error
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 

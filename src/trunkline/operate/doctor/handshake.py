@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from trunkline.operate.doctor.certificates import KEYSTORE, Unusable
+from trunkline.operate.doctor.certificates import KEYSTORE, Unusable, open_key
 from trunkline.operate.doctor.greeting import GREETING_SECONDS, Greeting, NotKafka, greet, greet_in_the_clear
 from trunkline.operate.doctor.reach import Address
 
@@ -156,37 +157,36 @@ def _trust(made: ssl.SSLContext, security: Mapping[str, str]) -> None:
 
 
 def _show(made: ssl.SSLContext, security: Mapping[str, str]) -> None:
-    """Python takes a chain from files only; what is given as a text goes through one of our own."""
+    password = security.get("ssl.key.password", "")
+    chain, key = security.get("ssl.certificate.location"), security.get("ssl.key.location")
     if KEYSTORE in security:
-        password = os.urandom(16).hex()
-        _load(made, _opened(security, password), b"", password)
-    elif text := security.get("ssl.certificate.pem"):
-        key = security.get("ssl.key.pem", "").encode() or _read(security.get("ssl.key.location"))
-        _load(made, text.encode(), key, security.get("ssl.key.password", ""))
-    elif chain := security.get("ssl.certificate.location"):
-        key = security.get("ssl.key.pem", "").encode() or _read(security.get("ssl.key.location"))
-        _load(made, _read(chain), key, security.get("ssl.key.password", ""))
-
-
-def _load(made: ssl.SSLContext, chain: bytes, key: bytes, password: str) -> None:
-    with tempfile.NamedTemporaryFile() as file:  # only its owner may read it
-        file.write(chain.rstrip() + b"\n" + key)
-        file.flush()
+        _show_keystore(made, security)
+    elif chain and key:
         # Without a password OpenSSL would ask on the terminal for one.
-        made.load_cert_chain(file.name, password=password)
+        made.load_cert_chain(chain, key, password)
+    else:
+        text = security.get("ssl.key.pem", "").encode() or _read(key)
+        opened = open_key(text, password)
+        _load(made, security.get("ssl.certificate.pem", "").encode() or _read(chain), opened)
 
 
-def _opened(security: Mapping[str, str], password: str) -> bytes:
-    """A key store as PEM, its key encrypted again: no key is ever on disk in the clear."""
+def _show_keystore(made: ssl.SSLContext, security: Mapping[str, str]) -> None:
     stored = security.get("ssl.keystore.password", "").encode()
     found = pkcs12.load_pkcs12(_read(security[KEYSTORE]), stored)
     if found.cert is None or found.key is None:
         raise ValueError(f"{KEYSTORE} holds no certificate with its key")
     chain = (found.cert, *found.additional_certs)
-    key = found.key.private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode())
-    )
-    return b"".join(one.certificate.public_bytes(Encoding.PEM) for one in chain) + key
+    _load(made, b"".join(one.certificate.public_bytes(Encoding.PEM) for one in chain), found.key)
+
+
+def _load(made: ssl.SSLContext, chain: bytes, key: PrivateKeyTypes) -> None:
+    """Python takes a chain from files only: what is not in one goes through ours, with a sealed key."""
+    password = os.urandom(16).hex()
+    sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode()))
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(chain.rstrip() + b"\n" + sealed)
+        file.flush()
+        made.load_cert_chain(file.name, password=password)
 
 
 def _read(name: str | None) -> bytes:
