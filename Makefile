@@ -7,7 +7,7 @@ DATA_DIR ?= trunkline-data
 WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: install dev run test test-long test-kafka lint bench lock clean
+.PHONY: install dev run test test-long test-kafka kubernetes lint bench lock clean
 
 install: $(VENV)/.installed  ## the product in .venv, from the lock
 
@@ -27,6 +27,9 @@ test-long: dev  ## kill -9 runs and other bounded long checks
 test-kafka: WORKERS = 2
 test-kafka: dev  ## what needs Java: the same suites on real Apache Kafka, from Maven or KAFKA_HOME
 	$(PYTEST) -m kafka
+
+kubernetes: dev  ## a Kubernetes API for the tests, built once from Go's modules; without it they are skipped
+	$(BIN)/python -m trunkline.testing.kube_programs
 
 lint: dev
 	$(BIN)/ruff format --check .
