@@ -1,5 +1,6 @@
 """`trunkline access audit` on the command line; what it finds on a real Kafka is tested beside the code."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,12 @@ def test_a_principal_without_a_name_is_refused(trunkline: Trunkline) -> None:
 def test_a_cluster_that_is_away_is_told(trunkline: Trunkline) -> None:
     ran = trunkline("access", "audit", "-e", "development", "-b", "127.0.0.1:1")
     assert ran.code == 4
+
+
+def test_an_install_without_the_services_says_what_to_install(
+    trunkline: Trunkline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trunkline.operate.access_evidence", None)
+    ran = trunkline("access", "audit", "-e", "development")
+    assert ran.code == 4
+    assert "pip install trunkline[services]" in ran.err

@@ -1,5 +1,6 @@
 """`trunkline doctor`: lines for people, JSON for programs, and an exit code for scripts."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,12 @@ def test_the_variables_of_a_service_are_the_doctors(
     assert ran.code == 1
     assert "NONE: the Kafka client refuses its settings" in ran.out
     assert f"there is no file {tmp_path / 'one.db'}" in ran.out
+
+
+def test_an_install_without_the_services_says_what_to_install(
+    trunkline: Trunkline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trunkline.operate.doctor.run", None)
+    ran = trunkline("doctor")
+    assert ran.code == 4
+    assert "pip install trunkline[services]" in ran.err

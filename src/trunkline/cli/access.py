@@ -8,7 +8,7 @@ import typer
 from trunkline.cli import _access_audit, _common, _connection, _plan
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile
 from trunkline.cli._connection import ClientProperties
-from trunkline.errors import InvalidInput
+from trunkline.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from trunkline.catalogue.access import Asset, Decision, Kind, Operation, Right
@@ -117,7 +117,12 @@ def audit(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.operate.access_evidence import audited, look
+    try:
+        from trunkline.operate.access_evidence import audited, look
+    except ImportError as error:
+        raise Unavailable(
+            f"{error}; what services leave behind needs pip install trunkline[services]"
+        ) from error
     from trunkline.operate.plan import principals
 
     contract = _common.read_catalogue(catalogue)

@@ -7,6 +7,7 @@ import typer
 from trunkline.cli import _common, _connection
 from trunkline.cli._common import AsJson, BootstrapServers, CatalogueFile, DataDir
 from trunkline.cli._connection import ClientProperties
+from trunkline.errors import Unavailable
 
 if TYPE_CHECKING:
     from trunkline.operate.doctor.findings import Finding
@@ -61,10 +62,13 @@ def doctor(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
-    from trunkline.operate.doctor.findings import Verdict, tally
-    from trunkline.operate.doctor.run import examine
-    from trunkline.operate.doctor.store import Stores
-    from trunkline.operate.doctor.visit import Patient
+    try:
+        from trunkline.operate.doctor.findings import Verdict, tally
+        from trunkline.operate.doctor.run import examine
+        from trunkline.operate.doctor.store import Stores
+        from trunkline.operate.doctor.visit import Patient
+    except ImportError as error:
+        raise Unavailable(f"{error}; certificates and stores need pip install trunkline[services]") from error
 
     patient = Patient(
         catalogue=_common.read_catalogue(catalogue),
