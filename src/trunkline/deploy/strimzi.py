@@ -37,5 +37,6 @@ def strimzi_resource(
 
 
 def is_disposable(environment: Environment) -> bool:
-    """Whether its data may go with it: where there is one copy of everything, a lost disk loses it anyway."""
-    return environment.replication_factor == 1
+    """Whether its data may go with it: one broker with one copy of everything, where a lost disk loses it all
+    anyway. Several brokers are somebody's real cluster, whatever its replication."""
+    return environment.brokers == environment.replication_factor == 1
