@@ -36,7 +36,7 @@ environments:
       rack: topology.kubernetes.io/zone
       broker: {cpu: 2, memory: 8Gi, heap: 2g, disk: 100Gi, storage_class: fast.ssd}
       controller: {cpu: 500m, memory: 2Gi, heap: 512m, disk: 10Gi}
-      quota: {producer_byte_rate: 1000000, consumer_byte_rate: 2000000, request_percentage: 50}
+      quota: {producer_byte_rate: 2000000, consumer_byte_rate: 2000000, request_percentage: 50}
       services: {image: "registry.example/a/b:1.2", replicas: 2, cpu: 0.25, memory: 512Mi}
       config:
         num.io.threads: 8
@@ -166,8 +166,14 @@ CORPUS: list[tuple[str, str, str]] = [
     ("cpu: 0.25", "cpu: 250",
      f"services of {OF}: a cpu of 250 is more than 128 cores; did you mean 250m?"),
     ("cpu: 2,", "cpu: 200000m,", f"broker of {OF}: a cpu of 200000m is more than 128 cores"),
-    ("producer_byte_rate: 1000000", "producer_byte_rate: 0",
+    ("producer_byte_rate: 2000000", "producer_byte_rate: 0",
      f"producer_byte_rate of quota of {OF} must be at least 1, not 0"),
+    ("producer_byte_rate: 2000000", "producer_byte_rate: 20000",
+     f"quota of {OF}: producer_byte_rate 20000 is below max_message_bytes 1048588: one message would have a "
+     "service throttled for seconds; raise it"),
+    ("consumer_byte_rate: 2000000", "consumer_byte_rate: 1048587",
+     f"quota of {OF}: consumer_byte_rate 1048587 is below max_message_bytes 1048588: one message would have "
+     "a service throttled for seconds; raise it"),
     # Broker settings.
     ("num.io.threads: 8", "listeners: PLAINTEXT://:9092",
      f"{CONFIG}: listeners {DROPPED}"),

@@ -66,7 +66,7 @@ def read_cluster(
         return None
     _check_environment(reader, environment, name=name, counts=counts)
     section = Section(reader, node, f"the cluster of {name}", required=REQUIRED, optional=OPTIONAL)
-    return _cluster(section, brokers=counts.get("brokers"))
+    return _cluster(section, counts)
 
 
 def _check_environment(
@@ -118,7 +118,7 @@ def _cruise_control(section: Section, brokers: int | None) -> bool | None:
     return found
 
 
-def _cluster(section: Section, *, brokers: int | None) -> Cluster | None:
+def _cluster(section: Section, counts: Mapping[str, int]) -> Cluster | None:
     """Everything in the section, read whole even where something is at fault, so that all of it is told."""
     label = "a namespace: at most 63 lower-case letters, digits and hyphens"
     name = section.matching(
@@ -133,12 +133,12 @@ def _cluster(section: Section, *, brokers: int | None) -> Cluster | None:
     _check_services_namespace(section, services_namespace, monitoring)
     rack = section.matching("rack", LABEL_KEY, "a node's label, such as topology.kubernetes.io/zone")
     authentication = section.choice("authentication", tuple(Authentication))
-    controllers = _controllers(section, brokers)
-    cruise_control = _cruise_control(section, brokers)
+    controllers = _controllers(section, counts.get("brokers"))
+    cruise_control = _cruise_control(section, counts.get("brokers"))
     kafka_version, metadata_version = _versions(section)
     broker, broker_storage = _node(section, "broker")
     controller, controller_storage = _node(section, "controller")
-    quota = _quota(section)
+    quota = _quota(section, counts.get("max_message_bytes"))
     services = _services(section)
     config = _config(section)
     if (
@@ -215,11 +215,19 @@ def _node(section: Section, role: str) -> tuple[Machine | None, Storage | None]:
     return read_java_machine(found), read_disk(found, storage_class)
 
 
-def _quota(section: Section) -> Quota | None:
+def _quota(section: Section, message_bytes: int | None) -> Quota | None:
+    """What a service may take: in a second never less than the largest message."""
     found = section.inner("quota", required=QUOTA_KEYS)
     if found is None:
         return None
     produced, consumed, percentage = (found.count(key) for key in QUOTA_KEYS)
+    for key, rate in (("producer_byte_rate", produced), ("consumer_byte_rate", consumed)):
+        if rate is not None and message_bytes is not None and rate < message_bytes:
+            found.refuse(
+                key,
+                f"{key} {rate} is below max_message_bytes {message_bytes}: one message would have a service "
+                "throttled for seconds; raise it",
+            )
     if produced is None or consumed is None or percentage is None:
         return None
     return Quota(producer_byte_rate=produced, consumer_byte_rate=consumed, request_percentage=percentage)
