@@ -64,11 +64,31 @@ class Acls:
         with self._translated(CLUSTER):
             try:
                 found = self._admin.describe_acls(_EVERY, request_timeout=REPLY_SECONDS).result()
+                if not found:
+                    self._require_to_be_told()
             except ck.KafkaException as error:
                 if error.args[0].code() in _WITHOUT_AUTHORISER:
                     return None
                 raise
         return frozenset(_of_library(one) for one in found)
+
+    def _require_to_be_told(self) -> None:
+        """The library takes a refusal to list ACLs for an empty list. Raises `KafkaException` for a refusal.
+
+        Brokers say who may describe the cluster (KIP-430), and refuse audibly to delete where they have no
+        authoriser. Nobody's bindings are deleted, and whoever may not delete has an authoriser.
+        """
+        cluster = self._admin.describe_cluster(
+            include_authorized_operations=True, request_timeout=REPLY_SECONDS
+        ).result()
+        if AclOperation.DESCRIBE not in (cluster.authorized_operations or []):
+            raise ck.KafkaException(ck.KafkaError(ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED))
+        try:
+            for future in self._admin.delete_acls([_NOBODYS], request_timeout=REPLY_SECONDS).values():
+                future.result()
+        except ck.KafkaException as error:
+            if error.args[0].code() != ck.KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+                raise
 
     def create(self, bindings: Iterable[Binding]) -> None:
         """Create these; one that is there already stays. Needs Alter on the cluster."""
@@ -95,6 +115,15 @@ _EVERY: Final = AclBindingFilter(
     _ANY_TEXT,
     ResourcePatternType.ANY,
     _ANY_TEXT,
+    _ANY_TEXT,
+    AclOperation.ANY,
+    AclPermissionType.ANY,
+)
+_NOBODYS: Final = AclBindingFilter(
+    ResourceType.ANY,
+    _ANY_TEXT,
+    ResourcePatternType.ANY,
+    "User:trunkline-nobody",
     _ANY_TEXT,
     AclOperation.ANY,
     AclPermissionType.ANY,
