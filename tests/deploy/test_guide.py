@@ -26,6 +26,7 @@ def test_every_service_has_its_secret() -> None:
 def test_a_service_that_this_version_cannot_run_is_said_to_be_yours() -> None:
     text = guide(with_reports(), "production", a_cluster())
     assert "`report-service`: this version has no code for it." in text
+    assert "labels `app.kubernetes.io/part-of=trunkline,app.kubernetes.io/component=service`" in text
     assert "`report-service-store`" not in text
     assert "What you run yourself" not in page()
 

@@ -206,6 +206,14 @@ def test_a_pod_that_people_run_commands_in_reaches_the_brokers_and_names_only() 
     assert not allowed("egress", operator, DATABASE, 5432)
 
 
+def test_a_service_that_somebody_else_runs_reaches_what_all_do() -> None:
+    own = pod("report-service")
+    assert allowed("egress", own, BROKER, 9093)
+    assert allowed("egress", own, DATABASE, 5432)
+    assert allowed("ingress", own, PROMETHEUS, "metrics")
+    assert not allowed("egress", own, INTERNET, 443)
+
+
 def test_no_pod_of_ours_is_left_open() -> None:
     """Each is selected for both directions by some policy, so that nothing but what is listed is allowed."""
     made = [

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.model import Catalogue
 from trunkline.deploy import connecting, pods
+from trunkline.deploy.labels import ALL_SERVICES
 from trunkline.deploy.network_policies import CALLERS
 from trunkline.deploy.scope import EXPORTER
 from trunkline.deploy.service_needs import is_any_scaled, needs, runnable
@@ -31,7 +32,7 @@ def _lines(catalogue: Catalogue, environment: str, cluster: Cluster) -> Iterator
     yield ""
     yield from _secrets(catalogue, cluster)
     yield ""
-    yield from _run_elsewhere(catalogue)
+    yield from _run_elsewhere(catalogue, cluster)
     yield "## Secrets that Strimzi makes"
     yield ""
     yield from _strimzi_secrets(cluster)
@@ -108,7 +109,7 @@ def _secrets(catalogue: Catalogue, cluster: Cluster) -> Iterator[str]:
     )
 
 
-def _run_elsewhere(catalogue: Catalogue) -> Iterator[str]:
+def _run_elsewhere(catalogue: Catalogue, cluster: Cluster) -> Iterator[str]:
     ours = runnable(catalogue)
     others = ", ".join(f"`{service}`" for service in sorted(catalogue.services) if service not in ours)
     if others:
@@ -116,7 +117,9 @@ def _run_elsewhere(catalogue: Catalogue) -> Iterator[str]:
         yield ""
         yield (
             f"{others}: this version has no code for it. Its KafkaUser, rights, quota and alerts on its lag "
-            "are here; its Deployment is yours, with the Secret of its name."
+            "are here; its Deployment is yours, with the Secret of its name. In the namespace "
+            f"`{cluster.services_namespace}` its pods need the labels `{_label(ALL_SERVICES)}`: by them the "
+            "brokers' listener lets them in, and they may reach what every service may."
         )
         yield ""
 
