@@ -107,11 +107,14 @@ def test_what_somebody_edits_is_named_with_its_risk_and_the_safe_part_is_repaire
     assert kafka.told() == unsafe | missing | {
         (Verb.ALTER, "KafkaTopic spec.config.retention.ms", Risk.SAFE),
         (Verb.DELETE, "KafkaTopic spec.config.segment.ms", Risk.SAFE),
-        (Verb.CREATE, "KafkaTopic", Risk.SAFE),
+        (Verb.CREATE, "KafkaTopic", Risk.DATA),
     }
+    assert len(kafka.apply().left) == 3
+    assert [(one.kind, one.field) for one in kafka.apply(allowed=frozenset({Risk.DATA})).done] == [
+        ("KafkaTopic", "")
+    ]
     outcome = kafka.apply()
     assert outcome.failed == ()
-    assert len(outcome.done) == 3 + len(missing)
     assert len(outcome.left) == 2
     assert kafka.told() == unsafe
     assert kafka.apply().done == ()
@@ -162,7 +165,7 @@ def test_without_force_what_somebody_else_has_set_is_left_to_them(
 ) -> None:
     somebody.edit(kafka.manifest("KafkaTopic", TOPIC), {"spec": {"config": {"compression.type": "zstd"}}})
     somebody.delete(kafka.manifest("KafkaTopic", "ml.model.events"))
-    outcome = kafka.apply(force=False)
+    outcome = kafka.apply(force=False, allowed=frozenset({Risk.DATA}))
     assert [change.name.rpartition("/")[2] for change in outcome.done] == ["ml.model.events"]
     (failure,) = outcome.failed
     assert isinstance(failure.error, KubernetesConflict)

@@ -57,12 +57,17 @@ def test_each_kind_has_its_own_risks(
 
 
 def test_creating_is_safe_but_for_nodes_beside_those_that_run() -> None:
-    assert {creation(of(kind), RUNNING).risk for kind in ("KafkaTopic", "KafkaUser", "Kafka", "Service")} == {
-        Risk.SAFE
-    }
+    assert {creation(of(kind), RUNNING).risk for kind in ("KafkaUser", "Kafka", "Service")} == {Risk.SAFE}
     assert creation(of("KafkaNodePool", roles=["controller"]), NEW).risk is Risk.SAFE
     assert creation(of("KafkaNodePool", roles=["broker"]), RUNNING).risk is Risk.REBALANCE
     assert creation(of("KafkaNodePool", roles=["controller"]), RUNNING).remedy
+
+
+def test_a_topic_s_resource_may_meet_a_topic_where_the_cluster_is_there() -> None:
+    assert creation(of("KafkaTopic"), NEW).risk is Risk.SAFE
+    beside = creation(of("KafkaTopic"), RUNNING)
+    assert (beside.risk, beside.remedy) == (Risk.DATA, "")
+    assert "partitions may be added, retention cut" in beside.why
 
 
 def test_what_the_catalogue_does_not_know_is_for_people_to_delete() -> None:

@@ -112,7 +112,7 @@ def test_a_deleted_topic_is_one_change() -> None:
     del found[TOPIC]
     (change,) = resource_changes(WANTED, found)
     assert (change.verb, change.field, change.found, change.wanted) == (Verb.CREATE, "", "absent", "there")
-    assert "creates the topic, empty" in change.why
+    assert (change.risk, change.remedy) == (Risk.DATA, "")
 
 
 def test_whether_replicas_can_move_depends_on_the_kafka_that_was_found() -> None:

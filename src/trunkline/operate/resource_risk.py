@@ -7,7 +7,7 @@ from trunkline.operate.change import Risk
 from trunkline.operate.difference import Difference
 from trunkline.operate.kafka_risk import kafka_verdict, node_pool_verdict
 from trunkline.operate.manifests import Manifest
-from trunkline.operate.topic_risk import topic_verdict, user_verdict
+from trunkline.operate.topic_risk import topic_creation, topic_verdict, user_verdict
 from trunkline.operate.verdict import Surroundings, Verdict
 
 _FOREIGN: Final = {
@@ -54,11 +54,7 @@ def creation(wanted: Manifest, around: Surroundings) -> Verdict:
     """What creating a resource that is missing risks."""
     match wanted["kind"]:
         case "KafkaTopic":
-            return Verdict(
-                risk=Risk.SAFE,
-                why="the topic operator creates the topic, empty; one that is there already "
-                "gets the settings of the catalogue",
-            )
+            return topic_creation(around)
         case "KafkaUser":
             return Verdict(
                 risk=Risk.SAFE,

@@ -24,6 +24,17 @@ FENCED_BYTES: Final = frozenset({"0", "1"})
 """`max.message.bytes` while `trunkline topics grow` is at work: nobody can publish."""
 
 
+def topic_creation(around: Surroundings) -> Verdict:
+    """Of a KafkaTopic that is missing, or not yet the cluster's. The topic itself may be there all the same."""
+    if not around.is_there:
+        return Verdict(risk=Risk.SAFE, why="the topic operator creates the topic, empty")
+    return Verdict(
+        risk=Risk.DATA,
+        why="a topic of that name that is there already gets these settings: partitions may be added, "
+        "retention cut; `trunkline plan` with the cluster's address tells whether there is one",
+    )
+
+
 def topic_verdict(difference: Difference, around: Surroundings) -> Verdict:  # noqa: PLR0911 - a table
     """Of one field of a KafkaTopic."""
     match difference.at:
