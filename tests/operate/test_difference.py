@@ -13,6 +13,7 @@ PRODUCTION = {(one.kind, one.name): one.manifest() for one in resources(load_cat
 TOPIC = PRODUCTION["KafkaTopic", "query.execution.events"]
 USER = PRODUCTION["KafkaUser", "query-engine"]
 POOL = PRODUCTION["KafkaNodePool", "brokers"]
+KAFKA = PRODUCTION["Kafka", "trunkline"]
 DEPLOYMENT = PRODUCTION["Deployment", "audit-service"]
 
 
@@ -126,9 +127,25 @@ def test_an_empty_list_may_be_missing_and_an_empty_mapping_may_not() -> None:
     assert fields(wanted, {**wanted, "spec": {}}) == [("spec.b", NOTHING, {})]
 
 
-def test_a_resource_that_has_lost_its_whole_spec_differs_once() -> None:
-    found = {name: value for name, value in TOPIC.items() if name != "spec"}
-    assert [one.field for one in differences(TOPIC, found)] == ["spec"]
+@pytest.mark.parametrize("spec", [NOTHING, None])
+def test_of_a_part_that_is_missing_whole_each_field_differs(spec: Any) -> None:
+    bare = {name: value for name, value in TOPIC.items() if name != "spec"}
+    found = bare if spec is NOTHING else {**bare, "spec": spec}
+    every = differences(TOPIC, found)
+    config = [f"spec.config.{name}" for name in TOPIC["spec"]["config"]]
+    assert sorted(one.field for one in every) == sorted(["spec.partitions", "spec.replicas", *config])
+    assert {one.found for one in every} == {NOTHING}
+    assert left_as_found(TOPIC, every) == bare
+    partly = [one for one in every if one.field not in {"spec.partitions", "spec.config.retention.ms"}]
+    kept = {"partitions": 6, "config": {"retention.ms": 2_592_000_000}}
+    assert left_as_found(TOPIC, partly) == {**bare, "spec": kept}
+
+
+def test_an_item_that_is_missing_is_one_difference() -> None:
+    found = edited(KAFKA, "spec", "kafka", "listeners", to=KAFKA["spec"]["kafka"]["listeners"][1:])
+    (one,) = differences(KAFKA, found)
+    assert one.field == f"spec.kafka.listeners.{KAFKA['spec']['kafka']['listeners'][0]['name']}"
+    assert left_as_found(KAFKA, [one]) == found
 
 
 def test_a_label_that_we_set_is_a_difference() -> None:

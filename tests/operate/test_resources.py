@@ -107,6 +107,21 @@ def test_each_edited_field_is_a_change_of_its_own_with_its_risk() -> None:
     )
 
 
+def test_each_field_is_judged_where_all_around_it_is_missing() -> None:
+    found = as_wanted()
+    kafka = next(key for key in found if key[1] == "Kafka")
+    del found[TOPIC]["spec"]["config"], found[kafka]["spec"]["kafka"]["config"]
+    risks = {change.subject.rpartition("/")[2]: change.risk for change in resource_changes(WANTED, found)}
+    assert risks["query.execution.events spec.config.retention.bytes"] is Risk.SAFE
+    assert risks["trunkline spec.kafka.config.log.retention.ms"] is Risk.DATA
+    assert risks["trunkline spec.kafka.config.num.partitions"] is Risk.REBALANCE
+    found[kafka]["spec"]["kafka"]["config"] = {"log.retention.ms": -1}
+    del found[TOPIC]["spec"]
+    risks = {change.subject.rpartition("/")[2]: change.risk for change in resource_changes(WANTED, found)}
+    assert risks["query.execution.events spec.config.retention.ms"] is Risk.DATA
+    assert risks["query.execution.events spec.partitions"] is Risk.ORDER
+
+
 def test_a_deleted_topic_is_one_change() -> None:
     found = as_wanted()
     del found[TOPIC]

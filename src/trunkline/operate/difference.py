@@ -6,7 +6,7 @@ is a difference, too: the spec of Strimzi's resources, where an additional topic
 holds, and selectors.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -41,11 +41,15 @@ NOTHING: Final = Nothing()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A field that is not as wanted; `NOTHING` stands for a field that is not there, or shall not be."""
+    """A field that is not as wanted; `NOTHING` stands for a field that is not there, or shall not be.
+
+    `missing` is the outermost field around it that is not there either; empty where all are.
+    """
 
     at: Place
     found: Any
     wanted: Any
+    missing: Place = ()
 
     @property
     def field(self) -> str:
@@ -88,7 +92,7 @@ def differences(wanted: Manifest, found: Manifest) -> list[Difference]:
         listed += _of_mapping(("metadata", part), *labels, metadata.below(part, theirs["metadata"]))
     body = replace(scope, is_wholly=ours["apiVersion"] == STRIMZI)
     for name in sorted(ours.keys() - HEAD):
-        listed += _compared((name,), ours[name], theirs.get(name, NOTHING), body.below(name, theirs))
+        listed += _of_field((name,), ours[name], theirs.get(name, NOTHING), body.below(name, theirs))
     return listed
 
 
@@ -97,6 +101,7 @@ def left_as_found(wanted: Manifest, kept: Iterable[Difference]) -> dict[str, Any
     made = folded(wanted)
     for difference in kept:
         _put(made, difference.at, difference.found)
+        _drop_empty(made, difference)
     plain: dict[str, Any] = unfolded(made)
     return plain
 
@@ -139,11 +144,22 @@ def _compared(at: Place, wanted: Any, found: Any, scope: _Scope) -> Iterator[Dif
         yield Difference(at=at, found=found, wanted=wanted)
 
 
+def _of_field(at: Place, wanted: Any, found: Any, scope: _Scope) -> Iterator[Difference]:
+    """A part that is missing whole differs field by field: each has a risk of its own."""
+    is_plain = isinstance(wanted, dict) and not isinstance(wanted, Folded)
+    if is_plain and wanted and isinstance(found, Nothing):
+        yield from (replace(one, missing=at) for one in _of_mapping(at, wanted, {}, scope))
+    else:
+        yield from _compared(at, wanted, found, scope)
+
+
 def _of_mapping(
     at: Place, wanted: Mapping[str, Any], found: Mapping[str, Any], scope: _Scope
 ) -> Iterator[Difference]:
     for name, value in wanted.items():
-        yield from _compared((*at, name), value, found.get(name, NOTHING), scope.below(name, found))
+        # An item of a list is whole, or not there.
+        compared = _compared if isinstance(wanted, Folded) else _of_field
+        yield from compared((*at, name), value, found.get(name, NOTHING), scope.below(name, found))
     for name in sorted(found.keys() - wanted.keys()):
         if scope.counts(name, found):
             yield Difference(at=(*at, name), found=found[name], wanted=NOTHING)
@@ -177,12 +193,24 @@ def _quantity(value: Any) -> Decimal | Any:
     return value if found is None else found
 
 
+def _drop_empty(tree: dict[str, Any], difference: Difference) -> None:
+    """Take away what is around a field that was not found, as far as it was not there and is empty now."""
+    for depth in range(len(difference.at) - 1, len(difference.missing) - 1, -1):
+        if not difference.missing or _at(tree, difference.at[:depth]):
+            return
+        _put(tree, difference.at[:depth], NOTHING)
+
+
+def _at(tree: Any, place: Sequence[str]) -> Any:
+    for name in place:
+        tree = tree[int(name)] if isinstance(tree, list) else tree[name]
+    return tree
+
+
 def _put(tree: Any, at: Place, value: Any) -> None:
     """Set, or with `NOTHING` take away, one field. The way to it is there: it came from a comparison."""
     *way, last = at
-    inner = tree
-    for name in way:
-        inner = inner[int(name)] if isinstance(inner, list) else inner[name]
+    inner = _at(tree, way)
     if isinstance(inner, list):
         inner[int(last)] = value
     elif isinstance(value, Nothing):

@@ -22,7 +22,7 @@ class Folded(dict[str, Any]):
 
 
 def folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which every list of distinctly named items is `Folded`.
+    """A copy in which every list of distinctly named items is `Folded`, and a null is a field not there.
 
     The ACLs of a KafkaUser become one item for each right, whose name says it in words: their order and
     grouping say nothing.
@@ -47,7 +47,7 @@ def unfolded(value: Any) -> Any:
 
 def _folded(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _folded(inner) for name, inner in value.items()}
+        return {name: _folded(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, Sequence) and not isinstance(value, str):
         items = [_folded(item) for item in value]
         names = _names(items)

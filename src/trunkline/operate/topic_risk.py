@@ -25,7 +25,7 @@ FENCED_BYTES: Final = frozenset({"0", "1"})
 
 
 def topic_creation(around: Surroundings) -> Verdict:
-    """Of a KafkaTopic that is missing, or not yet the cluster's. The topic itself may be there all the same."""
+    """Of a KafkaTopic that is missing, or is not the cluster's. The topic may be there all the same."""
     if not around.is_there:
         return Verdict(risk=Risk.SAFE, why="the topic operator creates the topic, empty")
     return Verdict(
