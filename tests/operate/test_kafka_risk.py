@@ -38,6 +38,16 @@ def of_pool(
         (at("spec", "kafka", "authorization", found=NOTHING, wanted={}), Risk.ACCESS),
         (at("spec", "kafka", "config", "num.partitions", found=1, wanted=6), Risk.REBALANCE),
         (at("spec", "kafka", "config", "min.insync.replicas", found=1, wanted=2), Risk.SAFE),
+        (at("spec", "kafka", "config", "min.insync.replicas", found="2", wanted=1), Risk.DATA),
+        (at("spec", "kafka", "config", "min.insync.replicas", found=2, wanted=NOTHING), Risk.DATA),
+        (at("spec", "kafka", "config", "min.insync.replicas", found=NOTHING, wanted=2), Risk.SAFE),
+        (at("spec", "kafka", "config", "log.cleanup.policy", found="compact", wanted=NOTHING), Risk.DATA),
+        (at("spec", "kafka", "config", "log.cleanup.policy", found="delete", wanted=NOTHING), Risk.SAFE),
+        (at("spec", "kafka", "config", "log.cleanup.policy", found=NOTHING, wanted="compact"), Risk.DATA),
+        (
+            at("spec", "kafka", "config", "unclean.leader.election.enable", found=False, wanted=NOTHING),
+            Risk.SAFE,
+        ),
         (
             at("spec", "kafka", "config", "allow.everyone.if.no.acl.found", found=True, wanted=False),
             Risk.ACCESS,

@@ -40,6 +40,15 @@ def config(name: str, found: Any, wanted: Any) -> Difference:
         ("cleanup.policy", NOTHING, "delete", Risk.SAFE),
         ("compression.type", "zstd", "snappy", Risk.SAFE),
         ("segment.ms", 5, NOTHING, Risk.SAFE),
+        ("min.insync.replicas", 2, 1, Risk.DATA),
+        ("min.insync.replicas", "3", 2, Risk.DATA),
+        ("min.insync.replicas", 2, NOTHING, Risk.DATA),
+        ("min.insync.replicas", 1, 2, Risk.SAFE),
+        ("min.insync.replicas", NOTHING, 2, Risk.SAFE),
+        ("unclean.leader.election.enable", False, True, Risk.DATA),
+        ("unclean.leader.election.enable", "true", NOTHING, Risk.SAFE),
+        ("unclean.leader.election.enable", False, NOTHING, Risk.SAFE),
+        ("max.message.bytes", 2_000_000, NOTHING, Risk.ACCESS),
         ("max.message.bytes", 10, 20, Risk.SAFE),
         ("max.message.bytes", 20, 10, Risk.ACCESS),
     ],
@@ -57,6 +66,20 @@ def test_a_setting_that_is_missing_stands_for_what_brokers_have() -> None:
     assert topic_verdict(missing, longer).risk is Risk.DATA
     assert topic_verdict(config("retention.ms", month, NOTHING), ALONE).risk is Risk.DATA
     assert topic_verdict(config("retention.ms", week, NOTHING), ALONE).risk is Risk.SAFE
+
+
+def test_what_is_given_back_to_brokers_is_judged_by_what_they_have() -> None:
+    unclean = Surroundings(is_there=True, broker_config={"unclean.leader.election.enable": "true"})
+    assert (
+        topic_verdict(config("unclean.leader.election.enable", "false", NOTHING), unclean).risk is Risk.DATA
+    )
+    two = Surroundings(is_there=True, broker_config={"min.insync.replicas": 2})
+    assert topic_verdict(config("min.insync.replicas", 2, NOTHING), two).risk is Risk.SAFE
+
+
+def test_a_label_that_makes_a_resource_the_cluster_s_is_as_its_creation() -> None:
+    labelled = at("metadata", "labels", "strimzi.io/cluster", found=NOTHING, wanted="trunkline")
+    assert topic_verdict(labelled, ALONE).risk is Risk.DATA
 
 
 @pytest.mark.parametrize("fenced", [0, "1"])
@@ -105,7 +128,7 @@ def test_labels_do_not_touch_the_topic() -> None:
                 found={"type": "deny"},
                 wanted=NOTHING,
             ),
-            Risk.SAFE,
+            Risk.ACCESS,
         ),
         (at("spec", "authorization", "acls", found="nonsense", wanted={}), Risk.ACCESS),
         (at("spec", "authorization", found=NOTHING, wanted={}), Risk.SAFE),
@@ -118,7 +141,7 @@ def test_labels_do_not_touch_the_topic() -> None:
         (at("spec", "template", found={}, wanted=NOTHING), Risk.SAFE),
     ],
 )
-def test_a_user_is_cut_off_by_what_is_taken_and_never_by_what_is_given(
+def test_rights_that_are_taken_and_denials_that_are_lifted_are_about_access(
     difference: Difference, risk: Risk
 ) -> None:
     judged = user_verdict(difference)

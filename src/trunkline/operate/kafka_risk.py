@@ -13,6 +13,15 @@ from trunkline.catalogue.quantity import size_bytes
 from trunkline.operate.change import Risk
 from trunkline.operate.difference import Difference, Nothing
 from trunkline.operate.manifests import Manifest
+from trunkline.operate.topic_risk import (
+    FEWER_COPIES,
+    MIN_IN_SYNC,
+    UNCLEAN,
+    UNCLEAN_LEADERS,
+    is_less,
+    is_true,
+    keeps_policy,
+)
 from trunkline.operate.verdict import Surroundings, Verdict
 
 ROLLED: Final = Verdict(risk=Risk.REBALANCE, why="Strimzi restarts the nodes one after the other")
@@ -37,7 +46,7 @@ KEEPING: Final = frozenset(name for name in DYNAMIC if name.startswith("log."))
 """Of these a smaller one deletes records of topics that do not say it themselves."""
 
 NO_ACL_FOUND: Final = "allow.everyone.if.no.acl.found"
-UNCLEAN: Final = "unclean.leader.election.enable"
+CLEANUP: Final = "log.cleanup.policy"
 
 _NUMBERS: Final = re.compile(r"\d+")
 
@@ -104,14 +113,25 @@ def _version(name: str, difference: Difference) -> Verdict:
 
 
 def _config(name: str, difference: Difference) -> Verdict:
-    wanted, found = str(difference.wanted).lower(), str(difference.found).lower()
-    if name == NO_ACL_FOUND and found == "true":
+    if name == NO_ACL_FOUND and is_true(difference.found):
         return Verdict(risk=Risk.ACCESS, why="whoever has no right of his own is no longer let in")
-    if name == UNCLEAN and wanted == "true":
-        return Verdict(risk=Risk.DATA, why="a replica that missed acknowledged records may become leader")
+    if name == UNCLEAN and is_true(difference.wanted):
+        return UNCLEAN_LEADERS
+    if name == MIN_IN_SYNC and is_less(*_in_force(difference, default=1)):
+        return FEWER_COPIES
+    if name == CLEANUP and keeps_policy(*_in_force(difference, default="delete")):
+        return AT_ONCE
     if name in KEEPING:
         return _retention(difference)
     return AT_ONCE if name in DYNAMIC else ROLLED
+
+
+def _in_force(difference: Difference, *, default: Any) -> tuple[Any, Any]:
+    """What is wanted and what was found, with Kafka's default for what is not there."""
+    wanted, found = (
+        default if isinstance(value, Nothing) else value for value in (difference.wanted, difference.found)
+    )
+    return wanted, found
 
 
 def _retention(difference: Difference) -> Verdict:

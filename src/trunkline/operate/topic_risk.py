@@ -7,18 +7,34 @@ take partitions away, to rename, and to change the number of replicas without Cr
 
 from typing import Any, Final
 
+from trunkline.deploy.strimzi import CLUSTER_LABEL
 from trunkline.operate.change import Risk
 from trunkline.operate.difference import Difference, Nothing
 from trunkline.operate.verdict import Surroundings, Verdict
 
 UNLIMITED: Final = -1
 
+MAX_BYTES: Final = "max.message.bytes"
+MIN_IN_SYNC: Final = "min.insync.replicas"
+UNCLEAN: Final = "unclean.leader.election.enable"
+
 _BROKER_NAMES: Final = {
     "retention.ms": ("log.retention.ms", 7 * 24 * 3_600_000),
     "retention.bytes": ("log.retention.bytes", UNLIMITED),
     "cleanup.policy": ("log.cleanup.policy", "delete"),
+    MAX_BYTES: ("message.max.bytes", 1_048_588),
+    MIN_IN_SYNC: (MIN_IN_SYNC, 1),
+    UNCLEAN: (UNCLEAN, False),
 }
-"""Of what decides when records go: the brokers' setting that holds without it, and Kafka's own default."""
+"""Of what may cost records or publishers: the brokers' setting that holds without it, and Kafka's default."""
+
+SET_IN_USE: Final = Verdict(risk=Risk.SAFE, why="the topic operator sets it while the topic is in use")
+FEWER_COPIES: Final = Verdict(
+    risk=Risk.DATA, why="an event may be acknowledged that is on fewer brokers, and is lost with them"
+)
+UNCLEAN_LEADERS: Final = Verdict(
+    risk=Risk.DATA, why="a replica that missed acknowledged records may become leader"
+)
 
 FENCED_BYTES: Final = frozenset({"0", "1"})
 """`max.message.bytes` while `trunkline topics grow` is at work: nobody can publish."""
@@ -42,24 +58,24 @@ def topic_verdict(difference: Difference, around: Surroundings) -> Verdict:  # n
             return _partitions(difference.found, difference.wanted)
         case ("spec", "replicas"):
             return _replicas(around)
-        case ("spec", "config", name) if name in _BROKER_NAMES:
-            return _keeping(name, difference, around)
         case ("spec", "config", "max.message.bytes") if str(difference.found) in FENCED_BYTES:
             return Verdict(
                 risk=Risk.ORDER,
                 why="the topic is fenced while its partitions grow, and publishers must not come back yet",
                 remedy="finish the growth with `trunkline topics grow`, which lifts the fence",
             )
-        case ("spec", "config", "max.message.bytes") if _is_less(difference.wanted, difference.found):
-            return Verdict(risk=Risk.ACCESS, why="larger events that are taken now are refused")
+        case ("spec", "config", name) if name in _BROKER_NAMES:
+            return _setting(name, difference, around)
         case ("spec", "config", *_):
-            return Verdict(risk=Risk.SAFE, why="the topic operator sets it while the topic is in use")
+            return SET_IN_USE
         case ("spec", "topicName"):
             return Verdict(
                 risk=Risk.DATA,
                 why="another topic would be meant",
                 remedy="Strimzi never renames a topic: remove topicName from the KafkaTopic, or delete it",
             )
+        case ("metadata", "labels", name) if name == CLUSTER_LABEL:
+            return topic_creation(around)
         case _:
             return Verdict(risk=Risk.SAFE, why="the topic itself stays as it is")
 
@@ -70,7 +86,7 @@ def user_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
         case ("spec", "authorization", *_) if isinstance(difference.found, Nothing):
             return Verdict(risk=Risk.SAFE, why="a right is given that the catalogue gives")
         case ("spec", "authorization", "acls", _) if _denies(difference.found):
-            return Verdict(risk=Risk.SAFE, why="the catalogue denies nobody what it gives")
+            return Verdict(risk=Risk.ACCESS, why="whoever somebody has locked out with it comes in again")
         case ("spec", "authorization", *_):
             return Verdict(
                 risk=Risk.ACCESS, why="whoever uses a right that the catalogue does not give loses it"
@@ -95,7 +111,7 @@ def _denies(acl: Any) -> bool:
 
 
 def _partitions(found: Any, wanted: Any) -> Verdict:
-    if _is_less(wanted, found):
+    if is_less(wanted, found):
         return Verdict(
             risk=Risk.ORDER,
             why="partitions were added past `trunkline topics grow`, and tenants moved with events unread",
@@ -119,21 +135,40 @@ def _replicas(around: Surroundings) -> Verdict:
     )
 
 
-def _keeping(name: str, difference: Difference, around: Surroundings) -> Verdict:
-    """Of what decides how long records are kept."""
+def _setting(name: str, difference: Difference, around: Surroundings) -> Verdict:
+    """Of what may cost records or publishers, by the values that hold."""
     broker_name, kafka_default = _BROKER_NAMES[name]
     default = around.broker_config.get(broker_name, kafka_default)
     found = default if isinstance(difference.found, Nothing) else difference.found
     wanted = default if isinstance(difference.wanted, Nothing) else difference.wanted
-    keeps = _keeps_policy(wanted, found) if name == "cleanup.policy" else not _is_shorter(wanted, found)
+    if name == MAX_BYTES and is_less(wanted, found):
+        return Verdict(risk=Risk.ACCESS, why="larger events that are taken now are refused")
+    if name == MIN_IN_SYNC and is_less(wanted, found):
+        return FEWER_COPIES
+    if name == UNCLEAN and is_true(wanted):
+        return SET_IN_USE if is_true(found) else UNCLEAN_LEADERS
+    if name in {MAX_BYTES, MIN_IN_SYNC, UNCLEAN}:
+        return SET_IN_USE
+    keeps = keeps_policy(wanted, found) if name == "cleanup.policy" else not _is_shorter(wanted, found)
     if keeps:
         return Verdict(risk=Risk.SAFE, why="nothing is deleted that would stay now")
     return Verdict(risk=Risk.DATA, why="records that are kept now are deleted within minutes")
 
 
-def _keeps_policy(wanted: Any, found: Any) -> bool:
-    """No way of deleting is added."""
+def keeps_policy(wanted: Any, found: Any) -> bool:
+    """Whether the `cleanup.policy` adds no way of deleting."""
     return _policies(wanted) <= _policies(found)
+
+
+def is_less(wanted: Any, found: Any) -> bool:
+    """Whether both are numbers, or their digits, and the wanted one is smaller."""
+    after, before = _number(wanted), _number(found)
+    return after is not None and before is not None and after < before
+
+
+def is_true(value: Any) -> bool:
+    """As Kafka reads it."""
+    return str(value).strip().lower() == "true"
 
 
 def _policies(value: Any) -> frozenset[str]:
@@ -146,11 +181,6 @@ def _is_shorter(wanted: Any, found: Any) -> bool:
     if after is None or after < 0:
         return False
     return before is None or before < 0 or after < before
-
-
-def _is_less(wanted: Any, found: Any) -> bool:
-    after, before = _number(wanted), _number(found)
-    return after is not None and before is not None and after < before
 
 
 def _number(value: Any) -> int | None:
