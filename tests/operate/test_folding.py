@@ -35,6 +35,12 @@ def test_folding_all_that_is_rendered_can_be_undone_but_for_users() -> None:
             assert unfolded(folded(one.manifest())) == one.manifest()
 
 
+def test_a_null_is_a_field_that_is_not_there() -> None:
+    acl = {"resource": {"type": "topic", "name": "t", "patternType": None}, "operations": ["Read"]}
+    assert folded({"a": None, "b": [None, {"c": None}]}) == {"b": [None, {}]}
+    assert rights({**acl, "host": None}) == ["Read on topic t"]
+
+
 def test_items_are_told_apart_by_their_names_and_else_stay_a_list() -> None:
     made = folded(
         {"a": [{"name": "x"}, {"name": "y"}], "b": [{"name": "x"}, {"name": "x"}], "c": [1], "d": []}
@@ -73,8 +79,8 @@ def test_rights_grouped_otherwise_are_the_same_rights() -> None:
 
 
 def test_what_is_no_right_stays_something_that_can_be_told_apart() -> None:
-    assert rights({"resource": None, "operations": ["All"]}, "nonsense", {"x": 1}) == [
-        '{"operations": ["All"], "resource": null}',
+    assert rights({"resource": 5, "operations": ["All"]}, "nonsense", {"x": 1}) == [
+        '{"operations": ["All"], "resource": 5}',
         '"nonsense"',
         '{"x": 1}',
     ]

@@ -27,6 +27,7 @@ def folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
     The ACLs of a KafkaUser become one item for each right, whose name says it in words: their order and
     grouping say nothing.
     """
+    manifest = _without_null(manifest)
     made: dict[str, Any] = _folded(manifest)
     acls = _acls(manifest) if manifest.get("kind") == "KafkaUser" else None
     if acls is not None:
@@ -45,9 +46,15 @@ def unfolded(value: Any) -> Any:
     return value
 
 
+def _without_null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_null(inner) for name, inner in value.items() if inner is not None}
+    return [_without_null(item) for item in value] if isinstance(value, list) else value
+
+
 def _folded(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _folded(inner) for name, inner in value.items() if inner is not None}
+        return {name: _folded(inner) for name, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         items = [_folded(item) for item in value]
         names = _names(items)
