@@ -70,6 +70,25 @@ def test_a_topic_s_resource_may_meet_a_topic_where_the_cluster_is_there() -> Non
     assert "partitions may be added, retention cut" in beside.why
 
 
+def test_a_policy_that_is_made_where_pods_run_may_end_their_connections() -> None:
+    assert creation(of("NetworkPolicy"), NEW).risk is Risk.SAFE
+    assert creation(of("NetworkPolicy"), RUNNING).risk is Risk.ACCESS
+
+
+@pytest.mark.parametrize("kind", ["KafkaTopic", "KafkaUser", "KafkaNodePool"])
+def test_nothing_of_another_cluster_s_resource_is_changed(kind: str) -> None:
+    ours, theirs = of(kind), of(kind)
+    ours["metadata"]["labels"] = {"strimzi.io/cluster": "trunkline"}
+    theirs["metadata"]["labels"] = {"strimzi.io/cluster": "other"}
+    for difference in (
+        at("metadata", "labels", "strimzi.io/cluster", found="other", wanted="trunkline"),
+        at("spec", "config", "retention.ms", found=1, wanted=2),
+    ):
+        judged = verdict(difference, ours, theirs, RUNNING)
+        assert "belongs to Kafka cluster other" in judged.why
+        assert judged.remedy
+
+
 def test_what_the_catalogue_does_not_know_is_for_people_to_delete() -> None:
     topic = deletion(of("KafkaTopic"))
     assert topic.risk is Risk.DATA

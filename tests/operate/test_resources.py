@@ -130,6 +130,17 @@ def test_a_deleted_topic_is_one_change() -> None:
     assert (change.risk, change.remedy) == (Risk.DATA, "")
 
 
+def test_a_policy_is_safe_to_make_only_where_no_pods_are() -> None:
+    found = as_wanted()
+    policies = {key for key in found if key[1] == "NetworkPolicy"}
+    running = {key: one for key, one in found.items() if key not in policies}
+    risks = {change.risk for change in resource_changes(WANTED, running)}
+    assert risks == {Risk.ACCESS}
+    accounts = {key: one for key, one in running.items() if key[1] == "ServiceAccount"}
+    made = [change for change in resource_changes(WANTED, accounts) if change.kind == "NetworkPolicy"]
+    assert {change.risk for change in made} == {Risk.SAFE}
+
+
 def test_whether_replicas_can_move_depends_on_the_kafka_that_was_found() -> None:
     found = as_wanted()
     found[TOPIC]["spec"]["replicas"] = 2

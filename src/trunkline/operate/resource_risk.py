@@ -3,6 +3,7 @@
 from typing import Final
 
 from trunkline.catalogue.quantity import size_bytes
+from trunkline.deploy.strimzi import CLUSTER_LABEL
 from trunkline.operate.change import Risk
 from trunkline.operate.difference import Difference
 from trunkline.operate.kafka_risk import kafka_verdict, node_pool_verdict
@@ -23,6 +24,12 @@ def verdict(  # noqa: PLR0911 - a table
     difference: Difference, wanted: Manifest, found: Manifest, around: Surroundings
 ) -> Verdict:
     """What mending one difference of a resource risks."""
+    if other := _other_cluster(wanted, found):
+        return Verdict(
+            risk=Risk.DATA,
+            why=f"it belongs to Kafka cluster {other}, and changing its label deletes it there",
+            remedy="leave it to that cluster: give one of the two another namespace",
+        )
     match wanted["kind"]:
         case "KafkaTopic":
             return topic_verdict(difference, around)
@@ -68,6 +75,11 @@ def creation(wanted: Manifest, around: Surroundings) -> Verdict:
             )
         case "KafkaNodePool" if around.is_there:
             return Verdict(risk=Risk.REBALANCE, why="its nodes stay empty until partitions are moved to them")
+        case "NetworkPolicy" if around.is_there:
+            return Verdict(
+                risk=Risk.ACCESS,
+                why="pods are running there, and connections that no policy lets through end",
+            )
         case _:
             return Verdict(risk=Risk.SAFE, why="nothing of it is there yet")
 
@@ -80,6 +92,14 @@ def deletion(found: Manifest) -> Verdict:
     command = f"kubectl delete {kind.lower()} {metadata['name']}{namespace}"
     where = "put it into the catalogue, or " if kind in {"KafkaTopic", "KafkaUser"} else ""
     return Verdict(risk=risk, why=why, remedy=f"{where}if nobody needs it: {command}")
+
+
+def _other_cluster(wanted: Manifest, found: Manifest) -> str:
+    """The Kafka cluster that the resource belongs to; empty where it is the wanted one, or none."""
+    ours, theirs = (one["metadata"].get("labels") or {} for one in (wanted, found))
+    cluster = theirs.get(CLUSTER_LABEL)
+    is_other = CLUSTER_LABEL in ours and cluster not in (None, ours[CLUSTER_LABEL])
+    return str(cluster) if is_other else ""
 
 
 def _claim(difference: Difference) -> Verdict:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from trunkline.deploy.strimzi import CLUSTER_LABEL
 from trunkline.operate.change import Risk
 from trunkline.operate.manifests import Manifest
+
+WITH_PODS: Final = frozenset({"Kafka", "Deployment"})
+"""Kinds with pods that others are connected to, or that are connected themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The Kafka that a resource belongs to, as it was found; `is_there` is False before it is created."""
+    """The Kafka that a resource belongs to, as it was found; `is_there` is False before it is created.
+
+    For what belongs to no Kafka it is whether anything in its namespace may be connected already.
+    """
 
     is_there: bool = False
     has_cruise_control: bool = False
@@ -28,16 +34,19 @@ class Surroundings:
 
 
 def surroundings(found: Iterable[Manifest]) -> dict[tuple[str, str], Surroundings]:
-    """Of every Kafka among the resources, by its namespace and name."""
-    return {
-        (one["metadata"].get("namespace") or "", one["metadata"]["name"]): Surroundings(
-            is_there=True,
-            has_cruise_control="cruiseControl" in _of(one, "spec"),
-            broker_config=_of(_of(_of(one, "spec"), "kafka"), "config"),
-        )
-        for one in found
-        if one["kind"] == "Kafka"
-    }
+    """Of every Kafka among the resources, by its namespace and name; without a name, of a namespace."""
+    around: dict[tuple[str, str], Surroundings] = {}
+    for one in found:
+        namespace = one["metadata"].get("namespace") or ""
+        if one["kind"] in WITH_PODS:
+            around[namespace, ""] = Surroundings(is_there=True)
+        if one["kind"] == "Kafka":
+            around[namespace, one["metadata"]["name"]] = Surroundings(
+                is_there=True,
+                has_cruise_control="cruiseControl" in _of(one, "spec"),
+                broker_config=_of(_of(_of(one, "spec"), "kafka"), "config"),
+            )
+    return around
 
 
 def cluster_of(manifest: Manifest) -> tuple[str, str]:
