@@ -82,6 +82,13 @@ def test_a_pool_has_converged_when_it_was_seen_and_other_kinds_have_no_say() -> 
     assert convergence([pool, resource("Service"), resource("KafkaRebalance")]) == []
 
 
+@pytest.mark.parametrize("value", ["true", "True", "TRUE"])
+def test_who_finds_a_paused_operator_is_told_not_to_open_a_topic_that_grows(value: str) -> None:
+    (change,) = convergence([resource("KafkaTopic", READY, pause_reconciliation=value)])
+    assert change.remedy.startswith("take the annotation strimzi.io/pause-reconciliation away")
+    assert change.remedy.endswith("unless a `trunkline topics grow` is at work")
+
+
 def test_the_remedy_says_how_to_look() -> None:
     (change,) = convergence([resource("KafkaTopic")])
     assert change.remedy == "wait; if it stays so: kubectl describe kafkatopic x --namespace n"

@@ -19,6 +19,9 @@ CONDITIONS: Final = {
 """Kinds whose status somebody keeps, and the condition that has to be true; a pool has none of its own."""
 
 PAUSE: Final = "strimzi.io/pause-reconciliation"
+UNPAUSE: Final = f"take the annotation {PAUSE} away, unless a `trunkline topics grow` is at work"
+"""A growth pauses the operator, which would lift the fence otherwise."""
+
 MANAGED: Final = "strimzi.io/managed"
 
 NOT_SEEN: Final = "the operator has not looked at it"
@@ -44,8 +47,8 @@ def _of_one(manifest: Manifest) -> Iterator[Change]:
         return
     annotations = manifest["metadata"].get("annotations") or {}
     if manifest["apiVersion"] == STRIMZI:
-        if annotations.get(PAUSE) == "true":
-            yield _told(manifest, "the operator is paused", f"take the annotation {PAUSE} away")
+        if str(annotations.get(PAUSE)).lower() == "true":
+            yield _told(manifest, "the operator is paused", UNPAUSE)
             return
         if kind == "KafkaTopic" and annotations.get(MANAGED) == "false":
             yield _told(
