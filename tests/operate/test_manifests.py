@@ -86,6 +86,10 @@ def test_what_is_no_manifest_is_refused_with_its_line(tmp_path: Path, text: str,
         ),
         ("kind: Kustomization\n", r"kustomization.yaml:1: a kustomization needs a list of resources"),
         ("", r"kustomization.yaml: a kustomization needs a list of resources"),
+        (
+            "resources: [one.yaml]\n---\nresources: []\n",
+            r"kustomization.yaml:3: a kustomization is one document",
+        ),
         ("resources: [.]\n", r"kustomization.yaml: leads back to itself"),
     ],
 )
@@ -104,3 +108,11 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidInput, match=r"one.yaml: cannot be read"):
         read_manifests(str(tmp_path), stdin=NOBODY)
+
+
+def test_a_kustomization_and_a_standard_input_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "kustomization.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidInput, match=r"kustomization.yaml: cannot be read"):
+        read_manifests(str(tmp_path), stdin=NOBODY)
+    with pytest.raises(InvalidInput, match="standard input: cannot be read"):
+        read_manifests("-", stdin=io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8"))

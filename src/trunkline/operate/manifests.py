@@ -49,14 +49,21 @@ def read_manifests(source: str, *, stdin: TextIO) -> dict[Key, Manifest]:
 
 def _documents(source: str, stdin: TextIO) -> Iterator[tuple[str, Manifest]]:
     if source == STANDARD_INPUT:
-        yield from _parsed(stdin.read(), "standard input")
+        try:
+            text = stdin.read()
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"standard input: cannot be read: {error}") from error
+        yield from _parsed(text, "standard input")
         return
     for file in _files(Path(source), ()):
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{file}: cannot be read: {error}") from error
-        yield from _parsed(text, str(file))
+        yield from _parsed(_text(file), str(file))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file}: cannot be read: {error}") from error
 
 
 def _files(path: Path, above: tuple[Path, ...]) -> Iterator[Path]:
@@ -75,7 +82,10 @@ def _files(path: Path, above: tuple[Path, ...]) -> Iterator[Path]:
 
 def _bundled(file: Path) -> list[str]:
     """What a kustomization lists. Raises `InvalidInput` for one that changes what it lists."""
-    ((place, document),) = _loaded(file.read_text(encoding="utf-8"), str(file)) or [(str(file), {})]
+    documents = _loaded(_text(file), str(file)) or [(str(file), {})]
+    if len(documents) > 1:
+        raise InvalidInput(f"{documents[1][0]}: a kustomization is one document; put this into another file")
+    ((place, document),) = documents
     if not isinstance(document, dict) or not isinstance(document.get("resources"), list):
         raise InvalidInput(f"{place}: a kustomization needs a list of resources")
     if unknown := sorted(set(document) - _BUNDLE_KEYS):
