@@ -32,6 +32,23 @@ def test_what_cannot_be_a_store_is_refused_in_one_line(url: str, says: str) -> N
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://svc:s3cret@h/db",
+        "postgresql://svc:s3cret@h:port/db",
+        "postgresql://svc@h:s3cret/db",
+        "svc:s3cret@h/db",
+        "oracle+oracledb://x/y?password=s3cret",
+    ],
+)
+def test_a_refused_url_never_shows_its_password(url: str) -> None:
+    with pytest.raises(InvalidStore) as refused:
+        open_store(url)
+    assert "s3cret" not in str(refused.value)
+    assert "s3cret" not in str(refused.value.__cause__)
+
+
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(b"x" * 5_000)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,15 @@ def test_a_database_server_that_is_away_fails_within_seconds(tmp_path: Path) -> 
     found = next(iter(examine(where, CATALOGUE, NAME)))
     assert found.verdict is Verdict.FAILED
     assert "geheim" not in found.sentence
+
+
+@pytest.mark.parametrize("url", ["postgres://svc:s3cret@h/db", "postgresql://svc:s3cret@h:port/db"])
+def test_an_impossible_url_is_a_finding_without_its_password(tmp_path: Path, url: str) -> None:
+    where = replace(stores(tmp_path), store_url=url)
+    found = next(iter(examine(where, CATALOGUE, NAME)))
+    assert found.verdict is Verdict.FAILED
+    assert "not a database URL" in found.sentence
+    assert "s3cret" not in found.sentence
 
 
 def test_a_master_key_is_held_to_its_size_and_mode(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Opens a store and runs transactions on it."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,8 @@ from trunkline.client.errors import InvalidStore, StoreIncompatible, StoreUnavai
 from trunkline.client.store import postgres, sqlite
 
 _SQLITE: Final = "sqlite"
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*://")
+_SECRET_PARAMETERS: Final = ("password", "sslpassword")
 
 
 class Store:
@@ -32,8 +35,8 @@ class Store:
 
     @property
     def url(self) -> str:
-        """Without the password."""
-        return self._reader.url.render_as_string(hide_password=True)
+        """Without any password."""
+        return _without_secrets(self._reader.url)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -163,19 +166,32 @@ def _parse(url: str) -> URL:
     try:
         parsed = postgres.normalised(make_url(url))
         parsed.get_dialect()
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError):
+        # The cause may quote a password that it took for something else, such as the port.
         raise InvalidStore(
-            f"store {url!r}: not a database URL; use sqlite:///PATH or postgresql://USER@HOST/DATABASE"
-        ) from error
+            f"store {_scheme(url)}: not a database URL; use sqlite:///PATH or "
+            "postgresql://USER@HOST[:PORT]/DATABASE"
+        ) from None
     try:
         parsed.get_dialect().import_dbapi()
     except ImportError as error:
-        shown = parsed.render_as_string(hide_password=True)
+        shown = _without_secrets(parsed)
         install = "pip install trunkline[postgres]" if _is_postgres(parsed) else "install it"
         raise InvalidStore(
             f"store {shown}: its driver is not installed ({error}); {install} or use sqlite:///PATH"
         ) from error
     return parsed
+
+
+def _without_secrets(url: URL) -> str:
+    """PostgreSQL takes passwords among the parameters, too."""
+    return url.difference_update_query(_SECRET_PARAMETERS).render_as_string(hide_password=True)
+
+
+def _scheme(url: str) -> str:
+    """As much of a text that is no URL as cannot be a secret: nobody knows where its password is."""
+    found = _SCHEME.match(url)
+    return f"{found[0]}***" if found else "***"
 
 
 def _is_sqlite(url: URL) -> bool:

@@ -80,7 +80,7 @@ def _missing_file(url: str) -> Path | None:
     """The file of a SQLite database that is not there; opening it would make it."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return None
     if parsed.get_backend_name() != "sqlite" or not parsed.database or Path(parsed.database).exists():
         return None
