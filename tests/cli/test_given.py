@@ -49,10 +49,13 @@ def test_who_runs_the_demo_is_nobody_to_its_children(
 ) -> None:
     monkeypatch.setenv("TRUNKLINE_SASL_USERNAME", "root")
     monkeypatch.setenv("TRUNKLINE_CLIENT_PROPERTIES", "root.properties")
+    for name in ("TRUNKLINE_STORE", "TRUNKLINE_KEYS", "TRUNKLINE_INSTANCE_ID"):
+        monkeypatch.setenv(name, "postgresql://somebodys@h/own")
     monkeypatch.setenv("HOME", "/home/somebody")
     told = given(certificates).surroundings(USER)
     assert "TRUNKLINE_SASL_USERNAME" not in told
     assert "TRUNKLINE_CLIENT_PROPERTIES" not in told
+    assert "postgresql://somebodys@h/own" not in told.values()
     assert told["HOME"] == "/home/somebody"
     assert told["TRUNKLINE_SSL_KEY_LOCATION"] == str(certificates / USER / "user.key")
 

@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from trunkline.cli._processes import Child
+from trunkline.cli._processes import OF_ONE_SERVICE, Child
 from trunkline.errors import Unavailable
 
 
@@ -48,6 +48,18 @@ def test_a_child_has_the_variables_that_it_is_given(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"absent\.yaml"):
         asked.start()
     asked.stop()
+
+
+def test_children_do_not_share_what_is_one_services_own(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in OF_ONE_SERVICE:
+        monkeypatch.setenv(name, "somebody's own")
+    monkeypatch.setenv("TRUNKLINE_ACTOR", "somebody")
+    child.start()
+    known = Path(f"/proc/{child.pid}/environ").read_text()
+    assert "TRUNKLINE_ACTOR=somebody\0" in known
+    assert "somebody's own" not in known
 
 
 def test_a_killed_child_is_started_again(child: Child) -> None:

@@ -18,6 +18,7 @@ from trunkline.catalogue.cluster import Cluster
 from trunkline.catalogue.internal import GROWTH_JOURNAL, INTERNAL_TOPICS
 from trunkline.catalogue.model import Catalogue
 from trunkline.cli import _connection
+from trunkline.cli._processes import inherited
 from trunkline.client.admin import check_reachable
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.errors import KafkaFailed, TopicMissing
@@ -50,7 +51,8 @@ class GivenCluster:
 
     def surroundings(self, service: str) -> dict[str, str]:
         """The whole environment of a child: this one's, without who this one is."""
-        return {**_connection.without_security(os.environ), **self.variables(service)}
+        known = inherited(_connection.without_security(os.environ))
+        return {**known, **self.variables(service)}
 
     def connection(self, service: str) -> ConnectionOptions:
         """The same for a client in this process. Raises `InvalidInput` for a password that is not there."""

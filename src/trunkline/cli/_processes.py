@@ -30,6 +30,15 @@ HEALTHY_SECONDS: Final = 30.0
 STOP_POLL_SECONDS: Final = 0.1
 
 
+OF_ONE_SERVICE: Final = frozenset({"TRUNKLINE_STORE", "TRUNKLINE_KEYS", "TRUNKLINE_INSTANCE_ID"})
+"""Thirteen services that got these would all write one database, and throw each other out of their groups."""
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What several children may have of a parent's variables: all but those that are one service's own."""
+    return {name: value for name, value in environment.items() if name not in OF_ONE_SERVICE}
+
+
 class Interrupted(Exception):  # noqa: N818 - not an error
     """Somebody asked for the end before everything was up."""
 
@@ -45,7 +54,7 @@ class Child:
         log: Path,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`environment` are all its variables; without it they are this process's own."""
+        """`environment` are all its variables; without it they are what is `inherited` of this process's."""
         self.name = name
         self._arguments = list(arguments)
         self._environment = environment
@@ -129,6 +138,7 @@ class Child:
             raise Unavailable(
                 f"{self.name} cannot keep its log at {self._log} ({error.strerror}); choose another directory"
             ) from error
+        variables = inherited(os.environ) if self._environment is None else self._environment
         with output as log:
             begin = log.tell()
             process = subprocess.Popen(  # noqa: S603 - our own executable and our own arguments
@@ -137,7 +147,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
-                env={**(os.environ if self._environment is None else self._environment), PARENT_PIPE: "1"},
+                env={**variables, PARENT_PIPE: "1"},
             )
         return _Running(process, log_begin=begin)
 
