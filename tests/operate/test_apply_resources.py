@@ -1,8 +1,12 @@
 """The catalogue's resources on a real Kubernetes API: applied whole, edited by others, and repaired."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,10 +14,10 @@ import pytest
 from trunkline.catalogue.load import load_catalogue
 from trunkline.deploy.rendering import resources
 from trunkline.deploy.resource import Resource
-from trunkline.operate.apply_resources import Outcome, apply_order, apply_resources
+from trunkline.operate.apply import Applied, Outcome
+from trunkline.operate.apply_resources import NOT_TRIED, apply_order, apply_resources
 from trunkline.operate.change import Change, Risk, Verb
 from trunkline.operate.kubernetes import KubernetesApi
-from trunkline.operate.kubernetes_errors import KubernetesConflict, KubernetesRefused
 from trunkline.operate.manifests import Key, Manifest
 from trunkline.operate.resources import resource_changes
 from trunkline.testing.kube_people import Somebody
@@ -38,6 +42,28 @@ def some(wanted: Iterable[Resource], *kinds: str) -> list[Resource]:
     return [one for one in wanted if one.kind in kinds]
 
 
+class Told:
+    """What became of the changes."""
+
+    def __init__(self, every: Iterable[Applied]) -> None:
+        self.every = tuple(every)
+
+    def of(self, outcome: Outcome) -> tuple[Change, ...]:
+        return tuple(one.change for one in self.every if one.outcome is outcome)
+
+    @property
+    def done(self) -> tuple[Change, ...]:
+        return self.of(Outcome.DONE)
+
+    @property
+    def left(self) -> tuple[Change, ...]:
+        return self.of(Outcome.LEFT)
+
+    @property
+    def failed(self) -> tuple[Applied, ...]:
+        return tuple(one for one in self.every if one.outcome is Outcome.FAILED)
+
+
 class Environment:
     """A rendered environment on the server, and what is done with it."""
 
@@ -54,8 +80,8 @@ class Environment:
     def told(self) -> set[tuple[Verb, str, Risk]]:
         return {(one.verb, f"{one.kind} {one.field}".strip(), one.risk) for one in self.changes()}
 
-    def apply(self, *, allowed: frozenset[Risk] = frozenset(), force: bool = True) -> Outcome:
-        return apply_resources(self.api, self.wanted, self.found(), allowed=allowed, force=force)
+    def apply(self, *, allowed: frozenset[Risk] = frozenset(), force: bool = True) -> Told:
+        return Told(apply_resources(self.api, self.wanted, self.found(), allowed=allowed, force=force))
 
     def manifest(self, kind: str, name: str) -> dict[str, Any]:
         (one,) = [one for one in self.wanted if (one.kind, one.name) == (kind, name)]
@@ -82,7 +108,7 @@ def test_a_whole_environment_is_taken_by_a_real_api_and_needs_no_second_apply(
     assert (outcome.left, outcome.failed) == ((), ())
     assert len(outcome.done) == len(made.wanted) > 100
     assert made.changes() == []
-    assert made.apply(force=False) == Outcome(done=(), left=(), failed=())
+    assert made.apply(force=False).every == ()
 
 
 @pytest.mark.slow
@@ -168,9 +194,8 @@ def test_without_force_what_somebody_else_has_set_is_left_to_them(
     outcome = kafka.apply(force=False, allowed=frozenset({Risk.DATA}))
     assert [change.name.rpartition("/")[2] for change in outcome.done] == ["ml.model.events"]
     (failure,) = outcome.failed
-    assert isinstance(failure.error, KubernetesConflict)
-    assert failure.error.owners == {"spec.config.compression.type": "kubectl-edit"}
-    assert [change.field for change in failure.changes] == ["spec.config.compression.type"]
+    assert "spec.config.compression.type is owned by kubectl-edit" in failure.because
+    assert failure.change.field == "spec.config.compression.type"
 
 
 @pytest.mark.slow
@@ -182,8 +207,7 @@ def test_what_the_server_refuses_of_one_resource_does_not_keep_others_away(
     made = Environment(api, [broken, second])
     outcome = made.apply()
     assert [change.name for change in outcome.done] == [f"{namespace}/{second.name}"]
-    assert isinstance(outcome.failed[0].error, KubernetesRefused)
-    assert "spec.partitons: field not declared in schema" in str(outcome.failed[0].error)
+    assert "spec.partitons: field not declared in schema" in outcome.failed[0].because
 
 
 @pytest.mark.slow
@@ -203,18 +227,99 @@ def test_a_field_that_must_stay_stays_while_the_rest_of_its_resource_is_repaired
 
 
 @pytest.mark.slow
-def test_what_was_changed_after_it_was_read_is_not_written_over(
+def test_what_was_changed_after_it_was_read_is_judged_anew_and_not_written_over(
     kafka: Environment, somebody: Somebody
 ) -> None:
     topic = kafka.manifest("KafkaTopic", TOPIC)
     somebody.edit(topic, {"spec": {"config": {"compression.type": "zstd"}}})
     found = kafka.found()
     somebody.edit(topic, {"spec": {"partitions": 12}})
-    outcome = apply_resources(kafka.api, kafka.wanted, found, allowed=frozenset(), force=True)
-    assert [str(failure.error) for failure in outcome.failed] == [
-        f"KafkaTopic {TOPIC}: it has been changed meanwhile; look again"
+    outcome = Told(apply_resources(kafka.api, kafka.wanted, found, allowed=frozenset(), force=True))
+    assert [one.field for one in outcome.done] == ["spec.config.compression.type"]
+    assert [one.field for one in outcome.left] == ["spec.partitions"]
+    assert {one.field for one in kafka.changes()} == {"spec.partitions"}
+
+
+@pytest.mark.slow
+def test_a_status_that_is_written_meanwhile_keeps_nothing_from_being_applied(
+    kafka: Environment, somebody: Somebody
+) -> None:
+    topic = kafka.manifest("KafkaTopic", TOPIC)
+    somebody.edit(topic, {"spec": {"config": {"compression.type": "zstd"}}})
+    found = kafka.found()
+    somebody.set_status(topic, {"observedGeneration": 1, "conditions": []})
+    outcome = Told(apply_resources(kafka.api, kafka.wanted, found, allowed=frozenset(), force=True))
+    assert [(one.change.field, one.outcome) for one in outcome.every] == [
+        ("spec.config.compression.type", Outcome.DONE)
     ]
-    assert {one.field for one in kafka.changes()} == {"spec.partitions", "spec.config.compression.type"}
+    assert kafka.changes() == []
+
+
+@pytest.mark.slow
+def test_what_is_gone_meanwhile_is_judged_as_a_creation(kafka: Environment, somebody: Somebody) -> None:
+    topic = kafka.manifest("KafkaTopic", TOPIC)
+    somebody.edit(topic, {"spec": {"config": {"compression.type": "zstd"}}})
+    found = kafka.found()
+    somebody.delete(topic)
+    outcome = Told(apply_resources(kafka.api, kafka.wanted, found, allowed=frozenset(), force=True))
+    assert [(one.change.verb, one.change.field, one.outcome) for one in outcome.every] == [
+        (Verb.CREATE, "", Outcome.LEFT)
+    ]
+
+
+class Failing(BaseHTTPRequestHandler):
+    """An API that takes one resource, and then is overloaded."""
+
+    taken = 0
+
+    def do_GET(self) -> None:
+        kinds = [{"name": "kafkatopics", "kind": "KafkaTopic", "namespaced": True}]
+        self._answer(200, {"resources": kinds})
+
+    def do_PATCH(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        type(self).taken += 1
+        self._answer(200 if self.taken == 1 else 503, body)
+
+    def _answer(self, code: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Iterator[KubernetesApi]:
+    Failing.taken = 0
+    with HTTPServer(("127.0.0.1", 0), Failing) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
+        context = {"name": "x", "context": {"cluster": "c"}}
+        file = tmp_path / "kubeconfig"
+        file.write_text(
+            json.dumps({"clusters": [cluster], "contexts": [context], "users": [], "current-context": "x"})
+        )
+        try:
+            with KubernetesApi.of_kubeconfig(file) as connected:
+                yield connected
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_outage_midway_is_told_with_what_was_done_and_what_was_not_tried(failing: KubernetesApi) -> None:
+    topics = some(rendered("production", "n"), "KafkaTopic")[:4]
+    told = Told(apply_resources(failing, topics, {}, allowed=frozenset(), force=True))
+    outcomes = [one.outcome for one in told.every]
+    assert outcomes == [Outcome.DONE, Outcome.FAILED, Outcome.LEFT, Outcome.LEFT]
+    assert "try again later" in told.failed[0].because
+    assert {one.because for one in told.every[2:]} == {NOT_TRIED}
+    assert Failing.taken == 2
 
 
 @pytest.mark.slow

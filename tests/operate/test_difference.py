@@ -186,10 +186,32 @@ def test_what_is_there_besides_is_removed_by_a_merge_patch_and_lists_as_a_whole(
     found = edited(POOL, "spec", "more", to=1)
     found["spec"]["replicas"] = 7
     found["spec"]["storage"]["volumes"][0]["more"] = 1
-    assert removals(POOL, found) == {
+    besides = [one.at for one in differences(POOL, found) if one.wanted is NOTHING]
+    assert removals(found, besides) == {
         "spec": {"more": None, "storage": {"volumes": POOL["spec"]["storage"]["volumes"]}}
     }
-    assert removals(POOL, POOL) == {}
+    assert removals(POOL, besides) == {}
+
+
+def test_what_was_not_named_for_removal_stays_also_in_a_list() -> None:
+    found = deepcopy(DEPLOYMENT)
+    containers = found["spec"]["template"]["spec"]["containers"]
+    containers.append({"name": "injected"})
+    containers[0]["old"] = 1
+    place = ("spec", "template", "spec", "containers", containers[0]["name"], "old")
+    patch = removals(found, [place])
+    assert patch["spec"]["template"]["spec"]["containers"] == [
+        *DEPLOYMENT["spec"]["template"]["spec"]["containers"],
+        {"name": "injected"},
+    ]
+
+
+def test_in_a_list_without_names_the_whole_list_is_written() -> None:
+    policy = PRODUCTION["NetworkPolicy", "trunkline-services"]
+    found = deepcopy(policy)
+    found["spec"]["ingress"][0]["more"] = 1
+    patch = removals(found, [("spec", "ingress", "0", "more"), ("spec", "ingress", "9", "gone")])
+    assert patch == {"spec": {"ingress": policy["spec"]["ingress"]}}
 
 
 def test_a_difference_says_where_in_one_line() -> None:

@@ -14,6 +14,7 @@ from trunkline.deploy.rendering import resources
 from trunkline.operate.inventory import inventory
 from trunkline.operate.kubernetes import KubernetesApi
 from trunkline.testing.kube_api import KubernetesServer
+from trunkline.testing.kube_people import Somebody
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +72,35 @@ def test_an_environment_is_applied_whole_and_then_nothing_differs(
     assert edited(planned["changes"]) == {}
     assert code == 3  # no operator has looked at anything here, and that is said
     assert trunkline("apply") == (0, {**told, "done": 0, "changes": []})
+
+
+def test_what_is_applied_is_told_of_the_resources_and_not_of_what_operators_do(
+    catalogue_file: Path, kubernetes_server: KubernetesServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--kubeconfig", str(kubernetes_server.kubeconfig()), "--catalogue", str(catalogue_file)]
+    told = []
+    for _ in range(2):
+        assert run(["apply", "-e", "production", "--kubernetes", *where]) == 0
+        told.append(capsys.readouterr().out.splitlines()[-1])
+    rest = (
+        ", the resources are as the catalogue says; `trunkline plan` tells whether the operators have done it"
+    )
+    assert told[0].endswith(f" done{rest}")
+    assert told[1] == f"production: nothing to do{rest}"
+
+
+def test_a_topic_s_resource_that_was_deleted_comes_back_where_that_is_allowed(
+    trunkline: Call, api: KubernetesApi, catalogue: Catalogue, somebody: Somebody
+) -> None:
+    trunkline("apply")
+    topic = next(one for one in resources(catalogue, "production") if one.name == "ai.agent.events")
+    somebody.delete(topic.manifest())
+    code, told = trunkline("apply")
+    assert (code, told["done"], told["left"]) == (3, 0, 1)
+    assert "partitions may be added, retention cut" in told["changes"][0]["because"]
+    code, told = trunkline("apply", "--allow", "loses-data")
+    assert (code, told["done"], told["left"]) == (0, 1, 0)
+    assert topic.key in api.read([topic.key])
 
 
 def test_what_somebody_edited_is_named_and_what_is_safe_is_written_back(

@@ -9,6 +9,7 @@ from trunkline.errors import TrunklineError
 from trunkline.operate.kubernetes_errors import (
     Call,
     KindMissing,
+    KubernetesChanged,
     KubernetesConflict,
     KubernetesFailed,
     KubernetesForbidden,
@@ -49,6 +50,7 @@ def test_a_conflict_says_who_owns_which_field() -> None:
 
 def test_a_resource_that_was_changed_meanwhile_is_not_overwritten() -> None:
     error = of(409, "Operation cannot be fulfilled", name="t", kind="kafkatopics")
+    assert isinstance(error, KubernetesChanged)
     assert str(error) == "KafkaTopic t: it has been changed meanwhile; look again"
 
 

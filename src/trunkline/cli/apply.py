@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 
+ALL: Final = "all is as the catalogue says"
+RESOURCES: Final = (
+    "the resources are as the catalogue says; `trunkline plan` tells whether the operators have done it"
+)
+"""What holds where nothing was left and nothing failed."""
+
 HELP: Final = """Make a cluster as the catalogue says: topics, their settings, and ACLs.
 
 On Strimzi (--kubernetes) the resources are written, by server-side apply with strict validation; its
@@ -27,7 +33,8 @@ operators do the rest. On any other Kafka topics and ACLs are written themselves
 Only what is safe is done; what risks more is left, and said, unless --allow names its risk (see `trunkline
 plan`). No topic and no resource is ever deleted, and nothing of principals that the catalogue does not know.
 Run it again as often as you like. The exit code is 0 where all is as the catalogue says now, 3 where
-something was left, and 1 where something failed.
+something was left, and 1 where something failed. With --kubernetes 0 is about the resources: whether the
+operators have done what these say, `trunkline plan` tells, a minute later.
 
 [bold]Example[/bold]
 
@@ -72,7 +79,7 @@ def apply(
         done.append(applied)
         if not as_json:
             _print(applied)
-    _conclude(environment, done, notes=notes, as_json=as_json)
+    _conclude(environment, done, notes=notes, holds=RESOURCES if kubernetes else ALL, as_json=as_json)
 
 
 def _to_cluster(
@@ -96,25 +103,13 @@ def _to_cluster(
 
 
 def _to_api(api: "KubernetesApi", wanted: "list[Resource]", allowed: frozenset[Risk]) -> "Iterator[Applied]":
-    from trunkline.operate.apply import Applied, Outcome, held_back
     from trunkline.operate.apply_resources import apply_resources
     from trunkline.operate.inventory import inventory
-    from trunkline.operate.resources import resource_changes
 
     with api:
         found = inventory(api, wanted)
         # The catalogue is what holds, whoever else has set a field.
-        told = apply_resources(api, wanted, found, allowed=allowed, force=True)
-    for change in told.done:
-        yield Applied(change=change, outcome=Outcome.DONE)
-    for failure in told.failed:
-        for change in failure.changes:
-            yield Applied(change=change, outcome=Outcome.FAILED, because=str(failure.error))
-    settled = {*told.done, *(change for failure in told.failed for change in failure.changes)}
-    for change in resource_changes(wanted, found):
-        if change not in settled:
-            because = held_back(change, allowed) or ""
-            yield Applied(change=change, outcome=Outcome.LEFT, because=because)
+        yield from apply_resources(api, wanted, found, allowed=allowed, force=True)
 
 
 def _print(applied: "Applied") -> None:
@@ -123,7 +118,9 @@ def _print(applied: "Applied") -> None:
         typer.echo(f"        {applied.because}")
 
 
-def _conclude(environment: str, done: "list[Applied]", *, notes: tuple[str, ...], as_json: bool) -> None:
+def _conclude(
+    environment: str, done: "list[Applied]", *, notes: tuple[str, ...], holds: str, as_json: bool
+) -> None:
     from trunkline.operate.apply import Outcome
 
     counts = {outcome: sum(one.outcome is outcome for one in done) for outcome in Outcome}
@@ -143,7 +140,8 @@ def _conclude(environment: str, done: "list[Applied]", *, notes: tuple[str, ...]
         for note in notes:
             _common.note(note)
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-        typer.echo(f"{environment}: {told or 'nothing to do, all is as the catalogue says'}")
+        is_whole = counts[Outcome.DONE] == len(done)
+        typer.echo(f"{environment}: {told or 'nothing to do'}{f', {holds}' if is_whole else ''}")
     if counts[Outcome.FAILED]:
         raise typer.Exit(FAILED)
     if counts[Outcome.LEFT]:

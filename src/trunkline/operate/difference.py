@@ -106,25 +106,35 @@ def left_as_found(wanted: Manifest, kept: Iterable[Difference]) -> dict[str, Any
     return plain
 
 
-def removals(wanted: Manifest, found: Manifest) -> dict[str, Any]:
-    """A merge patch (RFC 7386) that takes away what is there besides, and nothing else; empty if nothing is.
+def removals(found: Manifest, places: Iterable[Place]) -> dict[str, Any]:
+    """A merge patch (RFC 7386) that takes these fields away, and nothing else; empty if none is there.
 
-    Inside of a list it puts the wanted list there: such a patch knows no items.
+    Inside of a list it puts the list without them there: such a patch knows no items.
     """
-    ours, theirs = folded(wanted), folded(found)
+    theirs, remaining = folded(found), folded(found)
+    there = [place for place in places if _is_there(theirs, place)]
+    for place in there:
+        _put(remaining, place, NOTHING)
     patch: dict[str, Any] = {}
-    for difference in differences(wanted, found):
-        if isinstance(difference.wanted, Nothing):
-            _take_away(patch, difference.at, ours, theirs)
+    for place in there:
+        _take_away(patch, place, remaining)
     return patch
 
 
-def _take_away(patch: dict[str, Any], at: Place, ours: Any, theirs: Any) -> None:
-    *way, last = at
+def _is_there(tree: Any, place: Place) -> bool:
+    try:
+        _at(tree, place)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _take_away(patch: dict[str, Any], place: Place, remaining: Any) -> None:
+    *way, last = place
     for name in way:
-        ours, theirs = ours[name], theirs[name]
-        if isinstance(theirs, Folded | list):
-            patch[name] = unfolded(ours)
+        remaining = remaining[name]
+        if isinstance(remaining, Folded | list):
+            patch[name] = unfolded(remaining)
             return
         patch = patch.setdefault(name, {})
     patch[last] = None

@@ -3,6 +3,7 @@
     KubernetesFailed          exit code 1: the API said no, and why
     ├── KubernetesForbidden   a right is missing: which verb on what
     ├── KubernetesConflict    somebody else owns fields: who owns which
+    ├── KubernetesChanged     the resource has been changed since it was read
     ├── KubernetesRefused     the manifest is wrong: which field
     └── KindMissing           its CustomResourceDefinition is not installed
     KubernetesUnavailable     exit code 4: nobody answers, or not now
@@ -74,6 +75,13 @@ class KubernetesConflict(KubernetesFailed):
         self.owners = {field.lstrip("."): owner for field, owner in owners.items()}
 
 
+class KubernetesChanged(KubernetesFailed):
+    """The resource is not any more as it was read: whoever writes it has to look again first."""
+
+    def __init__(self, call: "Call") -> None:
+        super().__init__(f"{call.subject}: it has been changed meanwhile; look again")
+
+
 class KubernetesRefused(KubernetesFailed):
     """The API does not take the manifest. `fields` are the paths that it names, if it names any."""
 
@@ -143,7 +151,7 @@ def refusal(call: Call, code: int, body: bytes) -> TrunklineError:  # noqa: PLR0
         case HTTPStatus.CONFLICT if owners := _owners(causes):
             return KubernetesConflict(call, owners)
         case HTTPStatus.CONFLICT:
-            return KubernetesFailed(f"{call.subject}: it has been changed meanwhile; look again")
+            return KubernetesChanged(call)
         case HTTPStatus.NOT_FOUND if status.details.kind == "namespaces":
             return KubernetesFailed(
                 f"{call.subject}: there is no namespace {status.details.name}; create it first"

@@ -42,14 +42,19 @@ def resource_changes(wanted: Iterable[Resource], found: Mapping[Key, Manifest]) 
     around = surroundings(found.values())
     listed = list(wanted)
     changes = [change for one in listed for change in _of_one(one, found.get(one.key), around)]
+    return changes + former_changes(listed, found)
+
+
+def former_changes(wanted: Iterable[Resource], found: Mapping[Key, Manifest]) -> list[Change]:
+    """The found resources that are ours and not wanted: each a change with a remedy."""
+    listed = list(wanted)
     known = {one.key for one in listed}
     clusters = {cluster_of(one.manifest()) for one in listed if one.kind == "Kafka"}
-    changes += [
+    return [
         _change(manifest, Verb.DELETE, deletion(manifest), found=THERE)
         for key, manifest in sorted(found.items())
         if key not in known and is_ours(manifest, clusters)
     ]
-    return changes
 
 
 def judged(wanted: Manifest, found: Manifest, around: Surroundings) -> list[Judged]:
