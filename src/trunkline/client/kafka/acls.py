@@ -17,6 +17,7 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from trunkline.client.config import Config
 from trunkline.client.kafka.library import REPLY_SECONDS
 from trunkline.client.kafka.requests import Requests
+from trunkline.errors import InvalidInput
 
 CLUSTER: Final = "the cluster's ACLs"
 
@@ -91,13 +92,19 @@ class Acls:
                 raise
 
     def create(self, bindings: Iterable[Binding]) -> None:
-        """Create these; one that is there already stays. Needs Alter on the cluster."""
+        """Create these; one that is there already stays. Needs Alter on the cluster.
+
+        Raises `InvalidInput` for one that this version of the library cannot say, and creates none then.
+        """
         wanted = [_to_library(one, AclBinding) for one in bindings]
         if wanted:
             self._wait(lambda: self._admin.create_acls(wanted, request_timeout=REPLY_SECONDS))
 
     def delete(self, bindings: Iterable[Binding]) -> None:
-        """Delete exactly these; one that is gone already is no error. Needs Alter on the cluster."""
+        """Delete exactly these; one that is gone already is no error. Needs Alter on the cluster.
+
+        Raises `InvalidInput` as `create` does, and deletes none then.
+        """
         wanted = [_to_library(one, AclBindingFilter) for one in bindings]
         if wanted:
             self._wait(lambda: self._admin.delete_acls(wanted, request_timeout=REPLY_SECONDS))
@@ -135,16 +142,15 @@ _WITHOUT_AUTHORISER: Final = frozenset(
 
 
 def _to_library(binding: Binding, make: Callable[..., Any]) -> Any:
-    operation = next(one for one in AclOperation if _camel(one) == binding.operation)
-    return make(
-        _RESOURCES[binding.resource],
-        binding.name,
-        _PATTERNS[binding.pattern],
-        binding.principal,
-        binding.host,
-        operation,
-        AclPermissionType[binding.permission.upper()],
-    )
+    resource, pattern = _RESOURCES.get(binding.resource), _PATTERNS.get(binding.pattern)
+    operation, permission = _OPERATIONS.get(binding.operation), _PERMISSIONS.get(binding.permission)
+    if resource is None or pattern is None or operation is None or permission is None:
+        raise InvalidInput(
+            f"the ACL {binding.permission} {binding.principal} {binding.operation} on {binding.resource} "
+            f"{binding.name} ({binding.pattern}) is of a kind that Trunkline does not write; change it with "
+            "kafka-acls.sh"
+        )
+    return make(resource, binding.name, pattern, binding.principal, binding.host, operation, permission)
 
 
 def _of_library(found: AclBinding) -> Binding:
@@ -171,3 +177,13 @@ def _as(kind: Any, value: Any) -> Any:
 def _camel(operation: Enum) -> str:
     """`DESCRIBE_CONFIGS` as ACLs have it: `DescribeConfigs`."""
     return "".join(part.capitalize() for part in operation.name.split("_"))
+
+
+# Without those that stand for any or for what the library does not know: a filter would take too much.
+_OPERATIONS: Final[Mapping[str, AclOperation]] = {
+    _camel(one): one for one in AclOperation if one not in (AclOperation.ANY, AclOperation.UNKNOWN)
+}
+_PERMISSIONS: Final[Mapping[str, AclPermissionType]] = {
+    "allow": AclPermissionType.ALLOW,
+    "deny": AclPermissionType.DENY,
+}
