@@ -117,3 +117,17 @@ def test_a_coordinator_that_does_not_answer_hides_one_right_and_no_more() -> Non
 def test_brokers_without_acls_use_none() -> None:
     (found,) = judged({asset: Told(operations=None) for asset in asked(AUDIT)})
     assert found.verdict is Verdict.NOT_USED
+
+
+def test_brokers_without_acls_use_none_even_where_a_topic_is_missing() -> None:
+    told = {asset: Told(operations=None) for asset in asked(AUDIT)}
+    told[Asset(Kind.TOPIC, "ai.agent.events")] = Told(operations=None, code="UNKNOWN_TOPIC_OR_PART")
+    (found,) = judged(told)
+    assert found.verdict is Verdict.NOT_USED
+
+
+def test_where_nothing_answers_nothing_is_claimed() -> None:
+    told = {asset: Told(operations=None, code="_TIMED_OUT") for asset in asked(AUDIT)}
+    found = judged(told)
+    assert len(found) == len(AUDIT)
+    assert {one.verdict for one in found} == {Verdict.NOT_CHECKED}

@@ -1,6 +1,6 @@
 """What the brokers let this principal do, against what the catalogue gives the service. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +42,7 @@ def asked(granted: Sequence[Right]) -> Iterator[Asset]:
 
 def judge(granted: Sequence[Right], told: Mapping[Asset, Told], *, principal: str) -> Iterator[Finding]:
     """One line for each right, and one for each resource where this principal may do more than it should."""
-    if all(one.operations is None and not one.code for one in told.values()):
+    if _untold(told.values()):
         yield not_used(RIGHTS, "", "these brokers have no ACLs: everybody may do everything")
         return
     if _may_do_everything(told):
@@ -93,10 +93,16 @@ def _expected(granted: Sequence[Right], asset: Asset) -> frozenset[str]:
     )
 
 
+def _untold(told: Iterable[Told]) -> bool:
+    """Whether brokers describe things without what is allowed, and deny none; absent things say nothing."""
+    described = [one for one in told if not one.code or one.code in DENIED]
+    return bool(described) and all(one.operations is None and not one.code for one in described)
+
+
 def _may_do_everything(told: Mapping[Asset, Told]) -> bool:
-    answered = {asset: one for asset, one in told.items() if not one.code or one.code in DENIED}
-    return all(
-        one.operations is not None and one.operations >= WHOLE[asset.kind]
-        for asset, one in answered.items()
-        if asset.kind in WHOLE
-    )
+    answered = [
+        (one.operations or frozenset(), WHOLE[asset.kind])
+        for asset, one in told.items()
+        if asset.kind in WHOLE and (not one.code or one.code in DENIED)
+    ]
+    return bool(answered) and all(held >= whole for held, whole in answered)
