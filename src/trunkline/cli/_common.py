@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BOOTSTRAP: Final = "127.0.0.1:9092"
 """Where `trunkline up` and `trunkline broker` listen unless told otherwise."""
+
+SIGNAL_LOOK_SECONDS: Final = 0.5
 
 DEFAULT_DATA_DIR: Final = Path("trunkline-data")
 
@@ -119,6 +122,16 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def wait(event: threading.Event) -> None:
+    """Wait for an event that a signal handler may set.
+
+    Not for ever at a time: handlers run in this thread between its bytecodes, and a signal that another
+    thread has received does not interrupt a wait.
+    """
+    while not event.wait(SIGNAL_LOOK_SECONDS):
+        pass
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def exporter(
                     _say(url, bootstrap_servers, as_json=as_json)
                     # Warns of a cluster that does not answer, which Prometheus would tell much later.
                     collector.collect()
-                    stopping.wait()
+                    _common.wait(stopping)
             finally:
                 server.shutdown()
                 server.server_close()

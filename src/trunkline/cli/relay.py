@@ -148,7 +148,7 @@ def _serve(relay: "Relay", ready: Mapping[str, object], *, as_json: bool) -> Non
                 else:
                     typer.echo(f"{ready['service']} publishes the outbox in {ready['store']}")
                 sys.stdout.flush()
-            ended.wait()
+            _common.wait(ended)
     finally:
         relay.stop()
     if failures:

@@ -42,6 +42,9 @@ from trunkline.codec.record import Record
 from trunkline.errors import InvalidInput, Unavailable
 
 POLL_RECORDS_MAX: Final = 100
+SIGNAL_LOOK_SECONDS: Final = 0.5
+"""How late a signal may be handled that another thread has received."""
+
 POLL_SECONDS: Final = 0.1
 """The contract: at most 100 records a poll, every 100 ms at the latest."""
 
@@ -154,7 +157,7 @@ class ConsumerLoop:
         thread = threading.Thread(target=self._main, name=f"consumer {self._group}", daemon=True)
         thread.start()
         try:
-            self._wake.get()
+            self._wait_wake()
         except BaseException:
             self.stop()
             self._wait_end()
@@ -372,6 +375,19 @@ class ConsumerLoop:
         member = getattr(self, "_member", None)
         if member is not None:
             member.abandon()
+
+    def _wait_wake(self) -> None:
+        """Wait until something wakes `run`, and come back to the interpreter now and then.
+
+        A signal is handled by this thread, between its bytecodes. One that another thread has received does
+        not interrupt the wait, and so would not be handled before it ends.
+        """
+        while True:
+            try:
+                self._wake.get(timeout=SIGNAL_LOOK_SECONDS)
+            except Empty:
+                continue
+            return
 
     def _wait_end(self) -> None:
         deadline = time.monotonic() + self._stop_seconds

@@ -17,6 +17,7 @@ from trunkline.client.broadcast.instance import Broadcast
 from trunkline.client.broadcast.options import BroadcastOptions
 from trunkline.client.config import ConnectionOptions, ConsumerOptions, admin_config
 from trunkline.client.kafka import Admin
+from trunkline.client.loop import SIGNAL_LOOK_SECONDS
 from trunkline.client.outbox import OUTBOX, Outbox, Relay
 from trunkline.client.publisher import Publisher
 from trunkline.client.runtime import ConsumerRuntime
@@ -159,7 +160,9 @@ class ServiceProcess:
             if self._runtime is not None:
                 self._runtime.run()
             else:
-                self._stopping.wait()
+                # Not for ever: a signal that another thread has received would not end the wait.
+                while not self._stopping.wait(SIGNAL_LOOK_SECONDS):
+                    pass
         if self._failures:
             raise self._failures[0]
 
