@@ -31,7 +31,7 @@ def test_drift_is_told_with_its_risk_and_exits_3(trunkline: Trunkline, applied: 
     assert change.split() == [
         "safe", "alter", "topic", "query.execution.events", "retention.ms:", "1000", "->", "604800000"
     ]  # fmt: skip
-    assert "kept for longer" in why
+    assert "no record goes earlier" in why
     assert "no ACL was compared" in ran.err
 
     told = trunkline("plan", "-e", "development", "-b", applied, "--json")

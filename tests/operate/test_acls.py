@@ -53,7 +53,11 @@ def test_a_deny_of_a_service_is_a_right_too_few() -> None:
         Binding("User:mallory", "topic", "*", "literal", "All"),
         Binding("User:*", "topic", "trunkline.tenant.ends", "literal", "Read"),
         Binding("User:mallory", "group", "billing-service", "literal", "Read"),
+        Binding("User:mallory", "group", "billing-service-2", "literal", "Read"),
+        Binding("User:mallory", "group", "bill", "prefix", "Read"),
         Binding("User:mallory", "group", "*", "literal", "Read", host="10.0.0.1"),
+        Binding("User:*", "cluster", "kafka-cluster", "literal", "Alter"),
+        Binding("User:mallory", "cluster", "kafka-cluster", "literal", "All"),
     ],
 )
 def test_what_opens_ours_to_others_is_drift_and_theirs_to_take(opening: Binding) -> None:
@@ -73,6 +77,12 @@ def test_what_opens_ours_to_others_is_drift_and_theirs_to_take(opening: Binding)
 )
 def test_what_others_have_elsewhere_is_their_own_affair(elsewhere: Binding) -> None:
     assert changes_of(WANTED | {elsewhere}) == []
+
+
+def test_where_no_acl_means_that_everybody_may_the_first_one_cuts_others_off() -> None:
+    changes = acl_changes(WANTED, frozenset(), TOPICS, is_open=True)
+    assert {(change.verb, change.risk) for change in changes} == {(Verb.CREATE, Risk.ACCESS)}
+    assert "allow.everyone.if.no.acl.found" in changes[0].why
 
 
 def test_a_binding_reads_as_one_phrase() -> None:

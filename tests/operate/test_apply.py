@@ -132,6 +132,41 @@ def test_what_somebody_changed_is_named_with_its_risk_and_what_is_safe_is_mended
 
 
 @pytest.mark.kafka
+def test_brokers_that_are_open_without_acls_are_closed_only_if_that_is_allowed(
+    tmp_path: Path, kafka_home: Path | None
+) -> None:
+    sasl = Sasl(users={"admin": "admin"}, mechanism="SCRAM-SHA-512")
+    settings = {"allow.everyone.if.no.acl.found": "true"}
+    with KafkaCluster(tmp_path, sasl=sasl, kafka_home=kafka_home, settings=settings) as cluster:
+        desk = Desk(cluster.connection("admin"))
+        outcomes = {(one.change.kind, one.outcome) for one in desk.apply()}
+        assert outcomes == {("topic", Outcome.DONE), ("ACL", Outcome.LEFT)}
+        assert desk.acls.listed() == frozenset()
+        assert {one.outcome for one in desk.apply(frozenset({Risk.ACCESS}))} == {Outcome.DONE}
+        desk.settle([])
+
+
+@pytest.mark.kafka
+def test_a_growth_that_begins_after_the_plan_keeps_its_fence(secured: Desk) -> None:
+    topic = "pipeline.job.events"
+    secured.admin.configure(topic, {"retention.ms": "1000", "max.message.bytes": "1000"})
+    secured.settle([f"topic {topic} retention.ms", f"topic {topic} max.message.bytes"])
+    plan = secured.plan()
+    secured.admin.configure(topic, {"max.message.bytes": "0"})
+    eventually(lambda: secured.admin.topic_config([topic])[topic]["max.message.bytes"] == "0")
+    writer = ClusterWriter(secured.connection, CATALOGUE, ENVIRONMENT, known=())
+    told = list(writer.apply(plan.changes, allowed=frozenset(Risk)))
+    assert {(one.outcome, one.because.split(";")[0]) for one in told} == {
+        (Outcome.LEFT, "a growth has closed the topic meanwhile")
+    }
+    assert secured.admin.topic_config([topic])[topic]["max.message.bytes"] == "0"
+    secured.admin.configure(topic, {"max.message.bytes": None})
+    secured.settle([f"topic {topic} retention.ms"])
+    secured.apply()
+    secured.settle([])
+
+
+@pytest.mark.kafka
 def test_who_may_not_alter_the_cluster_is_told_which_right_is_missing(secured: Desk) -> None:
     with pytest.raises(KafkaFailed, match=r"grant its principal Describe"):
         read_live(known_as(secured, "audit-service"), CATALOGUE, ENVIRONMENT, now_ms=0)

@@ -3,6 +3,7 @@
 import pytest
 
 from trunkline.catalogue.load import load_catalogue
+from trunkline.client.kafka.acls import Binding
 from trunkline.deploy.acls import acls
 from trunkline.errors import InvalidInput
 from trunkline.operate.acls import wanted_bindings
@@ -51,6 +52,25 @@ def test_a_cluster_without_an_authoriser_is_said_to_have_none() -> None:
 def test_where_operators_write_the_cluster_nobody_else_does() -> None:
     plan = cluster_plan(CATALOGUE, "production", EMPTY, known_as=KNOWN_AS, operated=True)
     assert {change.remedy for change in plan.changes} == {BY_OPERATORS}
+
+
+def test_what_known_principals_may_is_no_drift() -> None:
+    wanted = wanted_bindings(acls(CATALOGUE, principals=KNOWN_AS))
+    watcher = Binding("User:watcher", "topic", "*", "literal", "Describe")
+    live = Live(cluster_id="it", topics={}, acls=wanted | {watcher})
+
+    def acls_of(known: tuple[str, ...]) -> list[str]:
+        plan = cluster_plan(CATALOGUE, "production", live, known_as=KNOWN_AS, operated=False, known=known)
+        return [change.name for change in plan.changes if change.kind == "ACL"]
+
+    assert acls_of(()) == ["User:watcher"]
+    assert acls_of(("User:watcher",)) == []
+
+
+def test_topics_of_others_are_named_and_left_alone() -> None:
+    live = Live(cluster_id="it", topics={}, acls=None, others=tuple(f"shop.{n}" for n in range(7)))
+    plan = cluster_plan(CATALOGUE, "production", live, known_as=KNOWN_AS, operated=False)
+    assert any("shop.0, shop.1, shop.2, shop.3, shop.4 and 2 more" in note for note in plan.notes)
 
 
 def test_plans_are_joined_in_their_order() -> None:

@@ -21,7 +21,8 @@ def as_wanted(topic: TopicSettings) -> LiveTopic:
     return LiveTopic(
         name=topic.name,
         partitions=topic.partitions,
-        replication_factor=topic.replication_factor,
+        replicas=frozenset({topic.replication_factor}),
+        in_sync=topic.replication_factor,
         config={**topic.config, "segment.bytes": "1073741824"},
         own=topic.config,
         was_written=True,
@@ -107,22 +108,29 @@ def test_the_backbones_own_topics_do_not_grow() -> None:
 
 
 def test_other_replicas_are_a_reassignment_that_the_admin_api_of_the_library_does_not_have() -> None:
-    live = replace(as_wanted(SETTINGS[TOPIC]), replication_factor=2)
+    live = replace(as_wanted(SETTINGS[TOPIC]), replicas=frozenset({2, 3}))
     change = the_change_of(live)
-    assert change.risk is Risk.REBALANCE
+    assert (change.risk, change.found) == (Risk.REBALANCE, "2 and 3")
     assert "kafka-reassign-partitions.sh" in change.remedy
 
 
-def test_more_replicas_in_sync_than_there_are_would_keep_everybody_from_publishing() -> None:
-    live = replace(with_setting("min.insync.replicas", "1"), replication_factor=1)
-    remedies = {change.field: change.remedy for change in changes_of(live)}
-    assert remedies["min.insync.replicas"] == "replicate it first; then apply again"
+def test_more_replicas_in_sync_than_are_there_would_keep_everybody_from_publishing() -> None:
+    change = the_change_of(replace(with_setting("min.insync.replicas", "1"), in_sync=1))
+    assert change.risk is Risk.REBALANCE
+    assert "then apply again" in change.remedy
+    assert the_change_of(with_setting("min.insync.replicas", "1")).risk is Risk.SAFE
+
+
+def test_fewer_replicas_in_sync_put_acknowledged_events_at_risk() -> None:
+    assert the_change_of(with_setting("min.insync.replicas", "3")).risk is Risk.DATA
 
 
 @pytest.mark.parametrize("closed", ["0", "1"])
 def test_a_topic_that_a_growth_has_closed_is_left_to_the_growth(closed: str) -> None:
-    change = the_change_of(with_setting("max.message.bytes", closed))
-    assert f"`trunkline topics grow {TOPIC}`" in change.remedy
+    live = replace(with_setting("max.message.bytes", closed), partitions=3)
+    remedies = {change.field: change.remedy for change in changes_of(live)}
+    assert remedies.keys() == {"max.message.bytes", "partitions"}
+    assert all("`trunkline topics grow`" in remedy for remedy in remedies.values())
 
 
 def test_a_smaller_size_cuts_off_who_publishes_larger_events() -> None:
@@ -130,16 +138,49 @@ def test_a_smaller_size_cuts_off_who_publishes_larger_events() -> None:
     assert the_change_of(with_setting("max.message.bytes", "1000")).risk is Risk.SAFE
 
 
-def test_a_setting_that_the_catalogue_does_not_name_goes_back_to_the_brokers() -> None:
-    change = the_change_of(with_setting("unclean.leader.election.enable", "true"))
-    assert (change.found, change.wanted, change.risk) == ("true", "absent", Risk.SAFE)
+@pytest.mark.parametrize(
+    ("name", "value", "risk"),
+    [
+        ("unclean.leader.election.enable", "true", Risk.SAFE),
+        ("unclean.leader.election.enable", "false", Risk.DATA),
+        ("segment.ms", "60000", Risk.SAFE),
+        ("remote.storage.enable", "true", Risk.DATA),
+        ("a.setting.of.tomorrow", "1", Risk.DATA),
+    ],
+)
+def test_a_setting_that_the_catalogue_does_not_name_goes_back_to_the_brokers_if_it_keeps_no_record(
+    name: str, value: str, risk: Risk
+) -> None:
+    change = the_change_of(with_setting(name, value))
+    assert (change.found, change.wanted, change.risk) == (value, "absent", risk)
+
+
+def test_a_policy_that_deletes_nothing_is_ended_only_at_the_cost_of_what_is_older() -> None:
+    assert the_change_of(with_setting("cleanup.policy", "", expiring=7)).risk is Risk.DATA
+    assert the_change_of(with_setting("cleanup.policy", "")).risk is Risk.SAFE
+    assert the_change_of(with_setting("cleanup.policy", "compact,delete")).risk is Risk.SAFE
+
+
+def test_a_partition_without_a_leader_cannot_vouch_for_anything() -> None:
+    live = replace(with_setting("retention.ms", "-1"), was_written=False, leaderless=1)
+    assert the_change_of(live).risk is Risk.DATA
+    few = replace(as_wanted(SETTINGS[TOPIC]), partitions=3, was_written=False, leaderless=1)
+    assert the_change_of(few).risk is Risk.ORDER
 
 
 def test_what_a_reassignment_sets_while_it_runs_is_no_drift() -> None:
     assert changes_of(with_setting("leader.replication.throttled.replicas", "0:1")) == []
 
 
-@given(st.integers(-1, 10**12), st.integers(-1, 10**12))
-def test_of_two_retentions_at_most_one_keeps_longer(one: int, other: int) -> None:
-    assert not (keeps_longer(str(one), str(other)) and keeps_longer(str(other), str(one)))
-    assert (one == other) is not (keeps_longer(str(one), str(other)) or keeps_longer(str(other), str(one)))
+configs = st.fixed_dictionaries(
+    {
+        "retention.ms": st.integers(-1, 10**12).map(str),
+        "cleanup.policy": st.sampled_from(["delete", "compact", "compact,delete", ""]),
+    }
+)
+
+
+@given(configs, configs)
+def test_of_two_configurations_at_most_one_keeps_longer(one: dict[str, str], other: dict[str, str]) -> None:
+    assert not (keeps_longer(one, other) and keeps_longer(other, one))
+    assert not keeps_longer(one, one)

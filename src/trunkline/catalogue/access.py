@@ -183,8 +183,8 @@ def operator_rights(catalogue: Catalogue) -> tuple[Right, ...]:
             Right(
                 resource=Kind.CLUSTER,
                 name=CLUSTER_NAME,
-                operations=(Operation.DESCRIBE,),
-                because="lists the ACLs and groups of the whole cluster",
+                operations=(Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS),
+                because="lists the ACLs and groups of the whole cluster, and how its brokers are set",
             ),
         ]
     )

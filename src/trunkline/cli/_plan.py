@@ -30,6 +30,16 @@ PrincipalTemplate = Annotated[
 ]
 
 
+KnownPrincipals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known",
+        metavar="PRINCIPAL",
+        help="Whose ACLs are no drift, though not in the catalogue, such as User:admin; repeatable.",
+    ),
+]
+
+
 def look(to: "ConnectionOptions", catalogue: "Catalogue", environment: str) -> "Live":
     """The cluster as it is now."""
     import time

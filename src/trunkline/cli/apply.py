@@ -1,6 +1,6 @@
 """`trunkline apply`: makes a cluster as the catalogue says, as far as it is safe or allowed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -59,6 +59,7 @@ def apply(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
     client_properties: ClientProperties = None,
     principal: _plan.PrincipalTemplate = None,
+    known: _plan.KnownPrincipals = None,
     kubernetes: _resources.OnKubernetes = False,
     kubeconfig: _resources.Kubeconfig = None,
     context: _resources.Context = None,
@@ -73,7 +74,7 @@ def apply(
         steps = _to_api(api, _resources.wanted_resources(contract, environment, catalogue), allowed)
     else:
         to = connection(bootstrap_servers, properties=client_properties)
-        notes, steps = _to_cluster(contract, environment, to, allowed, principal)
+        notes, steps = _to_cluster(contract, environment, to, allowed, principal=principal, known=known or ())
     done = []
     for applied in steps:
         done.append(applied)
@@ -87,7 +88,9 @@ def _to_cluster(
     environment: str,
     to: "ConnectionOptions",
     allowed: frozenset[Risk],
+    *,
     principal: str | None,
+    known: Sequence[str],
 ) -> "tuple[tuple[str, ...], Iterator[Applied]]":
     from trunkline.deploy.acls import acls
     from trunkline.operate.acls import wanted_bindings
@@ -96,9 +99,9 @@ def _to_cluster(
 
     known_as = principals(contract, environment, principal)
     live = _plan.look(to, contract, environment)
-    found = cluster_plan(contract, environment, live, known_as=known_as, operated=False)
-    known = wanted_bindings(acls(contract, principals=known_as)) | (live.acls or frozenset())
-    writer = ClusterWriter(to, contract, environment, known=known)
+    found = cluster_plan(contract, environment, live, known_as=known_as, operated=False, known=known)
+    bindings = wanted_bindings(acls(contract, principals=known_as)) | (live.acls or frozenset())
+    writer = ClusterWriter(to, contract, environment, known=bindings)
     return found.notes, writer.apply(found.changes, allowed=allowed)
 
 

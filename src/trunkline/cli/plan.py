@@ -49,6 +49,7 @@ def plan(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
     client_properties: ClientProperties = None,
     principal: _plan.PrincipalTemplate = None,
+    known: _plan.KnownPrincipals = None,
     manifests: Manifests = None,
     kubernetes: _resources.OnKubernetes = False,
     kubeconfig: _resources.Kubeconfig = None,
@@ -73,10 +74,13 @@ def plan(
     if not offline:
         to = connection(bootstrap_servers, properties=client_properties)
         live = _plan.look(to, contract, environment)
-        plans.append(cluster_plan(contract, environment, live, known_as=known_as, operated=bool(plans)))
-    found = joined(environment, plans)
-    _print(found, as_json=as_json)
-    if found.changes:
+        found = cluster_plan(
+            contract, environment, live, known_as=known_as, operated=bool(plans), known=known or ()
+        )
+        plans.append(found)
+    whole = joined(environment, plans)
+    _print(whole, as_json=as_json)
+    if whole.changes:
         raise typer.Exit(_plan.DRIFT)
 
 

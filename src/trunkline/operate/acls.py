@@ -8,7 +8,7 @@ A binding of somebody else's counts where it opens what is ours, and is never ou
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from trunkline.catalogue.access import ANY, Kind, Pattern
+from trunkline.catalogue.access import ANY, READER_GROUP, Kind, Pattern
 from trunkline.client.kafka.acls import Binding
 from trunkline.deploy.acls import Acl
 from trunkline.operate.change import Change, Layer, Risk, Verb
@@ -16,6 +16,13 @@ from trunkline.operate.change import Change, Layer, Risk, Verb
 KIND: Final = "ACL"
 EVERYBODY: Final = "User:*"
 DENY: Final = "deny"
+CLOSES: Final = (
+    "these brokers set allow.everyone.if.no.acl.found and hide its value: if it is true, the first ACL on "
+    "something closes that to all others, also to other applications and to administrators who are no "
+    "superusers"
+)
+HARMLESS_ON_CLUSTER: Final = frozenset({"ClusterAction", "Describe", "DescribeConfigs", "IdempotentWrite"})
+"""What brokers, exporters and producers of others have, and what opens nothing of ours."""
 
 
 def wanted_bindings(acls: Iterable[Acl]) -> frozenset[Binding]:
@@ -34,17 +41,18 @@ def wanted_bindings(acls: Iterable[Acl]) -> frozenset[Binding]:
 
 
 def acl_changes(
-    wanted: Collection[Binding], found: Collection[Binding], topics: Collection[str]
+    wanted: Collection[Binding], found: Collection[Binding], topics: Collection[str], *, is_open: bool = False
 ) -> list[Change]:
     """What makes the cluster's ACLs those of the catalogue, sorted by principal.
 
-    `topics` are the names of ours. Bindings of others on what is not ours are left out.
+    `topics` are the names of ours. Bindings of others on what is not ours are left out. `is_open` is for a
+    cluster where everybody may do everything with what no ACL is about: there the first one closes it.
     """
     ours = {binding.principal for binding in wanted}
     missing = sorted(set(wanted) - set(found))
     surplus = sorted(set(found) - set(wanted))
     return [
-        *(_missing(binding) for binding in missing),
+        *(_missing(binding, is_open=is_open) for binding in missing),
         *(_surplus(binding) for binding in surplus if binding.principal in ours),
         *(
             _foreign(binding)
@@ -62,15 +70,17 @@ def text(binding: Binding) -> str:
     return f"{deny}{binding.operation} on {binding.resource} {begins}{binding.name}{host}"
 
 
-def _missing(binding: Binding) -> Change:
+def _missing(binding: Binding, *, is_open: bool) -> Change:
     return Change(
         layer=Layer.CLUSTER,
         verb=Verb.CREATE,
         kind=KIND,
         name=binding.principal,
         wanted=text(binding),
-        risk=Risk.SAFE,
-        why="the catalogue gives this right, and its holder cannot do its work without",
+        risk=Risk.ACCESS if is_open else Risk.SAFE,
+        why=CLOSES
+        if is_open
+        else "the catalogue gives this right, and its holder cannot do its work without",
     )
 
 
@@ -108,14 +118,24 @@ def _taken(binding: Binding, why: str, *, remedy: str = "") -> Change:
 
 
 def _touches(binding: Binding, topics: Collection[str], wanted: Collection[Binding]) -> bool:
-    """Whether it is about one of our topics or groups."""
+    """Whether it is about something of ours: a topic, a group, or the rights themselves."""
+    if binding.resource == Kind.CLUSTER:
+        return binding.operation not in HARMLESS_ON_CLUSTER
     if binding.resource == Kind.TOPIC:
-        return any(_covers(binding, name) for name in topics)
-    groups = {one.name for one in wanted if one.resource == Kind.GROUP and one.name != ANY}
-    return binding.resource == Kind.GROUP and any(_covers(binding, name) for name in groups)
+        return any(_overlap(binding, name, Pattern.LITERAL) for name in topics)
+    groups = {(one.name, one.pattern) for one in wanted if one.resource == Kind.GROUP and one.name != ANY}
+    return binding.resource == Kind.GROUP and any(
+        _overlap(binding, name, pattern) for name, pattern in groups if name != READER_GROUP
+    )
 
 
-def _covers(binding: Binding, name: str) -> bool:
-    if binding.pattern == Pattern.PREFIX:
-        return name.startswith(binding.name)
-    return binding.name in {name, ANY}
+def _overlap(binding: Binding, name: str, pattern: str) -> bool:
+    """Whether some resource is meant by both."""
+    if binding.pattern != Pattern.PREFIX and binding.name == ANY:
+        return True
+    theirs, ours = binding.pattern == Pattern.PREFIX, pattern == Pattern.PREFIX
+    return (
+        binding.name == name
+        or (theirs and name.startswith(binding.name))
+        or (ours and binding.name.startswith(name))
+    )

@@ -14,6 +14,7 @@ from trunkline.catalogue.model import Catalogue
 from trunkline.catalogue.topic_settings import topic_settings
 from trunkline.client.admin import create_topic
 from trunkline.client.config import ConnectionOptions, admin_config
+from trunkline.client.growth.fence import SETTING, closes
 from trunkline.client.kafka import Admin
 from trunkline.client.kafka.acls import Acls, Binding
 from trunkline.errors import TrunklineError, Unavailable
@@ -21,6 +22,7 @@ from trunkline.operate import acls, topics
 from trunkline.operate.change import ABSENT, Change, Risk, Verb
 
 NOT_TRIED: Final = "not tried, as the cluster stopped answering"
+CLOSED_MEANWHILE: Final = "a growth has closed the topic meanwhile; apply again once it is over"
 MADE_MEANWHILE: Final = "somebody else has created it meanwhile; plan again"
 
 
@@ -76,7 +78,7 @@ class ClusterWriter:
         Once the cluster does not answer any more, the rest is left.
         """
         away = False
-        for (held, kind, verb, name), group in groupby(changes, key=lambda one: _step(one, allowed)):
+        for (held, kind, verb, name, _), group in groupby(changes, key=lambda one: _step(one, allowed)):
             step = list(group)
             if held is not None or away:
                 yield from (
@@ -103,22 +105,22 @@ class ClusterWriter:
             return ""
         if verb is Verb.CREATE:
             return "" if create_topic(self._admin, self._settings[name]) else MADE_MEANWHILE
-        if any(change.field == topics.PARTITIONS for change in step):
+        # A growth may have begun since the plan, and its fence is one of these settings.
+        if closes(self._admin.topic_config([name])[name].get(SETTING)):
+            return CLOSED_MEANWHILE
+        if step[0].field == topics.PARTITIONS:
             self._admin.add_partitions(name, total=self._settings[name].partitions)
-        settings = {
-            change.field: None if change.wanted == ABSENT else change.wanted
-            for change in step
-            if change.field != topics.PARTITIONS
-        }
-        if settings:
-            self._admin.configure(name, settings)
+        else:
+            wanted = {change.field: None if change.wanted == ABSENT else change.wanted for change in step}
+            self._admin.configure(name, wanted)
         return ""
 
     def _binding(self, change: Change) -> Binding:
         return self._bindings[change.name, change.found if change.verb is Verb.DELETE else change.wanted]
 
 
-def _step(change: Change, allowed: frozenset[Risk]) -> tuple[str | None, str, Verb, str]:
+def _step(change: Change, allowed: frozenset[Risk]) -> tuple[str | None, str, Verb, str, bool]:
     """What is done in one request: ACLs together, of a topic its settings."""
     together = "" if change.kind == acls.KIND else change.name
-    return held_back(change, allowed), change.kind, change.verb, together
+    held = held_back(change, allowed)
+    return held, change.kind, change.verb, together, change.field == topics.PARTITIONS

@@ -5,7 +5,7 @@ Where the resources are right and the cluster is not, somebody has changed Kafka
 has not got there yet; where the resources differ, they were edited or never rendered anew.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -27,6 +27,9 @@ from trunkline.operate.topics import topic_changes
 
 NAME: Final = "{name}"
 """What stands for the user in a principal's template."""
+
+NAMED_MAX: Final = 5
+"""How many topics of others a note names."""
 
 WITHOUT_AUTHORISER: Final = (
     "the cluster has no authoriser: everybody may do everything, so no ACL was compared"
@@ -70,9 +73,15 @@ def principals(catalogue: Catalogue, environment: str, template: str | None = No
 
 
 def cluster_plan(
-    catalogue: Catalogue, environment: str, live: Live, *, known_as: Mapping[str, str], operated: bool
+    catalogue: Catalogue,
+    environment: str,
+    live: Live,
+    *,
+    known_as: Mapping[str, str],
+    operated: bool,
+    known: Collection[str] = (),
 ) -> Plan:
-    """The cluster against the catalogue. `known_as` is from `principals`.
+    """The cluster against the catalogue. `known_as` is from `principals`; `known` are principals of others.
 
     `operated` says that Strimzi's operators write the cluster, so that nobody else shall.
     """
@@ -83,7 +92,17 @@ def cluster_plan(
         notes.append(WITHOUT_AUTHORISER)
     else:
         given = wanted_bindings(acls(catalogue, principals=known_as))
-        changes += acl_changes(given, live.acls, [topic.name for topic in wanted])
+        changes += acl_changes(
+            given,
+            [one for one in live.acls if one.principal not in known],
+            [topic.name for topic in wanted],
+            # On Strimzi the resource says that it is not.
+            is_open=live.is_open and not operated,
+        )
+    if live.others:
+        more = len(live.others) - NAMED_MAX
+        names = ", ".join(live.others[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+        notes.append(f"topics that are not the catalogue's, and were left alone: {names}")
     return Plan(
         environment=environment,
         changes=tuple(_operated(changes) if operated else changes),

@@ -14,7 +14,7 @@ PARTITIONS: Final = "partitions"
 REPLICATION_FACTOR: Final = "replication factor"
 RETENTION: Final = "retention.ms"
 CLEANUP: Final = "cleanup.policy"
-COMPACT: Final = "compact"
+COMPACT, DELETE = "compact", "delete"
 IN_SYNC: Final = "min.insync.replicas"
 FOR_EVER: Final = "-1"
 
@@ -30,18 +30,22 @@ _INTERNAL: Final = frozenset(topic.name for topic in INTERNAL_TOPICS)
 class LiveTopic:
     """A topic as its brokers have it.
 
-    `config` is what is in force, `own` the settings among it that are the topic's own. `was_written` tells
-    whether it ever held a record. `expiring` counts the records that are older than the catalogue keeps
-    them; it is looked up only where the topic keeps them for longer now, and is 0 elsewhere.
+    `replicas` are the numbers of replicas that its partitions have, mostly one number; `in_sync` is the least
+    that are in sync. `config` is what is in force, `own` the settings among it that are the topic's own.
+    `was_written` tells whether it ever held a record. `expiring` counts the records that are older than the
+    catalogue keeps them; it is looked up only where the topic keeps them for longer now, and is 0 elsewhere.
+    `leaderless` partitions can tell neither, and count as written.
     """
 
     name: str
     partitions: int
-    replication_factor: int
+    replicas: frozenset[int]
+    in_sync: int
     config: Mapping[str, str]
     own: Mapping[str, str]
     was_written: bool
     expiring: int = 0
+    leaderless: int = 0
 
 
 def topic_changes(wanted: Iterable[TopicSettings], found: Mapping[str, LiveTopic]) -> list[Change]:
@@ -53,11 +57,17 @@ def topic_changes(wanted: Iterable[TopicSettings], found: Mapping[str, LiveTopic
     return changes
 
 
-def keeps_longer(found: str | None, wanted: str) -> bool:
-    """Whether the one `retention.ms` keeps records that the other deletes."""
-    if found is None or wanted in {found, FOR_EVER}:
-        return False
-    return found == FOR_EVER or int(found) > int(wanted)
+def keeps_longer(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether records that the one configuration keeps are deleted by the other for their age."""
+    longest = _age_max(wanted)
+    return longest is not None and ((age := _age_max(found)) is None or age > longest)
+
+
+def _age_max(config: Mapping[str, str]) -> int | None:
+    """After how many milliseconds records are deleted; None for never."""
+    retention = config.get(RETENTION, FOR_EVER)
+    ages = DELETE in config.get(CLEANUP, DELETE).split(",") and retention.isdecimal()
+    return int(retention) if ages else None
 
 
 def _missing(topic: TopicSettings) -> Change:
@@ -97,20 +107,61 @@ def _differences(topic: TopicSettings, live: LiveTopic) -> Iterator[Change]:
         )
 
     if live.partitions != topic.partitions:
-        verdict = _fewer(topic, live) if live.partitions > topic.partitions else _more(topic, live)
+        verdict = (
+            _CLOSED
+            if _is_closed(live)
+            else _fewer(topic, live)
+            if live.partitions > topic.partitions
+            else _more(topic, live)
+        )
         yield altered(PARTITIONS, live.partitions, topic.partitions, verdict)
-    if live.replication_factor != topic.replication_factor:
-        yield altered(REPLICATION_FACTOR, live.replication_factor, topic.replication_factor, _REASSIGNED)
+    if live.replicas != {topic.replication_factor}:
+        found = " and ".join(map(str, sorted(live.replicas)))
+        yield altered(REPLICATION_FACTOR, found, topic.replication_factor, _REASSIGNED)
     for name, value in topic.config.items():
         found = live.config.get(name, ABSENT)
         if found != value:
-            yield altered(name, found, value, _setting(live, name, found, value))
+            yield altered(name, found, value, _setting(topic, live, name, found))
     for name in sorted(live.own.keys() - topic.config.keys() - OF_REASSIGNMENTS):
-        yield altered(name, live.own[name], ABSENT, _GIVEN_BACK)
+        yield altered(name, live.own[name], ABSENT, _given_back(name, live.own[name]))
 
 
-_GIVEN_BACK: Final = _Verdict(
-    Risk.SAFE, "the catalogue says nothing of it, so the brokers' default shall hold"
+def _is_closed(live: LiveTopic) -> bool:
+    return closes(live.config.get(SETTING))
+
+
+def _given_back(name: str, found: str) -> _Verdict:
+    harmless = name in HARMLESS or (name, found) == ("unclean.leader.election.enable", "true")
+    if harmless:
+        return _Verdict(Risk.SAFE, "the catalogue says nothing of it, so the brokers' default shall hold")
+    return _Verdict(
+        Risk.DATA,
+        "the catalogue says nothing of it; it may keep records from being lost, and the default need not",
+    )
+
+
+HARMLESS: Final = frozenset(
+    {
+        "compression.gzip.level",
+        "compression.lz4.level",
+        "compression.zstd.level",
+        "file.delete.delay.ms",
+        "flush.messages",
+        "flush.ms",
+        "index.interval.bytes",
+        "preallocate",
+        "segment.bytes",
+        "segment.index.bytes",
+        "segment.jitter.ms",
+        "segment.ms",
+    }
+)
+"""Settings of speed and of files: no record is kept or lost by them."""
+
+_CLOSED: Final = _Verdict(
+    Risk.ORDER,
+    "a growth under way has closed the topic to publishers",
+    "end it: the same `trunkline topics grow` command again, or the topic with --abandon",
 )
 _REASSIGNED: Final = _Verdict(
     Risk.REBALANCE,
@@ -127,18 +178,18 @@ def _fewer(topic: TopicSettings, live: LiveTopic) -> _Verdict:
             f"Kafka takes no partition away: let the catalogue say {live.partitions}, or copy the events "
             "into a new cluster"
         )
-    if not live.was_written:
+    if not _was_written(live):
         return _Verdict(Risk.SAFE, "it never held a record, so nothing has moved", remedy)
     return _Verdict(
         Risk.ORDER,
-        "partitions were added: past `trunkline topics grow`, tenants moved with events of theirs unread in "
-        "another partition",
+        "partitions were added; if not by `trunkline topics grow`, tenants moved with events of theirs "
+        "unread in another partition",
         remedy,
     )
 
 
 def _more(topic: TopicSettings, live: LiveTopic) -> _Verdict:
-    if not live.was_written:
+    if not _was_written(live):
         return _Verdict(Risk.SAFE, "it never held a record, so nothing can move")
     return _Verdict(
         Risk.ORDER,
@@ -147,39 +198,62 @@ def _more(topic: TopicSettings, live: LiveTopic) -> _Verdict:
     )
 
 
-def _setting(live: LiveTopic, name: str, found: str, wanted: str) -> _Verdict:
-    if name == SETTING and closes(found):
-        return _Verdict(
-            Risk.ORDER,
-            "a growth under way has closed the topic to publishers",
-            f"finish it: `trunkline topics grow {live.name}`, or the same with --abandon",
-        )
-    if name == IN_SYNC and int(wanted) > live.replication_factor:
+def _was_written(live: LiveTopic) -> bool:
+    return live.was_written or live.leaderless > 0
+
+
+def _setting(topic: TopicSettings, live: LiveTopic, name: str, found: str) -> _Verdict:
+    match name:
+        case _ if name == SETTING:
+            return _size(live, found, topic.config[name])
+        case _ if name == IN_SYNC:
+            return _in_sync(live, found, topic.config[name])
+        case _ if name in {RETENTION, CLEANUP}:
+            return _keeping(topic, live, name, found)
+        case _:
+            return _Verdict(Risk.SAFE, _WHY.get(name, "it counts for what is published from now on"))
+
+
+def _size(live: LiveTopic, found: str, wanted: str) -> _Verdict:
+    if _is_closed(live):
+        return _CLOSED
+    if found.isdecimal() and int(found) > int(wanted):
+        return _Verdict(Risk.ACCESS, "larger events that are taken now are refused")
+    return _Verdict(Risk.SAFE, "larger events are taken from now on")
+
+
+def _in_sync(live: LiveTopic, found: str, wanted: str) -> _Verdict:
+    if int(wanted) > live.in_sync:
         return _Verdict(
             Risk.REBALANCE,
-            "it has fewer replicas than that, so nobody could publish",
-            "replicate it first; then apply again",
+            f"no more than {live.in_sync} of its replicas are in sync, so nobody could publish",
+            "bring its brokers back, or replicate it; then apply again",
         )
-    if name == RETENTION:
-        return _retention(live, found, wanted)
-    if name == SETTING and found.isdecimal() and int(found) > int(wanted):
-        return _Verdict(Risk.ACCESS, "larger events that are taken now are refused")
-    if name == CLEANUP and COMPACT in found and live.was_written:
+    if found.isdecimal() and int(found) > int(wanted):
+        return _Verdict(
+            Risk.DATA, "an event may then be acknowledged that fewer brokers have, and go with them"
+        )
+    return _Verdict(Risk.SAFE, "an acknowledged event is on more brokers from now on")
+
+
+def _keeping(topic: TopicSettings, live: LiveTopic, name: str, found: str) -> _Verdict:
+    """Of what decides when records go: their age, or that a newer one has their key."""
+    if name == CLEANUP and set(found.split(",")) == {COMPACT} and _was_written(live):
         return _Verdict(Risk.DATA, "what compaction kept beyond the retention is deleted for good")
-    return _Verdict(Risk.SAFE, _WHY.get(name, "it counts for what is published from now on"))
-
-
-def _retention(live: LiveTopic, found: str, wanted: str) -> _Verdict:
-    if not keeps_longer(found, wanted):
-        return _Verdict(Risk.SAFE, "records are kept for longer; what is deleted already does not come back")
+    if not keeps_longer(live.config, topic.config):
+        return _Verdict(Risk.SAFE, "no record goes earlier; what is deleted already does not come back")
     if live.expiring:
         return _Verdict(
-            Risk.DATA, f"up to {live.expiring:,} records are older than that and are deleted for good"
+            Risk.DATA,
+            f"up to {live.expiring:,} records are older than the catalogue keeps them, and go for good",
+        )
+    if live.leaderless:
+        return _Verdict(
+            Risk.DATA, "partitions without a leader cannot tell how many records are older, which are deleted"
         )
     return _Verdict(Risk.SAFE, "no record is older than that now")
 
 
 _WHY: Final[Mapping[str, str]] = {
-    CLEANUP: "records are deleted by their age and by nothing else",
     "retention.bytes": "records are no longer deleted for their size",
 }

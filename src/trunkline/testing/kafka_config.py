@@ -206,6 +206,5 @@ def _authorizer(sasl: Sasl | None, tls: ListenerTls | None) -> dict[str, str]:
         return {}
     return {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found": "false",
         "super.users": ";".join(f"User:{name}" for name in known),
     }

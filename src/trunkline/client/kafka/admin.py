@@ -108,6 +108,13 @@ class Admin:
             futures = self._admin.describe_configs([resource], broker=broker, request_timeout=REPLY_SECONDS)
             return {key: str(entry.value) for key, entry in futures[resource].result().items()}
 
+    def broker_config(self, broker: int) -> dict[str, str]:
+        """What is in force on a broker, also of settings that only its plugins know."""
+        resource = ConfigResource(ResourceType.BROKER, str(broker))
+        with self._translated("the cluster", "DescribeConfigs"):
+            futures = self._admin.describe_configs([resource], broker=broker, request_timeout=REPLY_SECONDS)
+            return {key: str(entry.value) for key, entry in futures[resource].result().items()}
+
     def overrides(self, name: str) -> dict[str, str]:
         """The settings that a topic has of its own, not from its brokers."""
         resource = ConfigResource(ResourceType.TOPIC, name)
