@@ -87,10 +87,22 @@ def test_versions_never_go_down(name: str, found: str, wanted: str) -> None:
     assert found in kafka_verdict(at("spec", "kafka", name, found=found, wanted=wanted)).remedy
 
 
+@pytest.mark.parametrize("name", ["version", "metadataVersion"])
+def test_a_version_that_is_missing_is_no_newer_one(name: str) -> None:
+    judged = kafka_verdict(at("spec", "kafka", name, found=NOTHING, wanted="4.3.1"))
+    assert (judged.risk, judged.remedy) == (Risk.REBALANCE, "")
+
+
+def test_what_is_missing_is_told_in_words() -> None:
+    assert "put absent back" in of_pool(at(*VOLUMES, "0", "size", found=NOTHING, wanted="1Gi")).remedy
+
+
 def test_controllers_are_for_good() -> None:
     for found, wanted in ((1, 3), (3, 1)):
         judged = of_pool(at("spec", "replicas", found=found, wanted=wanted), pool=DUAL, around=BALANCED)
-        assert judged.remedy == f"put {found} back"
+        assert judged.risk is Risk.DATA
+        assert f"if {found} run, let the catalogue say so" in judged.remedy
+        assert f"put {wanted} back with kubectl edit" in judged.remedy
     assert of_pool(at("spec", "roles", found=["broker"], wanted=["controller"])).remedy
 
 

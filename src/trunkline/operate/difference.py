@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from trunkline.catalogue.quantity import cpus, size_bytes
 from trunkline.deploy.strimzi import API_VERSION as STRIMZI
+from trunkline.operate.change import ABSENT
 from trunkline.operate.folding import Folded, folded, unfolded
 from trunkline.operate.manifests import Manifest
 from trunkline.operate.ownership import NO_FIELDS, Fields, applied_fields, fields_below, is_applied
@@ -34,6 +35,9 @@ NETWORK_DEFAULTS: Final = {"protocol": "TCP"}
 
 class Nothing:
     """There is no such field."""
+
+    def __repr__(self) -> str:
+        return ABSENT
 
 
 NOTHING: Final = Nothing()

@@ -87,7 +87,9 @@ def node_pool_verdict(
             )
         case ("spec", "replicas") if "controller" in roles:
             return _never(
-                "Strimzi's quorum of controllers neither grows nor shrinks", f"put {difference.found} back"
+                "Strimzi's quorum of controllers neither grows nor shrinks",
+                f"if {difference.found} run, let the catalogue say so; "
+                f"if the pool was edited only, put {difference.wanted} back with kubectl edit",
             )
         case ("spec", "replicas"):
             return _brokers(difference, around)

@@ -100,7 +100,7 @@ def user_verdict(difference: Difference) -> Verdict:  # noqa: PLR0911 - a table
             return Verdict(
                 risk=Risk.SAFE, why="brokers take a quota over at once; at worst a client is slowed down"
             )
-        case ("metadata", "labels", _):
+        case ("metadata", "labels", name) if name == CLUSTER_LABEL:
             return Verdict(risk=Risk.SAFE, why="an operator that was not responsible for the user becomes so")
         case _:
             return Verdict(risk=Risk.SAFE, why="rights and credentials stay as they are")
