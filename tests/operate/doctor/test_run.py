@@ -9,7 +9,7 @@ from pathlib import Path
 
 import confluent_kafka as ck
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from trunkline.catalogue.load import load_catalogue
 from trunkline.client.admin import ensure_topics
@@ -113,6 +113,9 @@ def test_a_topic_group_and_clock_that_are_out_of_order_are_told(
         admin.delete_topics(["ml.model.events"])["ml.model.events"].result()
         producer = ck.Producer({"bootstrap.servers": broker.address})
         producer.produce(TOPIC, b"", partition=0)
+        admin.create_topics([NewTopic("somebody.elses", 1)])["somebody.elses"].result()
+        tomorrow = round((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1_000)
+        producer.produce("somebody.elses", b"", timestamp=tomorrow)
         assert producer.flush(10) == 0
         for group in (NAME, f"{NAME}-old"):
             consumer = ck.Consumer({"bootstrap.servers": broker.address, "group.id": group})

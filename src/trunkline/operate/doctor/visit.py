@@ -132,7 +132,9 @@ class Visit:
         return list(topics.judge(wanted, self._topics, configs))
 
     def _clock(self, now: Callable[[], datetime]) -> Finding:
-        asked = [key for name in self._described() for key in self._partitions(name)]
+        # Others may keep any time in their records, such as that of a plan.
+        ours = {topic.name for topic in self._settings()}
+        asked = [key for name in self._described() if name in ours for key in self._partitions(name)]
         newest: dict[str, int] = {}
         for (name, _), timestamp in self._survey.newest(asked).items():
             newest[name] = max(timestamp, newest.get(name, timestamp))
