@@ -7,7 +7,6 @@ from typing import Final, TypeVar
 
 from trunkline.catalogue.internal import BROADCAST_POSITIONS, ERASURE_RECEIPTS, INTERNAL_TOPICS
 from trunkline.catalogue.model import Catalogue
-from trunkline.client import diagnosis
 from trunkline.client.broadcast.acknowledgement import decode_acknowledgement
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.errors import KafkaFailed
@@ -35,7 +34,6 @@ RECORDS_MAX: Final = 20_000
 """The newest of an internal topic; instances repeat themselves every few seconds."""
 
 WITHOUT_USERS: Final = "who has a SCRAM password is not told: these brokers do not know such users"
-FORBIDDEN: Final = "CLUSTER_AUTHORIZATION_FAILED"
 
 NOBODY: Final = (
     "the catalogue's users have no right at all here, and others have some: where the cluster takes them for "
@@ -108,12 +106,6 @@ def look(connection: ConnectionOptions, catalogue: Catalogue) -> Seen:
     """
     admin, survey = Admin(admin_config(connection)), Survey(admin_config(connection))
     found = Acls(admin.config).listed()
-    if found is not None and "Describe" not in survey.cluster():
-        # The library takes a denial for a cluster without ACLs.
-        raise KafkaFailed(
-            FORBIDDEN,
-            f"Kafka does not list its ACLs to this user; {diagnosis.grant(FORBIDDEN, '', 'Describe')}",
-        )
     groups = admin.groups()
     committed = admin.committed_by(groups)
     return Seen(
