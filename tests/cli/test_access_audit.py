@@ -89,6 +89,20 @@ def test_a_principal_without_a_name_is_refused(trunkline: Trunkline) -> None:
     assert "{name}" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ("admin", "begins with User: and has a name"),
+        ("User:", "begins with User: and has a name"),
+        ("User:audit-service", "the catalogue has it"),
+    ],
+)
+def test_who_cannot_be_known_is_refused(trunkline: Trunkline, known: str, said: str) -> None:
+    ran = trunkline(*AUDIT, "--known", known, "-b", "127.0.0.1:1")
+    assert ran.code == 2
+    assert said in ran.err
+
+
 @pytest.mark.slow
 def test_a_cluster_that_is_away_is_told(trunkline: Trunkline) -> None:
     ran = trunkline("access", "audit", "-e", "development", "-b", "127.0.0.1:1")
