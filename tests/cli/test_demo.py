@@ -61,3 +61,8 @@ def test_a_cluster_and_its_secrets_go_together(
 ) -> None:
     assert run(["demo", *alone]) == 2
     assert "--bootstrap-servers and --secrets go together" in capsys.readouterr().err
+
+
+def test_an_environment_without_its_cluster_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--environment", "production"]) == 2
+    assert "--environment production goes with --bootstrap-servers" in capsys.readouterr().err

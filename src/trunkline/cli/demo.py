@@ -30,6 +30,7 @@ CALM_LOOKS: Final = 10
 """So many looks in a row, each after 50 ms, that find nothing to do."""
 
 TENANTS: Final = 12
+OWN_ENVIRONMENT: Final = "development"
 
 HELP: Final = """Run all thirteen services on a temporary broker, feed them for a while, balance their books.
 
@@ -96,7 +97,7 @@ def demo(
     ] = None,
     environment: Annotated[
         str, typer.Option("--environment", "-e", help="The environment of the catalogue that it is.")
-    ] = "development",
+    ] = OWN_ENVIRONMENT,
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
     sabotage: Annotated[Sabotage | None, typer.Option(hidden=True)] = None,
@@ -154,6 +155,11 @@ def _given(
 ) -> "GivenCluster | None":
     """The cluster that is there, if one is given: reachable for every service, set up, and empty."""
     if servers is None and secrets is None:
+        if environment != OWN_ENVIRONMENT:
+            raise InvalidInput(
+                f"--environment {environment} goes with --bootstrap-servers and --secrets; the demo's "
+                f"own broker is {OWN_ENVIRONMENT}"
+            )
         return None
     if servers is None or secrets is None:
         raise InvalidInput("--bootstrap-servers and --secrets go together: each service has credentials")
