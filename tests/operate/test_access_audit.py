@@ -1,6 +1,7 @@
 """Rights against the catalogue, and what is known of their use."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,7 @@ def test_every_kind_of_surplus_is_told_apart(added: Binding, kind: Irregularity)
 
 
 def test_users_and_groups_that_nobody_knows_are_told() -> None:
-    assert [one.who for one in unknown_users({"audit-service", "old"}, KNOWN_AS)] == ["old"]
+    assert [one.who for one in unknown_users({"audit-service", "old"}, {"User:audit-service"})] == ["old"]
     groups = {"audit-service", "audit-service-2", "trunkline-reader", "stray"}
     assert [one.who for one in unknown_groups(groups, WANTED)] == ["stray"]
 
@@ -179,3 +180,46 @@ def test_denials_and_others_rights_are_no_grants() -> None:
 
 def test_every_right_of_the_catalogue_is_judged() -> None:
     assert len(grants(CATALOGUE, WANTED, NOTHING, holders=HOLDERS)) == len(WANTED)
+
+
+def test_a_password_of_somebody_named_like_a_service_is_told_where_services_have_certificates() -> None:
+    assert [one.who for one in unknown_users({"audit-service"}, KNOWN_AS.values())] == ["audit-service"]
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        Binding(AUDIT, "group", "audit-service", "prefix", "Read"),
+        binding(name="query.execution.events"),
+    ],
+)
+def test_no_group_is_called_absent_while_a_broker_is_silent(right: Binding) -> None:
+    (one,) = grants(CATALOGUE, [right], replace(NOTHING, complete=False), holders=HOLDERS)
+    assert one.use is Use.UNKNOWN
+    assert "a broker did not tell its groups" in one.evidence
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        binding("User:old", "Write"),
+        binding("User:*", "All"),
+        binding("User:old", "Write", "query.")._replace(pattern="prefix"),
+        binding("User:old", "Write", "*"),
+    ],
+)
+def test_records_prove_nothing_where_others_may_write_them(other: Binding) -> None:
+    own = binding(KNOWN_AS["query-engine"], "Write")
+    (alone,) = grants(CATALOGUE, [own, other._replace(permission="deny")], READING, holders=HOLDERS)
+    (one,) = grants(CATALOGUE, [own, other], READING, holders=HOLDERS)
+    assert (alone.use, one.use) == (Use.USED, Use.UNKNOWN)
+    assert "others may write it, too" in one.evidence
+
+
+def test_a_group_named_alike_is_no_ones_own_where_the_right_is_literal() -> None:
+    read, topic = binding(), "query.execution.events"
+    left = replace(NOTHING, committed={"audit-service-2": frozenset({topic})})
+    for pattern, use in (("literal", Use.NEVER), ("prefix", Use.USED)):
+        group = Binding(AUDIT, "group", "audit-service", pattern, "Read")
+        found = {one.binding: one.use for one in grants(CATALOGUE, [read, group], left, holders=HOLDERS)}
+        assert found[read] is use

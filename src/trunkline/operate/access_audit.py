@@ -19,6 +19,7 @@ from trunkline.operate.acls import DENY, EVERYBODY, text
 from trunkline.operate.authorizer_log import Attempt, AuthorizerLog, Times
 
 NO_TRACE: Final = "it leaves no trace on the cluster; the authoriser's log would tell (--authorizer-log)"
+UNTOLD: Final = "a broker did not tell its groups; ask again when all answer"
 WRITTEN_BY_ONE: Final = frozenset({GROWTH_JOURNAL.name, TENANT_ENDS.name})
 """Internal topics with a single writer, as all of the contract's have."""
 
@@ -75,7 +76,8 @@ class Evidence:
     `committed` has the topics of each group's committed offsets, and `members` how many each group has now.
     `written` are the topics that ever held a record, with the time of the first one that is still there,
     empty where none is. `instances` and `receipts` say when a service has last written to the broadcast's
-    positions and to the receipts of erasures; None where these cannot be read.
+    positions and to the receipts of erasures; None where these cannot be read. `complete` says whether every
+    broker has told its groups: where one has not, an absent group proves nothing.
     """
 
     committed: Mapping[str, frozenset[str]]
@@ -83,6 +85,7 @@ class Evidence:
     written: Mapping[str, str]
     instances: Mapping[str, str] | None
     receipts: Mapping[str, str] | None
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +130,8 @@ def _surplus(binding: Binding, principals: Collection[str]) -> Anomaly:
 
 
 def unknown_users(users: Collection[str], known: Collection[str]) -> Iterator[Anomaly]:
-    """Those who have a password on the cluster and are not in the catalogue."""
-    for user in sorted(set(users) - set(known)):
+    """Those who have a password on the cluster and whose principal is none of those `known`."""
+    for user in sorted(one for one in users if f"User:{one}" not in known):
         yield Anomaly(
             kind=Irregularity.UNKNOWN_USER,
             who=user,
@@ -155,15 +158,53 @@ def grants(
     log: AuthorizerLog | None = None,
 ) -> list[Grant]:
     """The use of every right that one of ours has. `holders` are their names by principal."""
+    listed = sorted(found)
     return [
-        _judged(catalogue, binding, evidence, holder=holders[binding.principal], log=log)
-        for binding in sorted(found)
+        _judged(catalogue, binding, evidence, holder=_Holder.of(binding.principal, holders, listed), log=log)
+        for binding in listed
         if binding.principal in holders and binding.permission != DENY
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Holder:
+    """One of ours by the rights on the cluster: `groups` it may join, and `others` may write these topics."""
+
+    name: str
+    groups: tuple[Binding, ...]
+    others: tuple[Binding, ...]
+
+    @classmethod
+    def of(cls, principal: str, names: Mapping[str, str], listed: Iterable[Binding]) -> "_Holder":
+        allowed = [one for one in listed if one.permission != DENY]
+        return cls(
+            name=names[principal],
+            groups=tuple(
+                one
+                for one in allowed
+                if one.principal == principal
+                and one.resource == Kind.GROUP
+                and one.name not in (ANY, READER_GROUP)
+                and one.operation in (Operation.READ, "All")
+            ),
+            others=tuple(
+                one
+                for one in allowed
+                if one.principal != principal
+                and one.resource == Kind.TOPIC
+                and one.operation in (Operation.WRITE, "All")
+            ),
+        )
+
+    def owns(self, group: str) -> bool:
+        return group == self.name or any(_covers(one, group) for one in self.groups)
+
+    def writes_alone(self, topic: str) -> bool:
+        return not any(_covers(one, topic) for one in self.others)
+
+
 def _judged(
-    catalogue: Catalogue, binding: Binding, evidence: Evidence, *, holder: str, log: AuthorizerLog | None
+    catalogue: Catalogue, binding: Binding, evidence: Evidence, *, holder: _Holder, log: AuthorizerLog | None
 ) -> Grant:
     if log is not None and (times := _logged(binding, log)).count:
         when = f", last at {times.last}" if times.last else ""
@@ -193,7 +234,7 @@ def _logged(binding: Binding, log: AuthorizerLog) -> Times:
     return whole
 
 
-def _left(catalogue: Catalogue, binding: Binding, evidence: Evidence, holder: str) -> tuple[Use, str]:
+def _left(catalogue: Catalogue, binding: Binding, evidence: Evidence, holder: _Holder) -> tuple[Use, str]:
     """What the cluster itself has of the use of a right."""
     if binding.resource == Kind.GROUP and binding.name not in (ANY, READER_GROUP):
         return _group(binding, evidence)
@@ -216,33 +257,41 @@ def _left(catalogue: Catalogue, binding: Binding, evidence: Evidence, holder: st
 def _group(binding: Binding, evidence: Evidence) -> tuple[Use, str]:
     own = sorted(name for name in evidence.members if _covers(binding, name))
     if not own:
+        if not evidence.complete:
+            return Use.UNKNOWN, UNTOLD
         return Use.NEVER, "there is no such group, or Kafka has forgotten it"
     members = sum(evidence.members[name] for name in own)
     return Use.USED, f"group {', '.join(own)} exists, members now: {members}"
 
 
-def _read(catalogue: Catalogue, topic: str, evidence: Evidence, holder: str) -> tuple[Use, str]:
-    own = [name for name in evidence.committed if name.startswith(holder)]
+def _read(catalogue: Catalogue, topic: str, evidence: Evidence, holder: _Holder) -> tuple[Use, str]:
+    own = [name for name in evidence.committed if holder.owns(name)]
     if any(topic in evidence.committed[name] for name in own):
         return Use.USED, f"its group has committed offsets of {topic}"
     contract = {str(name): one for name, one in catalogue.topics.items()}.get(topic)
-    if contract is not None and holder in contract.groups:
+    if contract is not None and holder.name in contract.groups:
+        if not evidence.complete:
+            return Use.UNKNOWN, UNTOLD
         return Use.NEVER, f"its group has no committed offset of {topic}"
-    if topic == CONFIG_TOPIC and contract is not None and holder in contract.consumers:
-        return _seen(evidence.instances, holder, "an instance has told how far it has read it")
+    if topic == CONFIG_TOPIC and contract is not None and holder.name in contract.consumers:
+        return _seen(evidence.instances, holder.name, "an instance has told how far it has read it")
     return Use.UNKNOWN, NO_TRACE
 
 
-def _write(catalogue: Catalogue, topic: str, evidence: Evidence, holder: str) -> tuple[Use, str]:
+def _write(catalogue: Catalogue, topic: str, evidence: Evidence, holder: _Holder) -> tuple[Use, str]:
     if topic == BROADCAST_POSITIONS.name:
-        return _seen(evidence.instances, holder, "an instance has told how far it has read the configuration")
+        return _seen(
+            evidence.instances, holder.name, "an instance has told how far it has read the configuration"
+        )
     if topic == ERASURE_RECEIPTS.name:
-        return _seen(evidence.receipts, holder, "it has told of an erasure")
+        return _seen(evidence.receipts, holder.name, "it has told of an erasure")
     contract = {str(name): one for name, one in catalogue.topics.items()}.get(topic)
-    if topic not in WRITTEN_BY_ONE and (contract is None or contract.publisher != holder):
+    if topic not in WRITTEN_BY_ONE and (contract is None or contract.publisher != holder.name):
         return Use.UNKNOWN, NO_TRACE
     if topic not in evidence.written:
         return Use.NEVER, f"{topic} has never held a record"
+    if not holder.writes_alone(topic):
+        return Use.UNKNOWN, f"{topic} holds records, and others may write it, too"
     since = evidence.written[topic]
     return Use.USED, f"it alone writes {topic}, " + (
         f"which holds records since {since}" if since else "whose records have expired"

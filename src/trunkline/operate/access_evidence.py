@@ -35,6 +35,8 @@ RECORDS_MAX: Final = 20_000
 
 WITHOUT_USERS: Final = "who has a SCRAM password is not told: these brokers do not know such users"
 
+WITHOUT_GROUPS: Final = "a broker did not tell its groups: some of them and their use are not told"
+
 NOBODY: Final = (
     "the catalogue's users have no right at all here, and others have some: where the cluster takes them for "
     "somebody else, say so with --principal"
@@ -77,10 +79,12 @@ def audited(
     """
     wanted = wanted_bindings(acls(catalogue, principals=known_as))
     found = [
-        *unknown_users(seen.users or (), {*known_as, *(one.removeprefix("User:") for one in accepted)}),
+        *unknown_users(seen.users or (), {*known_as.values(), *accepted}),
         *unknown_groups(seen.groups, wanted),
     ]
     notes = [] if seen.users is not None else [WITHOUT_USERS]
+    if not seen.evidence.complete:
+        notes.append(WITHOUT_GROUPS)
     denied = {} if log is None else log.denied
     if seen.acls is None:
         return Audit(anomalies=(OPEN, *found), grants=(), denied=denied, notes=tuple(notes))
@@ -106,18 +110,19 @@ def look(connection: ConnectionOptions, catalogue: Catalogue) -> Seen:
     """
     admin, survey = Admin(admin_config(connection)), Survey(admin_config(connection))
     found = Acls(admin.config).listed()
-    groups = admin.groups()
+    groups, complete = survey.group_names()
     committed = admin.committed_by(groups)
     return Seen(
         acls=found,
         users=survey.scram_users(),
-        groups=tuple(groups),
+        groups=groups,
         evidence=Evidence(
             committed={name: frozenset(topic for topic, _ in offsets) for name, offsets in committed.items()},
             members=admin.member_counts(groups),
             written=_written(admin, survey, catalogue),
             instances=_instances(connection, survey),
             receipts=_receipts(connection, survey),
+            complete=complete,
         ),
     )
 

@@ -106,6 +106,12 @@ class Survey:
                     told[name] = TopicTold(None, _answer(error))
         return told
 
+    def group_names(self) -> tuple[tuple[str, ...], bool]:
+        """The groups of those brokers that answer, and whether all of them did."""
+        with self._translated():
+            found = self._admin.list_consumer_groups(request_timeout=REPLY_SECONDS).result()
+        return tuple(group.group_id for group in found.valid), not found.errors
+
     def groups(self, names: Iterable[str]) -> dict[str, GroupTold]:
         """Each of these groups; one that there is not is told as dead.
 
