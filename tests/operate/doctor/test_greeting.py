@@ -2,13 +2,15 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trunkline.operate.doctor import greeting
 from trunkline.operate.doctor.greeting import NotKafka, greet, greet_in_the_clear
 from trunkline.testing.processes import BrokerProcess
 
@@ -37,6 +39,30 @@ def test_a_broker_tells_its_apis(broker: BrokerProcess) -> None:
     found = greet_in_the_clear(host, int(port))
     assert found.apis[API_VERSIONS] >= 3
     assert found.features == {}
+
+
+def test_an_answer_that_drips_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte alone comes in time, and all of them would take hours."""
+    monkeypatch.setattr(greeting, "GREETING_SECONDS", 0.3)
+    ours, theirs = socket.socketpair()
+    ended = threading.Event()
+
+    def drip() -> None:
+        with suppress(OSError):
+            theirs.sendall((60_000).to_bytes(4))
+            while not ended.wait(0.05):
+                theirs.sendall(b"x")
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    begun = time.monotonic()
+    with ours, theirs:
+        with pytest.raises(TimeoutError):
+            greet(ours)
+        took = time.monotonic() - begun
+        ended.set()
+    thread.join(5)
+    assert took < 2
 
 
 def test_a_tls_alert_is_known_as_such() -> None:

@@ -1,5 +1,7 @@
 """TLS with real handshakes: what is wrong on either side is told apart."""
 
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from trunkline.operate.doctor import handshake
 from trunkline.operate.doctor.findings import Finding, Verdict
 from trunkline.operate.doctor.reach import Address
 from trunkline.operate.doctor.tls import examined, in_the_clear
@@ -213,6 +216,16 @@ def test_a_tls_port_is_told_to_who_speaks_plaintext(front: Callable[..., Address
 
 def test_what_is_no_broker_is_told() -> None:
     assert in_the_clear({}, Address(host=LOOPBACK, port=1)).verdict is Verdict.FAILED
+
+
+def test_a_port_that_never_shakes_hands_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "SHAKE_SECONDS", 0.2)
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        begun = time.monotonic()
+        found = last(SSL, Address(host=LOOPBACK, port=silent.getsockname()[1]))
+    assert time.monotonic() - begun < 3
+    assert found.verdict is Verdict.FAILED
+    assert "no answer within 0.2 s" in found.text
 
 
 def test_a_file_that_is_not_there_ends_it_with_one_finding(tmp_path: Path, clear: Address) -> None:

@@ -6,6 +6,7 @@ metadata it has, and an answer at all tells plaintext from TLS.
 
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -53,19 +54,23 @@ class Greeting:
 
 
 def greet(stream: Stream) -> Greeting:
-    """Ask on a fresh connection. Raises `NotKafka`, and `OSError` for a connection that broke."""
+    """Ask on a fresh connection, for `GREETING_SECONDS` in all, however slowly the answer drips.
+
+    Raises `NotKafka`, and `OSError` for a connection that broke.
+    """
+    deadline = time.monotonic() + GREETING_SECONDS
     request = ApiVersionsRequest(client_software_name="trunkline", client_software_version=__version__)
     header = encode_request_header(request.api.key, VERSION, correlation_id=1, client_id="trunkline-doctor")
     frame = header + encode_bytes(request, VERSION)
     stream.settimeout(GREETING_SECONDS)
     stream.sendall(_SIZE.pack(len(frame)) + frame)
-    head = _exactly(stream, _SIZE.size)
+    head = _exactly(stream, _SIZE.size, deadline)
     if head[0] == TLS_ALERT:
         raise NotKafka("it answers with a TLS alert", tls=True)
     (size,) = _SIZE.unpack(head)
     if not 0 < size <= ANSWER_BYTES_MAX:
         raise NotKafka(f"it answers with {head!r}, which is not Kafka's protocol")
-    answer = _exactly(stream, size)
+    answer = _exactly(stream, size, deadline)
     # Of this API alone the answer's header has no tagged fields, so that any client understands it.
     expected = encode_response_header(request.api.key, VERSION, correlation_id=1)
     if not answer.startswith(expected):
@@ -86,9 +91,13 @@ def greet_in_the_clear(host: str, port: int) -> Greeting:
         return greet(stream)
 
 
-def _exactly(stream: Stream, size: int) -> bytes:
+def _exactly(stream: Stream, size: int, deadline: float) -> bytes:
     received = bytearray()
     while len(received) < size:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"no whole answer within {GREETING_SECONDS:g} s")
+        stream.settimeout(left)
         chunk = stream.recv(size - len(received))
         if not chunk:
             raise NotKafka("it hangs up without an answer")

@@ -19,10 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from trunkline.operate.doctor.certificates import KEYSTORE, Unusable, open_key
+from trunkline.operate.doctor.deadline import within
 from trunkline.operate.doctor.greeting import GREETING_SECONDS, Greeting, NotKafka, greet, greet_in_the_clear
 from trunkline.operate.doctor.reach import Address
 
 HANDSHAKE_SECONDS: Final = 5.0
+SHAKE_SECONDS: Final = 4 * HANDSHAKE_SECONDS
+"""Of all that is tried at one address; a socket's own time-out begins anew with each byte that drips in."""
 
 HOST_MISMATCH: Final = frozenset({62, 64})
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
@@ -73,7 +76,17 @@ def context(security: Mapping[str, str], *, show: bool) -> ssl.SSLContext:
 
 
 def shake(address: Address, made: ssl.SSLContext) -> Shaken:
-    """Connect, make the handshake, ask what the broker speaks. Raises nothing, and ends within seconds."""
+    """Connect, make the handshake, ask what the broker speaks.
+
+    Raises nothing, and ends within `SHAKE_SECONDS`.
+    """
+    try:
+        return within(SHAKE_SECONDS, lambda: _shake(address, made))
+    except TimeoutError as error:
+        return Shaken(address=address, trouble=str(error))
+
+
+def _shake(address: Address, made: ssl.SSLContext) -> Shaken:
     version, shown = "", None
     try:
         with (
@@ -118,8 +131,11 @@ def greet_in_tls(address: Address, security: Mapping[str, str]) -> Greeting:
 
 
 def speaks_tls(address: Address) -> bool:
-    """Whether a server at this address makes a TLS handshake, with whatever certificate."""
-    return _unverified(address) is not None
+    """Whether a server at this address makes a TLS handshake in time, with whatever certificate."""
+    try:
+        return within(HANDSHAKE_SECONDS, lambda: _unverified(address)) is not None
+    except TimeoutError:
+        return False
 
 
 def _speaks_in_the_clear(address: Address) -> bool:
