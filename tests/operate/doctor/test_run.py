@@ -9,7 +9,8 @@ from pathlib import Path
 
 import confluent_kafka as ck
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from trunkline.catalogue.load import load_catalogue
 from trunkline.client.admin import ensure_topics
