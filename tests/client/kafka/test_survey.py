@@ -1,5 +1,8 @@
 """What brokers tell a principal about itself, on both engines."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import confluent_kafka as ck
 import pytest
 
@@ -8,6 +11,7 @@ from trunkline.client.admin import ensure_topics
 from trunkline.client.config import ConnectionOptions, admin_config
 from trunkline.client.errors import ClusterUnavailable
 from trunkline.client.kafka.survey import ABSENT, Survey, library_versions
+from trunkline.testing.processes import BrokerProcess
 
 TOPIC = "pipeline.job.events"
 
@@ -57,6 +61,18 @@ def test_the_times_of_the_newest_and_the_oldest_record(survey: Survey, engine: C
 
 def test_users_with_passwords_are_told_where_there_can_be_any(survey: Survey) -> None:
     assert survey.scram_users() == (None if is_embedded(survey) else frozenset())
+
+
+@pytest.mark.slow
+def test_groups_are_not_complete_while_the_broker_that_has_them_is_silent(
+    broker_factory: Callable[..., BrokerProcess], tmp_path: Path
+) -> None:
+    with broker_factory(tmp_path / "whole") as broker:
+        whole = Survey(admin_config(ConnectionOptions(bootstrap_servers=broker.address)))
+        assert whole.group_names() == ((), True)
+    with broker_factory(tmp_path / "silent", "--advertised", "127.0.0.1:1") as broker:
+        partial = Survey(admin_config(ConnectionOptions(bootstrap_servers=broker.address)))
+        assert partial.group_names() == ((), False)
 
 
 @pytest.mark.slow
