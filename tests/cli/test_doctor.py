@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from trunkline.operate.doctor.findings import Family
+
 Trunkline = Callable[..., Any]
 
 
@@ -16,7 +18,11 @@ def test_a_service_that_is_well_is_told_line_by_line(
     ran = trunkline("doctor", "audit-service", "-b", fresh_cluster, "--data-dir", str(tmp_path))
     assert ran.code == 0
     *lines, counts = ran.out.splitlines()
-    assert all(line.split()[0] in {"ok", "warning", "not"} for line in lines)
+    told = [(line[:11].strip(), line[13:25].strip()) for line in lines]
+    assert list(dict.fromkeys(family for _, family in told)) == list(Family)
+    assert {family for verdict, family in told if verdict == "ok"} >= {"reachability", "brokers", "topics"}
+    assert ("not used", "rights") in told
+    assert [family for verdict, family in told if verdict == "failed"] == []
     assert lines[0].startswith(f"ok           reachability  {fresh_cluster}: connected to 127.0.0.1 in ")
     assert " ok, " in counts
     assert list(tmp_path.iterdir()) == []
