@@ -1,5 +1,6 @@
 """The HTTP API that services share: tokens, problems, pages, freshness and ETags, over a real socket."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -285,6 +286,18 @@ def test_a_taken_port_is_refused_before_anything_runs(base: httpx.Client, tmp_pa
     app = new_api("s", [], store=None, verifier=None, title="t")  # type: ignore[arg-type]
     with pytest.raises(Unavailable, match="choose another --api-port"):
         ApiServer(app, host="127.0.0.1", port=taken, on_failure=print)
+
+
+def test_whoever_comes_as_soon_as_it_is_started_is_answered() -> None:
+    app = new_api("s", [], store=None, verifier=None, title="t")  # type: ignore[arg-type]
+    server = ApiServer(app, host="127.0.0.1", port=0, on_failure=print)
+    server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(b"GET /openapi.json HTTP/1.0\r\n\r\n")
+            assert connection.recv(64).startswith(b"HTTP/1.1 200")
+    finally:
+        server.stop()
 
 
 def test_a_server_that_was_never_started_can_be_stopped_twice() -> None:

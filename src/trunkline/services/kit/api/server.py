@@ -96,7 +96,8 @@ class ApiServer:
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Begin to answer. Who connects from now on waits for the thread rather than being refused."""
+        self._socket.listen()
         self._thread.start()
 
     def stop(self) -> None:
