@@ -26,6 +26,7 @@ UNREADY_SECONDS: Final = 30.0
 
 READY_SECONDS: Final = 60.0
 STOP_DEADLINE_SECONDS: Final = 15.0
+BATCH_IN_HAND: Final = 'trunkline_consumer_batches_in_progress{group="audit-service"} 1.0'
 
 
 class Faulty(Protocol):
@@ -41,17 +42,12 @@ class Service:
 
     def __init__(self, process: CommandProcess) -> None:
         self.process = process
-        self._port: int = msgspec.json.decode(process.ready_line)["health_port"]
+        ready = msgspec.json.decode(process.ready_line)
+        self._health_port: int = ready["health_port"]
+        self._metrics_port: int = ready["metrics_port"]
 
     def status(self, path: str) -> int:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        finally:
-            connection.close()
+        return get(self._health_port, path)[0]
 
     @property
     def is_live(self) -> bool:
@@ -61,13 +57,28 @@ class Service:
     def is_ready(self) -> bool:
         return self.status("/readyz") == HTTPStatus.OK
 
+    @property
+    def has_a_batch_in_hand(self) -> bool:
+        return BATCH_IN_HAND in get(self._metrics_port, "/metrics")[1].splitlines()
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
 
 @contextmanager
 def audit_service(servers: str, data_dir: Path, *options: str) -> Iterator[Service]:
     arguments = ["service", "audit-service", "-b", servers, "--data-dir", str(data_dir), "--json"]
     ensure_topics(ConnectionOptions(bootstrap_servers=servers), load_catalogue(None), "development")
     with CommandProcess(
-        [*arguments, "--health-port", "0", *options], ready=lambda line: line.startswith("{")
+        [*arguments, "--health-port", "0", "--metrics-port", "0", *options],
+        ready=lambda line: line.startswith("{"),
     ) as process:
         yield Service(process)
 
@@ -125,6 +136,7 @@ def test_a_service_that_cannot_end_its_batch_in_time_ends_with_exit_code_1_and_r
         ) as publisher:
             event = ConfigValueSet(key="a.b", level="global", value=1, version=1, actor_id="ana")
             publisher.publish(event, tenant=SYSTEM_TENANT, id="blocked").result(10)
+        eventually(lambda: service.has_a_batch_in_hand)
         assert service.process.terminate(timeout_s=STOP_DEADLINE_SECONDS) == 1
         last = msgspec.json.decode(service.process.stderr.text.splitlines()[-1])
         assert (last["event"], last["exit_code"]) == ("ended", 1)

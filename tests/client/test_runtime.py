@@ -236,6 +236,7 @@ def test_a_locked_store_pauses_the_consumer_and_nothing_is_lost_or_skipped(bench
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         during = bench.publish(30)
+        eventually(lambda: bench.count("batches_in_progress") == 1)
         eventually(lambda: bench.count("paused_partitions") > 0)
         assert bench.effects() == before
         other.execute("ROLLBACK")
@@ -243,6 +244,7 @@ def test_a_locked_store_pauses_the_consumer_and_nothing_is_lost_or_skipped(bench
         eventually(lambda: len(bench.effects()) == 35)
         after = bench.publish(5)
         eventually(lambda: len(bench.effects()) == 40)
+        eventually(lambda: bench.count("batches_in_progress") == 0)
     assert bench.effects() == before + during + after
     assert bench.ledger() == []
 

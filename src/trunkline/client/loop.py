@@ -338,7 +338,7 @@ class ConsumerLoop:
             return outcome
 
     def _attempt(self, lane: Lane, records: Sequence[Record], expected: int | None) -> Outcome:
-        with self._metrics.handler_seconds.time():
+        with self._metrics.handler_seconds.time(), self._metrics.in_progress.track_inprogress():
             outcome = self._work.process(lane, records, expected=expected)
         self._reports.refused(lane.topic, outcome)
         return outcome

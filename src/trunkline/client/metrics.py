@@ -24,6 +24,7 @@ class ConsumerMetrics:
         self._commit_failures = counter("commit_failures", "Offset commits that did not take.", "reason")
         self.paused = gauge("paused_partitions", "Partitions whose batch waits for store or network.")
         self.breaker_open = gauge("breaker_open", "1 after too many failures in a row stopped the consumer.")
+        self.in_progress = gauge("batches_in_progress", "Transactions begun and not ended.")
         self.handler_seconds = Histogram(
             "trunkline_consumer_batch_seconds",
             "One transaction, from its begin to its commit.",
