@@ -15,6 +15,9 @@ READY_SECONDS = 40
 RECOVERY_SECONDS = 90
 """Real brokers notice a dead one after 9 s, elect, and start a JVM meanwhile, perhaps on a busy machine."""
 
+STOP_SECONDS = 90
+"""What the command gives its services, then real brokers that hand over, before it kills them."""
+
 
 @contextmanager
 def started(data_dir: Path, *options: str) -> Iterator[CommandProcess]:
@@ -50,7 +53,7 @@ def counts(process: CommandProcess, wanted: str) -> dict[str, Any]:
 
 def interrupt(process: CommandProcess) -> int:
     os.kill(process.pid, signal.SIGINT)
-    return process.wait()
+    return process.wait(timeout_s=STOP_SECONDS)
 
 
 def test_counts_flow_ctrl_c_ends_with_0_and_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
