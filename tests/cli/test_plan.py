@@ -51,6 +51,8 @@ def test_no_drift_is_said_in_a_line_and_exits_0(trunkline: Trunkline, applied: s
     [
         (("-e", "staging"), 2, "unknown environment 'staging'"),
         (("-e", "production", "--principal", "CN={name}"), 2, "begins with User:"),
+        (("-e", "production", "--known", "admin"), 2, "begins with User: and has a name"),
+        (("-e", "production", "--known", "User:CN=audit-service"), 2, "the catalogue has it"),
         (("-e", "production", "-b", "127.0.0.1:1"), 4, "no Kafka broker answers at 127.0.0.1:1"),
         ((), 2, "--environment"),
     ],

@@ -44,7 +44,7 @@ def test_a_conflict_says_who_owns_which_field() -> None:
     assert error.owners == {"spec.config.retention.ms": "kubectl-edit"}
     assert str(error) == (
         "KafkaTopic t: spec.config.retention.ms is owned by kubectl-edit; "
-        "let it go there, or take it over by force"
+        "take the fields out of what that applies"
     )
 
 

@@ -92,8 +92,7 @@ def test_nothing_of_another_cluster_s_resource_is_changed(kind: str) -> None:
 def test_what_the_catalogue_does_not_know_is_for_people_to_delete() -> None:
     topic = deletion(of("KafkaTopic"))
     assert topic.risk is Risk.DATA
-    assert topic.remedy == (
-        "put it into the catalogue, or if nobody needs it: kubectl delete kafkatopic n --namespace s"
-    )
+    unneeded = "if nobody needs it, take it out of the files that deploy it: kubectl delete"
+    assert topic.remedy == f"put it into the catalogue, or {unneeded} kafkatopic n --namespace s"
     assert deletion(of("KafkaUser")).risk is Risk.ACCESS
-    assert deletion(of("Service")).remedy == "if nobody needs it: kubectl delete service n --namespace s"
+    assert deletion(of("Service")).remedy == f"{unneeded} service n --namespace s"

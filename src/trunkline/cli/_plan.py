@@ -1,10 +1,12 @@
 """What `plan` and `apply` share: their options, and how changes are shown."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from trunkline.errors import InvalidInput
 
 if TYPE_CHECKING:
     from trunkline.catalogue.model import Catalogue
@@ -35,9 +37,21 @@ KnownPrincipals = Annotated[
     typer.Option(
         "--known",
         metavar="PRINCIPAL",
-        help="Whose ACLs are no drift, though not in the catalogue, such as User:admin; repeatable.",
+        help="A principal that is not in the catalogue and no surprise, such as User:admin; repeatable.",
     ),
 ]
+
+
+def accepted(known: Sequence[str], ours: Collection[str]) -> Sequence[str]:
+    """Whom an administrator knows. Raises `InvalidInput` for what no ACL has, and for one of ours."""
+    for principal in known:
+        if not principal.removeprefix("User:") or not principal.startswith("User:"):
+            raise InvalidInput(f"--known {principal!r}: begins with User: and has a name, as in User:admin")
+        if principal in ours:
+            raise InvalidInput(
+                f"--known {principal}: the catalogue has it, and its rights are always compared"
+            )
+    return known
 
 
 def look(to: "ConnectionOptions", catalogue: "Catalogue", environment: str) -> "Live":
@@ -56,7 +70,7 @@ def print_changes(changes: "Iterable[Change]") -> None:
             typer.echo(headline(change))
         typer.echo(f"      {why}")
         if remedy:
-            typer.echo(f"      by hand: {remedy}")
+            typer.echo(f"      remedy: {remedy}")
 
 
 def headline(change: "Change") -> str:

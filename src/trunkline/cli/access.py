@@ -1,6 +1,5 @@
 """`trunkline access`: who may do what on the cluster, by the catalogue alone or by a look at the cluster."""
 
-from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -99,14 +98,7 @@ def audit(
     bootstrap_servers: BootstrapServers = _common.DEFAULT_BOOTSTRAP,
     client_properties: ClientProperties = None,
     principal: _plan.PrincipalTemplate = None,
-    known: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--known",
-            metavar="PRINCIPAL",
-            help="A principal that is not in the catalogue and no surprise, such as User:admin; repeatable.",
-        ),
-    ] = None,
+    known: _plan.KnownPrincipals = None,
     authorizer_log: Annotated[
         list[Path] | None,
         typer.Option(
@@ -128,7 +120,7 @@ def audit(
 
     contract = _common.read_catalogue(catalogue)
     known_as = principals(contract, environment, principal)
-    accepted = _accepted(known or (), known_as.values())
+    accepted = _plan.accepted(known or (), known_as.values())
     log = _access_audit.read_log(authorizer_log or ())
     seen = look(_connection.connection(bootstrap_servers, properties=client_properties), contract)
     found = audited(seen, contract, known_as=known_as, accepted=accepted, log=log)
@@ -138,18 +130,6 @@ def audit(
         _access_audit.show(environment, found)
     if found.anomalies:
         raise typer.Exit(_plan.DRIFT)
-
-
-def _accepted(known: Sequence[str], ours: Collection[str]) -> Sequence[str]:
-    """Whom an administrator knows. Raises `InvalidInput` for what no ACL has, and for one of ours."""
-    for principal in known:
-        if not principal.removeprefix("User:") or not principal.startswith("User:"):
-            raise InvalidInput(f"--known {principal!r}: begins with User: and has a name, as in User:admin")
-        if principal in ours:
-            raise InvalidInput(
-                f"--known {principal}: the catalogue has it, and its rights are always compared"
-            )
-    return known
 
 
 def _print(

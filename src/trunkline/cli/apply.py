@@ -98,8 +98,9 @@ def _to_cluster(
     from trunkline.operate.plan import cluster_plan, principals
 
     known_as = principals(contract, environment, principal)
+    accepted = _plan.accepted(known, known_as.values())
     live = _plan.look(to, contract, environment)
-    found = cluster_plan(contract, environment, live, known_as=known_as, operated=False, known=known)
+    found = cluster_plan(contract, environment, live, known_as=known_as, operated=False, known=accepted)
     bindings = wanted_bindings(acls(contract, principals=known_as)) | (live.acls or frozenset())
     writer = ClusterWriter(to, contract, environment, known=bindings)
     return found.notes, writer.apply(found.changes, allowed=allowed)

@@ -66,6 +66,7 @@ def plan(
         raise InvalidInput("--offline leaves nothing to compare with: give --manifests or --kubernetes")
     contract = _common.read_catalogue(catalogue)
     known_as = principals(contract, environment, principal)
+    accepted = _plan.accepted(known or (), known_as.values())
     plans = []
     if manifests is not None:
         plans.append(_of_files(contract, environment, catalogue, manifests))
@@ -75,7 +76,7 @@ def plan(
         to = connection(bootstrap_servers, properties=client_properties)
         live = _plan.look(to, contract, environment)
         found = cluster_plan(
-            contract, environment, live, known_as=known_as, operated=bool(plans), known=known or ()
+            contract, environment, live, known_as=known_as, operated=bool(plans), known=accepted
         )
         plans.append(found)
     whole = joined(environment, plans)

@@ -71,7 +71,7 @@ class KubernetesConflict(KubernetesFailed):
 
     def __init__(self, call: "Call", owners: Mapping[str, str]) -> None:
         owned = ", ".join(f"{field.lstrip('.')} is owned by {owner}" for field, owner in owners.items())
-        super().__init__(f"{call.subject}: {owned}; let it go there, or take it over by force")
+        super().__init__(f"{call.subject}: {owned}; take the fields out of what that applies")
         self.owners = {field.lstrip("."): owner for field, owner in owners.items()}
 
 

@@ -90,8 +90,9 @@ def deletion(found: Manifest) -> Verdict:
     risk, why = _FOREIGN.get(kind, (Risk.SAFE, "nothing of the catalogue needs it"))
     namespace = f" --namespace {metadata['namespace']}" if metadata.get("namespace") else ""
     command = f"kubectl delete {kind.lower()} {metadata['name']}{namespace}"
+    unneeded = f"if nobody needs it, take it out of the files that deploy it: {command}"
     where = "put it into the catalogue, or " if kind in {"KafkaTopic", "KafkaUser"} else ""
-    return Verdict(risk=risk, why=why, remedy=f"{where}if nobody needs it: {command}")
+    return Verdict(risk=risk, why=why, remedy=f"{where}{unneeded}")
 
 
 def _other_cluster(wanted: Manifest, found: Manifest) -> str:
