@@ -68,6 +68,21 @@ def test_a_setting_that_is_missing_stands_for_what_brokers_have() -> None:
     assert topic_verdict(config("retention.ms", week, NOTHING), ALONE).risk is Risk.SAFE
 
 
+@pytest.mark.parametrize(
+    ("brokers", "risk"),
+    [
+        ({"log.retention.hours": 721}, Risk.DATA),
+        ({"log.retention.hours": "720"}, Risk.SAFE),
+        ({"log.retention.hours": -1}, Risk.DATA),
+        ({"log.retention.minutes": 43_201, "log.retention.hours": 1}, Risk.DATA),
+        ({"log.retention.ms": 5, "log.retention.hours": -1}, Risk.SAFE),
+    ],
+)
+def test_what_brokers_keep_is_told_by_the_finest_unit(brokers: dict[str, Any], risk: Risk) -> None:
+    around = Surroundings(is_there=True, broker_config=brokers)
+    assert topic_verdict(config("retention.ms", NOTHING, 720 * 3_600_000), around).risk is risk
+
+
 def test_what_is_given_back_to_brokers_is_judged_by_what_they_have() -> None:
     unclean = Surroundings(is_there=True, broker_config={"unclean.leader.election.enable": "true"})
     assert (

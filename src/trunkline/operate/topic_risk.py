@@ -5,6 +5,7 @@ take partitions away, to rename, and to change the number of replicas without Cr
 (strimzi-kafka-operator, `BatchingTopicController`). Its user operator replaces all ACLs of a principal.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from trunkline.deploy.strimzi import CLUSTER_LABEL
@@ -27,6 +28,8 @@ _BROKER_NAMES: Final = {
     UNCLEAN: (UNCLEAN, False),
 }
 """Of what may cost records or publishers: the brokers' setting that holds without it, and Kafka's default."""
+
+_COARSER_RETENTION: Final = {"log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
 
 SET_IN_USE: Final = Verdict(risk=Risk.SAFE, why="the topic operator sets it while the topic is in use")
 FEWER_COPIES: Final = Verdict(
@@ -137,8 +140,7 @@ def _replicas(around: Surroundings) -> Verdict:
 
 def _setting(name: str, difference: Difference, around: Surroundings) -> Verdict:
     """Of what may cost records or publishers, by the values that hold."""
-    broker_name, kafka_default = _BROKER_NAMES[name]
-    default = around.broker_config.get(broker_name, kafka_default)
+    default = _default(name, around.broker_config)
     found = default if isinstance(difference.found, Nothing) else difference.found
     wanted = default if isinstance(difference.wanted, Nothing) else difference.wanted
     if name == MAX_BYTES and is_less(wanted, found):
@@ -153,6 +155,18 @@ def _setting(name: str, difference: Difference, around: Surroundings) -> Verdict
     if keeps:
         return Verdict(risk=Risk.SAFE, why="nothing is deleted that would stay now")
     return Verdict(risk=Risk.DATA, why="records that are kept now are deleted within minutes")
+
+
+def _default(name: str, brokers: Mapping[str, Any]) -> Any:
+    """What holds where the topic says nothing: of several units of a retention, Kafka takes the finest."""
+    broker_name, kafka_default = _BROKER_NAMES[name]
+    if broker_name in brokers:
+        return brokers[broker_name]
+    if name == "retention.ms":
+        for coarser, milliseconds in _COARSER_RETENTION.items():
+            if (value := _number(brokers.get(coarser))) is not None:
+                return UNLIMITED if value < 0 else value * milliseconds
+    return kafka_default
 
 
 def keeps_policy(wanted: Any, found: Any) -> bool:
