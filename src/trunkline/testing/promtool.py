@@ -64,11 +64,19 @@ def try_alerts(
 
     Alerts are compared whole: labels and what the annotations read like.
     """
-    rules = {rule["alert"]: rule for group in groups for rule in group["rules"]}
-    _write(directory / "rules.yaml", {"groups": groups})
-    tests = [_test(rules[trial.alert], trial) for trial in trials]
-    file = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
-    return _run([str(promtool), "test", "rules", str(_write(directory / "tests.yaml", file))])
+    alone = {rule["alert"]: {**group, "rules": [rule]} for group in groups for rule in group["rules"]}
+    files: list[str] = []
+    for number, trial in enumerate(trials):
+        # Each rule alone: some trials last a day, of which every minute all rules of a file are evaluated.
+        group = alone[trial.alert]
+        rules = _write(directory / f"rules-{number}.yaml", {"groups": [group]})
+        tests = {
+            "rule_files": [rules.name],
+            "evaluation_interval": "1m",
+            "tests": [_test(group["rules"][0], trial)],
+        }
+        files.append(str(_write(directory / f"tests-{number}.yaml", tests)))
+    return _run([str(promtool), "test", "rules", *files])
 
 
 def _test(rule: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
